@@ -1,1 +1,187 @@
-fn main() {}
+//! The command line of TraitorTrack.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use traitortrack::config::{Config, DatabaseConfig, LogFormat, Secret, with_settings_from_files};
+use traitortrack::db::{migrations, pool};
+use traitortrack::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use traitortrack::seed_demo::{SeedOptions, seed_demo};
+use traitortrack::server::Application;
+use traitortrack::{auth, error, openapi, telemetry};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Bag tracking for warehouses: JSON REST API and web app in one binary.
+///
+/// Start with `api serve`: without settings it runs its own PostgreSQL in ./var, prints its address and the
+/// password of the first admin.
+#[derive(Parser)]
+#[command(name = "api", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    ///
+    /// Every setting is also an environment variable (named in brackets), may stand in a file `.env`, and can be read
+    /// from a file by the variable with _FILE appended, as in ADMIN_PASSWORD_FILE=/run/secrets/admin.
+    Serve(Box<Config>),
+    /// Bring the database to this version's schema
+    Migrate(DatabaseConfig),
+    /// Fill the database with a believable warehouse
+    SeedDemo {
+        /// Bags to make, parents and children together
+        #[arg(long, default_value_t = 18_000)]
+        bags: u64,
+        /// Password of every demo user
+        #[arg(long, env = "DEMO_PASSWORD", hide_env_values = true, default_value = "Demo-Warehouse-1")]
+        password: String,
+        #[command(flatten)]
+        database: DatabaseConfig,
+    },
+    /// Print the OpenAPI document (openapi.yaml)
+    Openapi,
+    /// Print the table of problem codes (docs/errors.md)
+    Errors,
+}
+
+fn main() -> ExitCode {
+    // A missing .env is normal; a malformed one is worth a word.
+    if let Err(error) = dotenvy::dotenv()
+        && !error.not_found()
+    {
+        return failed(&anyhow::anyhow!(".env: {error}"));
+    }
+    let command = Cli::command();
+    let arguments = match with_settings_from_files(&command, std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(sentence) => return failed(&anyhow::anyhow!(sentence)),
+    };
+    let matches = command.get_matches_from(arguments);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(config) => serve(*config),
+        Command::Migrate(database) => {
+            with_database(database, async |url| {
+                let ran = migrations::run_pending(&url).await?;
+                say(&if ran.is_empty() { "The schema is up to date.".to_owned() } else { format!("Ran: {}", ran.join(", ")) });
+                Ok(())
+            })
+        }
+        Command::SeedDemo { bags, password, database } => {
+            let statement_timeout_seconds = 0;
+            with_database(database, async move |url| {
+                migrations::run_pending(&url).await?;
+                let mut conn = pool::connect(url, statement_timeout_seconds).await?;
+                let password_hash = auth::password::hash(password).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+                let summary = seed_demo(&mut conn, SeedOptions { bags, password_hash }).await?;
+                say(&summary.to_string());
+                Ok(())
+            })
+        }
+        Command::Openapi => {
+            std::io::stdout().write_all(openapi::yaml()?.as_bytes())?;
+            Ok(())
+        }
+        Command::Errors => {
+            std::io::stdout().write_all(error::errors_markdown().as_bytes())?;
+            Ok(())
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime could not be started")
+}
+
+/// The database of the settings, or the embedded one, started.
+fn database(config: &DatabaseConfig) -> anyhow::Result<(String, Option<EmbeddedPostgres>)> {
+    if let Some(url) = &config.database_url {
+        return Ok((url.expose().to_owned(), None));
+    }
+    let options = EmbeddedOptions { data_dir: config.data_dir.clone(), durable: true, extra_settings: Vec::new() };
+    let postgres = EmbeddedPostgres::start(options)?;
+    Ok((postgres.url("traitortrack"), Some(postgres)))
+}
+
+fn with_database(config: DatabaseConfig, work: impl AsyncFnOnce(String) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let _log = telemetry::start(LogFormat::Auto);
+    let (url, postgres) = database(&config)?;
+    let done = runtime()?.block_on(work(url));
+    stop(postgres)?;
+    done
+}
+
+fn stop(postgres: Option<EmbeddedPostgres>) -> anyhow::Result<()> {
+    if let Some(mut postgres) = postgres {
+        postgres.stop()?;
+    }
+    Ok(())
+}
+
+fn serve(mut config: Config) -> anyhow::Result<()> {
+    let _log = telemetry::start(config.log_format);
+    let (url, postgres) = database(&config.database)?;
+    config.database.database_url = Some(Secret::from(url));
+    let served = runtime()?.block_on(async {
+        let admin_username = config.admin_username.clone();
+        let application = Application::build(config).await?;
+        greet(&application, &admin_username);
+        let stopper = application.stopper();
+        tokio::spawn(async move {
+            match stop_signal().await {
+                Ok(signal) => tracing::info!(signal, "stopping: requests that run are finished"),
+                Err(error) => tracing::error!(%error, "can't wait for signals"),
+            }
+            stopper.stop().await;
+        });
+        application.run().await
+    });
+    stop(postgres)?;
+    served
+}
+
+/// What a person who started the server by hand needs to know.
+fn greet(application: &Application, admin_username: &str) {
+    let address = application.address();
+    let mut lines = format!("\n  TraitorTrack is ready:  http://{address}\n  API documentation:      http://{address}/docs/\n");
+    if let Some(password) = &application.first_admin_password {
+        lines.push_str(&format!("\n  Sign in as:             {admin_username}\n  First password:         {password}\n  It is shown only now, and has to be changed at the first sign-in.\n"));
+    }
+    say(&lines);
+}
+
+/// For people, beside the log.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Waits for SIGTERM or SIGINT (Ctrl-C).
+async fn stop_signal() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

@@ -1,0 +1,171 @@
+//! Who did what: rows written in the transaction of the act itself. Append only.
+//!
+//! Owns `audit_logs`. Knows no feature; features name what happened.
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::db::sql::{Sql, sql};
+use crate::http::client::Client;
+use crate::users::model::UserId;
+
+macro_rules! actions {
+    ($($variant:ident = $name:literal,)+) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Action { $($variant,)+ }
+
+        impl Action {
+            /// The name stored.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+actions! {
+    SignInOk = "sign_in_ok",
+    SignInFailed = "sign_in_failed",
+    SignInLocked = "sign_in_locked",
+    SignOut = "sign_out",
+    TokenReused = "token_reused",
+    PasswordChanged = "password_changed",
+    UserCreated = "user_created",
+    BagCreated = "bag_created",
+    BagChanged = "bag_changed",
+    ChildLinked = "child_linked",
+    ChildUnlinked = "child_unlinked",
+    ChildMoved = "child_moved",
+    ScanUndone = "scan_undone",
+    ParentCompleted = "parent_completed",
+    ParentReopened = "parent_reopened",
+    AccessDenied = "access_denied",
+}
+
+/// What an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entity {
+    User,
+    Session,
+    Bag,
+}
+
+impl Entity {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Session => "session",
+            Self::Bag => "bag",
+        }
+    }
+}
+
+/// Who acted, and from where.
+#[derive(Debug, Clone, Default)]
+pub struct Actor {
+    pub id: Option<UserId>,
+    pub name: Option<String>,
+    pub client: Client,
+}
+
+impl Actor {
+    /// A person at a client.
+    pub fn person(id: UserId, name: &str, client: &Client) -> Self {
+        Self { id: Some(id), name: Some(name.to_owned()), client: client.clone() }
+    }
+
+    /// Nobody known, at a client.
+    pub fn unknown(client: &Client) -> Self {
+        Self { client: client.clone(), ..Self::default() }
+    }
+}
+
+/// One thing that happened. `before` and `after` hold the changed fields only, never secrets.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub action: Action,
+    pub entity: Entity,
+    pub entity_id: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+impl Entry {
+    /// An entry without details.
+    pub fn new(action: Action, entity: Entity, entity_id: impl ToString) -> Self {
+        Self { action, entity, entity_id: entity_id.to_string(), before: None, after: None }
+    }
+
+    /// The changed fields as they were.
+    pub fn before(mut self, before: Value) -> Self {
+        self.before = Some(before);
+        self
+    }
+
+    /// The changed fields as they are now.
+    pub fn after(mut self, after: Value) -> Self {
+        self.after = Some(after);
+        self
+    }
+}
+
+/// Writes entries of one actor in the transaction that `conn` is in.
+///
+/// # Errors
+/// When the database refuses; the act is then rolled back with it.
+pub async fn record(conn: &mut AsyncPgConnection, actor: &Actor, entries: Vec<Entry>) -> diesel::QueryResult<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    insert(entries.into_iter().map(|entry| (actor, entry))).execute(conn).await?;
+    Ok(())
+}
+
+/// The statement that writes any number of entries of any number of actors at once.
+pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<'static> {
+    let now = Utc::now();
+    let mut ids: Vec<Uuid> = Vec::new();
+    let mut times: Vec<DateTime<Utc>> = Vec::new();
+    let mut actor_ids: Vec<Option<i64>> = Vec::new();
+    let mut actor_names: Vec<Option<String>> = Vec::new();
+    let mut actions: Vec<&'static str> = Vec::new();
+    let mut entities: Vec<&'static str> = Vec::new();
+    let mut entity_ids: Vec<String> = Vec::new();
+    let mut befores: Vec<Option<Value>> = Vec::new();
+    let mut afters: Vec<Option<Value>> = Vec::new();
+    let mut ips: Vec<Option<String>> = Vec::new();
+    let mut user_agents: Vec<Option<String>> = Vec::new();
+    let mut request_ids: Vec<Option<String>> = Vec::new();
+    for (actor, entry) in entries {
+        ids.push(Uuid::now_v7());
+        times.push(now);
+        actor_ids.push(actor.id.map(|id| id.0));
+        actor_names.push(actor.name.clone());
+        actions.push(entry.action.as_str());
+        entities.push(entry.entity.as_str());
+        entity_ids.push(entry.entity_id);
+        befores.push(entry.before);
+        afters.push(entry.after);
+        ips.push(actor.client.ip.clone());
+        user_agents.push(actor.client.user_agent.clone());
+        request_ids.push(actor.client.request_id.clone());
+    }
+    sql("INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+    .bind::<Array<SqlUuid>, _>(ids)
+    .bind::<Array<Timestamptz>, _>(times)
+    .bind::<Array<Nullable<BigInt>>, _>(actor_ids)
+    .bind::<Array<Nullable<Text>>, _>(actor_names)
+    .bind::<Array<Text>, _>(actions)
+    .bind::<Array<Text>, _>(entities)
+    .bind::<Array<Text>, _>(entity_ids)
+    .bind::<Array<Nullable<Jsonb>>, _>(befores)
+    .bind::<Array<Nullable<Jsonb>>, _>(afters)
+    .bind::<Array<Nullable<Text>>, _>(ips)
+    .bind::<Array<Nullable<Text>>, _>(user_agents)
+    .bind::<Array<Nullable<Text>>, _>(request_ids)
+}

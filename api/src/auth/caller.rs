@@ -1,0 +1,188 @@
+//! Extractors that prove who calls and what they may. A handler that takes one can't be reached without it.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+
+use actix_governor::governor::NotUntil;
+use actix_governor::governor::clock::QuantaInstant;
+use actix_governor::KeyExtractor;
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::http::rate_limit::{ByAddress, CallerKey, too_many};
+use crate::state::AppState;
+use crate::users::model::{Role, UserId};
+
+/// A signed-in person.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub user_id: UserId,
+    pub username: String,
+    pub role: Role,
+    pub session_id: Uuid,
+    /// Id of the dispatch area; dispatchers always have one.
+    pub area_id: Option<i32>,
+    pub area: Option<String>,
+    pub password_change_required: bool,
+}
+
+impl Caller {
+    /// The only dispatch area this person may see; `None` means all.
+    pub fn own_area_only(&self) -> Option<i32> {
+        match self.role {
+            // A dispatcher without an area can't exist (users_dispatcher_has_area_check); 0 is no area at all.
+            Role::Dispatcher => Some(self.area_id.unwrap_or(0)),
+            Role::Biller | Role::Admin => None,
+        }
+    }
+
+    /// May this person see or touch something of this area?
+    pub fn may_see_area(&self, area_id: Option<i32>) -> bool {
+        self.own_area_only().is_none_or(|own| area_id == Some(own))
+    }
+}
+
+/// The caller of this request, worked out once and remembered with it.
+pub fn authenticate(req: &HttpRequest) -> Result<Caller> {
+    if let Some(known) = req.extensions().get::<Caller>() {
+        return Ok(known.clone());
+    }
+    let caller = verify(req)?;
+    req.extensions_mut().insert(caller.clone());
+    Ok(caller)
+}
+
+fn verify(req: &HttpRequest) -> Result<Caller> {
+    let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state");
+    let header = req
+        .headers()
+        .get(header::AUTHORIZATION)
+        .ok_or_else(|| Error::refused(ErrorCode::MissingToken, "Sign in first, and send Authorization: Bearer <access token>."))?;
+    let token = header
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| Error::refused(ErrorCode::InvalidToken, "The Authorization header must be: Bearer <access token>."))?;
+    let claims = state.token_keys.verify(token)?;
+    if state.revocations.is_revoked(claims.sid) {
+        return Err(Error::refused(ErrorCode::SessionExpired, "This session has ended. Sign in again."));
+    }
+    let user_id = claims
+        .sub
+        .parse()
+        .map_err(|_| Error::refused(ErrorCode::InvalidToken, "The access token is not valid here. Sign in again."))?;
+    Ok(Caller {
+        user_id: UserId(user_id),
+        username: claims.name,
+        role: claims.role,
+        session_id: claims.sid,
+        area_id: claims.area_id,
+        area: claims.area,
+        password_change_required: claims.pcr,
+    })
+}
+
+/// Any signed-in person whose password is their own.
+impl FromRequest for Caller {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(req: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(AnyPassword::check(req).and_then(|AnyPassword(caller)| {
+            if caller.password_change_required {
+                return Err(Error::refused(
+                    ErrorCode::PasswordChangeRequired,
+                    "Change your password first: POST /api/v1/me/password with current_password and new_password.",
+                ));
+            }
+            Ok(caller)
+        }))
+    }
+}
+
+/// Any signed-in person, also one whose password must still be changed: for changing it.
+pub struct AnyPassword(pub Caller);
+
+impl AnyPassword {
+    fn check(req: &HttpRequest) -> Result<Self> {
+        let caller = authenticate(req)?;
+        tracing::Span::current().record("user_id", caller.user_id.0);
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequest for AnyPassword {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(req: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(Self::check(req))
+    }
+}
+
+/// A role as a type.
+pub trait RoleMarker: 'static {
+    /// The least role that passes.
+    const ROLE: Role;
+}
+
+/// Billers and admins.
+pub struct Biller;
+/// Admins.
+pub struct Admin;
+
+impl RoleMarker for Biller {
+    const ROLE: Role = Role::Biller;
+}
+impl RoleMarker for Admin {
+    const ROLE: Role = Role::Admin;
+}
+
+/// A caller who has at least the role `R`.
+///
+/// # Errors
+/// 401 when nobody is signed in, 403 `forbidden` when the role is too small.
+pub struct RequireRole<R: RoleMarker> {
+    pub caller: Caller,
+    _role: PhantomData<R>,
+}
+
+impl<R: RoleMarker> FromRequest for RequireRole<R> {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(Caller::from_request(req, payload).into_inner().and_then(|caller| {
+            if caller.role < R::ROLE {
+                return Err(Error::refused(ErrorCode::Forbidden, format!("This is for the role {} only.", R::ROLE)));
+            }
+            Ok(Self { caller, _role: PhantomData })
+        }))
+    }
+}
+
+/// Rate-limit key: the user of a valid token, so that people behind one address don't share a budget, and
+/// made-up tokens don't each get one.
+#[derive(Clone)]
+pub struct ByCaller;
+
+impl KeyExtractor for ByCaller {
+    type Key = CallerKey;
+    type KeyExtractionError = Error;
+
+    fn extract(&self, req: &ServiceRequest) -> Result<Self::Key> {
+        match authenticate(req.request()) {
+            Ok(caller) => Ok(CallerKey::User(caller.user_id.0)),
+            Err(_) => ByAddress.extract(req),
+        }
+    }
+
+    fn exceed_rate_limit_response(&self, negative: &NotUntil<QuantaInstant>, _response: HttpResponseBuilder) -> HttpResponse {
+        too_many(negative)
+    }
+}

@@ -1,0 +1,13 @@
+//! Who calls and what they may: sign-in, sessions, access tokens, the extractors that prove a right.
+//!
+//! Owns `sessions` and `signing_keys`. Knows nothing of bags.
+
+pub mod caller;
+pub mod keys;
+pub mod password;
+pub mod revocations;
+pub mod routes;
+pub mod sessions;
+pub mod sign_in;
+
+pub use caller::{Admin, Biller, Caller, RequireRole};

@@ -1,0 +1,266 @@
+//! Sign-in, refresh, sign-out, and one's own account.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use super::caller::{AnyPassword, Caller};
+use super::keys::Claims;
+use super::sessions::{self, COOKIE, RefreshToken, Rotation};
+use super::{password, sign_in};
+use crate::audit::{self, Action, Actor, Entity, Entry};
+use crate::db::transaction;
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::http::client::Client;
+use crate::http::json::Json;
+use crate::http::responses::{Always, SignedIn, WithBody};
+use crate::http::text::no_control_characters;
+use crate::state::AppState;
+use crate::users::model::User;
+use crate::users::queries;
+
+/// User name or e-mail address, and password.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct LoginRequest {
+    /// User name or e-mail address, in any case.
+    #[validate(length(min = 1, max = 254), custom(function = no_control_characters))]
+    #[schema(example = "asha", min_length = 1, max_length = 254)]
+    pub username: String,
+    #[validate(length(min = 1, max = 1024))]
+    #[schema(example = "Correct-Horse7", min_length = 1, max_length = 1024)]
+    pub password: String,
+}
+
+/// A fresh access token, and whose it is. The refresh token comes as the cookie `tt_refresh`.
+#[derive(Serialize, ToSchema)]
+pub struct TokenResponse {
+    /// Send it as `Authorization: Bearer …`.
+    pub access_token: String,
+    #[schema(example = "Bearer")]
+    pub token_type: &'static str,
+    #[schema(example = 900)]
+    pub expires_in_seconds: i64,
+    pub user: User,
+}
+
+/// The password now, and the one to be.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePasswordRequest {
+    #[validate(length(min = 1, max = 1024))]
+    #[schema(min_length = 1, max_length = 1024)]
+    pub current_password: String,
+    /// 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+    #[schema(example = "Correct-Horse7", min_length = 8, max_length = 128)]
+    pub new_password: String,
+}
+
+/// Sign in.
+///
+/// By user name or e-mail address. Five wrong passwords in a row lock the account for 15 minutes.
+#[utoipa::path(
+    operation_id = "login", tag = "auth", request_body = LoginRequest,
+    responses((status = 200, description = "Signed in", body = TokenResponse),
+              (status = 401, description = "`invalid_credentials`", body = Problem, content_type = "application/problem+json"),
+              (status = 423, description = "`account_locked`; `Retry-After` tells the time left", body = Problem, content_type = "application/problem+json"),
+              Always, WithBody),
+    security(()),
+)]
+#[post("")]
+pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginRequest>) -> Result<impl Responder> {
+    let Json(LoginRequest { username, password }) = body;
+    check_shared_limit(&state, &client).await?;
+    let signed_in = sign_in::sign_in(&state.pool, &state.config, username.trim(), password, &client).await?;
+    token_response(&state, signed_in.user, signed_in.area_id, &signed_in.token)
+}
+
+/// Exchange the refresh cookie for a new access token.
+///
+/// Every refresh token is good for one exchange. One that comes a second time ends its session.
+#[utoipa::path(
+    operation_id = "refresh_session", tag = "auth",
+    responses((status = 200, description = "A new access token and cookie", body = TokenResponse),
+              (status = 401, description = "`session_expired`", body = Problem, content_type = "application/problem+json"), Always),
+    security(("refresh_cookie" = [])),
+)]
+#[post("/auth/refresh")]
+pub async fn refresh_session(state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
+    let presented = refresh_token(&req).ok_or_else(session_ended)?;
+    let mut conn = state.pool.get().await?;
+    let outcome = transaction(&mut conn, async |conn| {
+        let rotation = sessions::rotate(conn, &presented, &state.config).await?;
+        if let Rotation::Reused { user } = &rotation {
+            let actor = Actor { id: Some(*user), name: None, client: client.clone() };
+            audit::record(conn, &actor, vec![Entry::new(Action::TokenReused, Entity::Session, presented.session_id)]).await?;
+        }
+        let user = match &rotation {
+            Rotation::Rotated { user, .. } => queries::find(conn, *user).await?,
+            Rotation::Reused { .. } | Rotation::Ended => None,
+        };
+        Ok((rotation, user))
+    })
+    .await?;
+    match outcome {
+        (Rotation::Rotated { token, .. }, Some((row, area))) if row.is_active => {
+            let area_id = row.dispatch_area_id;
+            token_response(&state, User::from_row(row, area), area_id, &token)
+        }
+        (Rotation::Reused { .. }, _) => {
+            state.revocations.revoke([presented.session_id]);
+            Err(session_ended())
+        }
+        _ => Err(session_ended()),
+    }
+}
+
+/// Sign out.
+///
+/// Ends the session of the refresh cookie, or of the access token when there is no cookie. Always succeeds.
+#[utoipa::path(
+    operation_id = "logout", tag = "auth",
+    responses((status = 204, description = "Signed out"), Always),
+    security(("refresh_cookie" = []), ("bearer" = [])),
+)]
+#[post("/auth/logout")]
+pub async fn logout(state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
+    let mut conn = state.pool.get().await?;
+    let mut ended = Vec::new();
+    if let Ok(caller) = super::caller::authenticate(&req) {
+        ended.push((caller.session_id, caller.user_id));
+    }
+    if let Some(token) = refresh_token(&req)
+        && let Some(owner) = sessions::owner(&mut conn, &token).await?
+        && ended.iter().all(|(session, _)| *session != token.session_id)
+    {
+        ended.push((token.session_id, owner));
+    }
+    transaction(&mut conn, async |conn| {
+        for (session, user) in &ended {
+            sessions::revoke(conn, *session, "signed out").await?;
+            let actor = Actor { id: Some(*user), name: None, client: client.clone() };
+            audit::record(conn, &actor, vec![Entry::new(Action::SignOut, Entity::Session, session)]).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    state.revocations.revoke(ended.into_iter().map(|(session, _)| session));
+    Ok(HttpResponse::NoContent().cookie(sessions::removal_cookie(&state.config)).finish())
+}
+
+/// Sign out everywhere.
+#[utoipa::path(
+    operation_id = "logout_all", tag = "auth",
+    responses((status = 204, description = "Every session of the caller has ended"), Always, SignedIn),
+)]
+#[post("/auth/logout-all")]
+pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppState>, client: Client) -> Result<impl Responder> {
+    let mut conn = state.pool.get().await?;
+    let actor = Actor::person(caller.user_id, &caller.username, &client);
+    let ended = transaction(&mut conn, async |conn| {
+        let ended = sessions::revoke_all(conn, caller.user_id, "signed out everywhere").await?;
+        let entry = Entry::new(Action::SignOut, Entity::User, caller.user_id).after(json!({"sessions_ended": ended.len()}));
+        audit::record(conn, &actor, vec![entry]).await?;
+        Ok(ended)
+    })
+    .await?;
+    state.revocations.revoke(ended);
+    Ok(HttpResponse::NoContent().cookie(sessions::removal_cookie(&state.config)).finish())
+}
+
+/// Show the signed-in person.
+#[utoipa::path(
+    operation_id = "get_me", tag = "me",
+    responses((status = 200, description = "The caller", body = User), Always, SignedIn),
+)]
+#[get("/me")]
+pub async fn get_me(caller: Caller, state: web::Data<AppState>) -> Result<impl Responder> {
+    let mut conn = state.pool.get().await?;
+    let (row, area) = queries::find(&mut conn, caller.user_id).await?.ok_or_else(session_ended)?;
+    Ok(web::Json(User::from_row(row, area)))
+}
+
+/// Change one's own password.
+///
+/// Ends every session of the caller and starts a new one, whose tokens are the answer.
+#[utoipa::path(
+    operation_id = "change_my_password", tag = "me", request_body = ChangePasswordRequest,
+    responses((status = 200, description = "Changed; a new session", body = TokenResponse), Always, SignedIn, WithBody),
+)]
+#[post("/me/password")]
+pub async fn change_my_password(
+    AnyPassword(caller): AnyPassword,
+    state: web::Data<AppState>,
+    client: Client,
+    body: Json<ChangePasswordRequest>,
+) -> Result<impl Responder> {
+    let Json(ChangePasswordRequest { current_password, new_password }) = body;
+    let (row, area) = queries::find(&mut *state.pool.get().await?, caller.user_id).await?.ok_or_else(session_ended)?;
+    if !password::verify(current_password.clone(), Some(row.password_hash.clone())).await? {
+        return Err(Error::refused(ErrorCode::InvalidCredentials, "The current password is wrong."));
+    }
+    password::check_strength(&new_password, &row.username, "/new_password")?;
+    if new_password == current_password {
+        return Err(Error::refused(ErrorCode::WeakPassword, "The new password must differ from the current one."));
+    }
+    let hash = password::hash(new_password).await?;
+    let mut conn = state.pool.get().await?;
+    let actor = Actor::person(caller.user_id, &caller.username, &client);
+    let (ended, token) = transaction(&mut conn, async |conn| {
+        queries::set_password(conn, caller.user_id, hash.clone()).await?;
+        let ended = sessions::revoke_all(conn, caller.user_id, "password changed").await?;
+        let token = sessions::start(conn, caller.user_id, &client, &state.config).await?;
+        audit::record(conn, &actor, vec![Entry::new(Action::PasswordChanged, Entity::User, caller.user_id)]).await?;
+        Ok((ended, token))
+    })
+    .await?;
+    state.revocations.revoke(ended);
+    let mut user = User::from_row(row, area);
+    user.password_change_required = false;
+    user.version += 1;
+    token_response(&state, user, caller.area_id, &token)
+}
+
+fn token_response(state: &AppState, user: User, area_id: Option<i32>, token: &RefreshToken) -> Result<HttpResponse> {
+    let lifetime = state.config.access_token_seconds;
+    let access_token = state.token_keys.sign(&Claims::new(&user, area_id, token.session_id, lifetime))?;
+    Ok(HttpResponse::Ok()
+        .cookie(token.cookie(&state.config))
+        .insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"))
+        .json(TokenResponse { access_token, token_type: "Bearer", expires_in_seconds: lifetime, user }))
+}
+
+/// The limit of sign-ins by address, over all processes. Without Redis the limit of this process stands alone.
+async fn check_shared_limit(state: &AppState, client: &Client) -> Result<()> {
+    let (Some(redis), Some(ip)) = (&state.redis, &client.ip) else { return Ok(()) };
+    let limit = u64::from(state.config.sign_in_limit_per_minute);
+    match redis.count_in_window(&format!("traitortrack:sign-ins:{ip}"), Duration::from_secs(60)).await {
+        Some((count, seconds)) if count > limit => {
+            Err(Error::refused(ErrorCode::RateLimited, format!("Too many sign-in attempts. Wait {seconds} seconds and try again.")).with_retry_after(seconds))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refresh_token(req: &HttpRequest) -> Option<RefreshToken> {
+    req.cookie(COOKIE).and_then(|cookie| RefreshToken::decode(cookie.value()))
+}
+
+fn session_ended() -> Error {
+    Error::refused(ErrorCode::SessionExpired, "The session has ended. Sign in again.")
+}
+
+/// Sign-in alone, so that it can have a limit of its own: mounted at `/auth/login`.
+pub fn login_routes(cfg: &mut ServiceConfig) {
+    cfg.service(login);
+}
+
+/// Mounts the other calls of this feature.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(refresh_session).service(logout).service(logout_all).service(get_me).service(change_my_password);
+}

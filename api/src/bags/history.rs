@@ -1,0 +1,81 @@
+//! The timeline of a bag: its scans, and the changes that were made otherwise.
+
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::qr_code::QrCode;
+use crate::db::sql;
+
+/// One thing that happened to a bag.
+#[derive(Debug, Serialize, ToSchema, QueryableByName)]
+pub struct HistoryEntry {
+    /// UUIDv7 of the scan or the audit entry; the list is sorted by it, newest first.
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    pub at: DateTime<Utc>,
+    /// `scan_parent`, `scan_child`, `scan_lookup`, `scan_undo`, or the action of a change: `parent_completed`, `child_moved`, …
+    #[schema(example = "scan_child")]
+    #[diesel(sql_type = Text)]
+    pub event: String,
+    /// User name of who did it.
+    #[schema(required, example = "asha")]
+    #[diesel(sql_type = Nullable<Text>)]
+    pub actor: Option<String>,
+    /// The bag scanned or changed: this one, or a child of it.
+    #[diesel(sql_type = Text)]
+    pub qr_code: String,
+    /// The parent it was scanned into.
+    #[schema(required)]
+    #[diesel(sql_type = Nullable<Text>)]
+    pub parent_qr_code: Option<String>,
+    /// What came of a scan.
+    #[schema(required, example = "linked")]
+    #[diesel(sql_type = Nullable<Text>)]
+    pub outcome: Option<String>,
+    /// How the code of a scan came in.
+    #[schema(required, example = "wedge")]
+    #[diesel(sql_type = Nullable<Text>)]
+    pub source: Option<String>,
+    /// When a scan was undone.
+    #[schema(required)]
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub undone_at: Option<DateTime<Utc>>,
+    /// The changed fields before and after a change.
+    #[schema(required, value_type = Option<Object>)]
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    pub details: Option<Value>,
+}
+
+/// History of a bag, newest first, older than the entry `before`.
+///
+/// Each branch reads at most a page from its own index. What a scan did is told by the scan, so the audit
+/// entries that say the same are left out.
+pub async fn history(conn: &mut AsyncPgConnection, code: &QrCode, before: Option<Uuid>, limit: i64) -> QueryResult<Vec<HistoryEntry>> {
+    sql("WITH scanned AS ( \
+           (SELECT * FROM scans WHERE qr_code = $1 AND id < $2 ORDER BY id DESC LIMIT $3) \
+           UNION ALL \
+           (SELECT * FROM scans WHERE parent_qr_code = $1 AND qr_code <> $1 AND id < $2 ORDER BY id DESC LIMIT $3)) \
+         SELECT s.id, s.scanned_at AS at, 'scan_' || s.kind AS event, u.username AS actor, s.qr_code, s.parent_qr_code, \
+                s.outcome::text AS outcome, s.source::text AS source, s.undone_at, NULL::jsonb AS details \
+         FROM scanned s LEFT JOIN users u ON u.id = s.user_id \
+         UNION ALL \
+         (SELECT l.id, l.at, l.action, l.actor_name, l.entity_id, NULL, NULL, NULL, NULL, \
+                 jsonb_strip_nulls(jsonb_build_object('before', l.before, 'after', l.after)) \
+          FROM audit_logs l WHERE l.entity_type = 'bag' AND l.entity_id = $1 AND l.id < $2 AND l.action <> 'scan_undone' \
+               AND NOT (l.action = 'child_linked' AND l.before IS NULL) \
+          ORDER BY l.id DESC LIMIT $3) \
+         ORDER BY id DESC LIMIT $3")
+    .bind::<Text, _>(code)
+    .bind::<SqlUuid, _>(before.unwrap_or(Uuid::max()))
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await
+}

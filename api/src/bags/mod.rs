@@ -1,0 +1,11 @@
+//! Bags: parents, children, which child is in which parent.
+//!
+//! Owns `bags`, `bag_formats` and `bag_links`. Links made by scanning are written by `scans`.
+
+pub mod change_parent;
+pub mod complete_parent;
+pub mod history;
+pub mod model;
+pub mod qr_code;
+pub mod queries;
+pub mod routes;

@@ -1,0 +1,240 @@
+//! Bags over HTTP.
+
+use actix_web::{HttpRequest, Responder, get, post, put, web};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+use validator::Validate;
+
+use super::change_parent::{self, not_found};
+use super::complete_parent::set_status;
+use super::history::{HistoryEntry, history};
+use super::model::{Bag, BagKind, BagRecord, BagStatus, ChildBag};
+use super::qr_code::QrCode;
+use super::queries::{self, BagFilter};
+use crate::auth::{Biller, Caller, RequireRole};
+use crate::dispatch_areas;
+use crate::error::{Problem, Result};
+use crate::http::client::Client;
+use crate::http::json::Json;
+use crate::http::page::{Limit, Page, Position};
+use crate::http::query::Query;
+use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
+use crate::state::AppState;
+
+/// Filters and paging of the list of bags.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListBagsQuery {
+    /// Part of the code; with one or two characters, its beginning.
+    pub q: Option<String>,
+    pub kind: Option<BagKind>,
+    /// Parents of this status.
+    pub status: Option<BagStatus>,
+    /// Code of a dispatch area.
+    pub area: Option<String>,
+    /// Only bags that are (not) on a bill.
+    pub billed: Option<bool>,
+    /// Only children that are (not) in a parent.
+    pub linked: Option<bool>,
+    pub created_after: Option<DateTime<Utc>>,
+    pub created_before: Option<DateTime<Utc>>,
+    /// Rows of a page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// Paging of a list without filters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Rows of a page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// Where a child is to go.
+#[derive(Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeParentRequest {
+    /// Code of the parent, or null to take the child out of its parent.
+    // `deserialize_with` makes the field needed: an empty object must not unlink a bag.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required, example = "SB12345")]
+    pub parent_qr_code: Option<String>,
+}
+
+/// List bags, newest first.
+#[utoipa::path(
+    operation_id = "list_bags", tag = "bags", params(ListBagsQuery),
+    responses((status = 200, description = "One page of bags the caller may see", body = Page<Bag>), Always, SignedIn, WithQuery),
+)]
+#[get("/bags")]
+pub async fn list_bags(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<ListBagsQuery>) -> Result<impl Responder> {
+    let Query(query) = query;
+    let mut conn = state.pool.get().await?;
+    let q = query.q.map(|q| q.replace('\0', "")).filter(|q| !q.trim().is_empty());
+    let area_id = dispatch_areas::narrowed(&mut conn, caller.own_area_only(), query.area.as_deref()).await?;
+    let filter = BagFilter {
+        q,
+        kind: query.kind,
+        status: query.status,
+        area_id,
+        billed: query.billed,
+        linked: query.linked,
+        created_after: query.created_after,
+        created_before: query.created_before,
+    };
+    let filters = format!("{filter:?}");
+    let position = Position::new("bags", &filters);
+    let before = position.key(query.cursor.as_deref())?;
+    let bags = queries::list(&mut conn, &filter, before, query.limit.rows_to_read()).await?;
+    let ids: Vec<Option<i64>> = bags.iter().map(|bag| bag.id).collect();
+    let rows: Vec<(Option<i64>, Bag)> = ids.into_iter().zip(bags.into_iter().map(Bag::from)).collect();
+    let page = Page::new(rows, query.limit, &position, |(id, _)| *id);
+    Ok(Page { data: page.data.into_iter().map(|(_, bag)| bag).collect(), next_cursor: page.next_cursor, has_more: page.has_more }.into_response(&req))
+}
+
+/// Show a bag.
+#[utoipa::path(
+    operation_id = "get_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the bag, in any case", example = "SB12345")),
+    responses((status = 200, description = "The bag", body = Bag),
+              (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
+              (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[get("/bags/{qr_code}")]
+pub async fn get_bag(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+    let code = QrCode::parse(&path)?;
+    Ok(web::Json(Bag::from(find_visible(&mut *state.pool.get().await?, &caller, &code).await?)))
+}
+
+/// List the children of a parent, in the order they went in.
+#[utoipa::path(
+    operation_id = "list_bag_children", tag = "bags",
+    params(("qr_code" = String, Path, description = "Code of the parent", example = "SB12345"), PageQuery),
+    responses((status = 200, description = "One page of children; empty for a child bag", body = Page<ChildBag>),
+              (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
+              (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"),
+              Always, SignedIn, WithQuery),
+)]
+#[get("/bags/{qr_code}/children")]
+pub async fn list_bag_children(
+    caller: Caller,
+    state: web::Data<AppState>,
+    req: HttpRequest,
+    path: web::Path<String>,
+    query: Query<PageQuery>,
+) -> Result<impl Responder> {
+    let code = QrCode::parse(&path)?;
+    let position = Position::new("bag_children", code.as_str());
+    let after: Option<(DateTime<Utc>, i64)> = position.key(query.0.cursor.as_deref())?;
+    let mut conn = state.pool.get().await?;
+    let parent = find_visible(&mut conn, &caller, &code).await?;
+    let children = queries::children(&mut conn, parent.id.unwrap_or_default(), after, query.0.limit.rows_to_read()).await?;
+    Ok(Page::new(children, query.0.limit, &position, |child| (child.linked_at, child.id)).into_response(&req))
+}
+
+/// List what happened to a bag, newest first.
+#[utoipa::path(
+    operation_id = "list_bag_history", tag = "bags",
+    params(("qr_code" = String, Path, description = "Code of the bag", example = "SB12345"), PageQuery),
+    responses((status = 200, description = "One page of scans and changes", body = Page<HistoryEntry>),
+              (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
+              (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"),
+              Always, SignedIn, WithQuery),
+)]
+#[get("/bags/{qr_code}/history")]
+pub async fn list_bag_history(
+    caller: Caller,
+    state: web::Data<AppState>,
+    req: HttpRequest,
+    path: web::Path<String>,
+    query: Query<PageQuery>,
+) -> Result<impl Responder> {
+    let code = QrCode::parse(&path)?;
+    let position = Position::new("bag_history", code.as_str());
+    let before: Option<Uuid> = position.key(query.0.cursor.as_deref())?;
+    let mut conn = state.pool.get().await?;
+    find_visible(&mut conn, &caller, &code).await?;
+    let entries = history(&mut conn, &code, before, query.0.limit.rows_to_read()).await?;
+    Ok(Page::new(entries, query.0.limit, &position, |entry| entry.id).into_response(&req))
+}
+
+/// Complete a parent bag before it is full.
+#[utoipa::path(
+    operation_id = "complete_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the parent", example = "SB12345")),
+    responses((status = 200, description = "Completed, now or before", body = Bag),
+              (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
+              (status = 409, description = "`empty_parent`, `kind_mismatch` or `parent_on_completed_bill`", body = Problem, content_type = "application/problem+json"),
+              (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[post("/bags/{qr_code}/complete")]
+pub async fn complete_bag(caller: Caller, client: Client, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+    let code = QrCode::parse(&path)?;
+    Ok(web::Json(Bag::from(set_status(&mut *state.pool.get().await?, &caller, &client, &code, BagStatus::Completed).await?)))
+}
+
+/// Open a completed parent bag again.
+#[utoipa::path(
+    operation_id = "reopen_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the parent", example = "SB12345")),
+    responses((status = 200, description = "Open, now or before", body = Bag),
+              (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
+              (status = 409, description = "`kind_mismatch` or `parent_on_completed_bill`", body = Problem, content_type = "application/problem+json"),
+              (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[post("/bags/{qr_code}/reopen")]
+pub async fn reopen_bag(caller: Caller, client: Client, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+    let code = QrCode::parse(&path)?;
+    Ok(web::Json(Bag::from(set_status(&mut *state.pool.get().await?, &caller, &client, &code, BagStatus::Open).await?)))
+}
+
+/// Move a child to another parent, or take it out.
+#[utoipa::path(
+    operation_id = "change_bag_parent", tag = "bags", params(("qr_code" = String, Path, description = "Code of the child", example = "CB-000123")),
+    request_body = ChangeParentRequest,
+    responses((status = 200, description = "The child as it is now", body = Bag),
+              (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
+              (status = 409, description = "`kind_mismatch`, `unknown_parent`, `parent_full`, `parent_completed` or `parent_on_completed_bill`",
+               body = Problem, content_type = "application/problem+json"),
+              Always, SignedIn, WithBody),
+)]
+#[put("/bags/{qr_code}/parent")]
+pub async fn change_bag_parent(
+    biller: RequireRole<Biller>,
+    client: Client,
+    state: web::Data<AppState>,
+    path: web::Path<String>,
+    body: Json<ChangeParentRequest>,
+) -> Result<impl Responder> {
+    let child = QrCode::parse(&path)?;
+    let parent = body.0.parent_qr_code.as_deref().map(QrCode::parse).transpose()?;
+    let mut conn = state.pool.get().await?;
+    let moved = change_parent::change_parent(&mut conn, &biller.caller, &client, &child, parent.as_ref()).await?;
+    Ok(web::Json(Bag::from(moved)))
+}
+
+async fn find_visible(conn: &mut diesel_async::AsyncPgConnection, caller: &Caller, code: &QrCode) -> Result<BagRecord> {
+    let bag = queries::find(conn, code).await?;
+    bag.filter(|bag| caller.may_see_area(bag.area_id)).ok_or_else(|| not_found(code))
+}
+
+/// Mounts the calls of this feature.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(list_bags)
+        .service(get_bag)
+        .service(list_bag_children)
+        .service(list_bag_history)
+        .service(complete_bag)
+        .service(reopen_bag)
+        .service(change_bag_parent);
+}

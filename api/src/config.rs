@@ -1,0 +1,241 @@
+//! Every setting in one typed struct, read from arguments, the environment, `.env` and `*_FILE`.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser};
+
+/// A setting that must never be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(redacted)")
+    }
+}
+
+/// Where the data is: shared by every subcommand that needs a database.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseConfig {
+    /// Folder of everything the server keeps when it runs its own PostgreSQL
+    #[arg(long, env = "DATA_DIR", default_value = "./var", value_name = "FOLDER", help_heading = "Data")]
+    pub data_dir: PathBuf,
+
+    /// PostgreSQL to use, as postgres://user:password@host/database; without it the server runs its own in DATA_DIR
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", help_heading = "Data")]
+    pub database_url: Option<Secret>,
+
+    /// Database connections of this process; 0 means 2 for each processor core, and 1
+    #[arg(long, env = "DATABASE_POOL_SIZE", default_value_t = 0, value_name = "COUNT", help_heading = "Data")]
+    pub database_pool_size: usize,
+
+    /// Longest a single SQL statement may take
+    #[arg(long, env = "STATEMENT_TIMEOUT_SECONDS", default_value_t = 15, value_name = "SECONDS", help_heading = "Data")]
+    pub statement_timeout_seconds: u64,
+}
+
+/// Everything `api serve` can be told. Each setting is also an environment variable, and each variable
+/// also one with `_FILE` appended that names a file holding the value.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address and port to listen on
+    #[arg(long, env = "BIND", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", help_heading = "Server")]
+    pub bind: SocketAddr,
+
+    /// Threads that serve requests; 0 means one for each processor core
+    #[arg(long, env = "WORKERS", default_value_t = 0, value_name = "COUNT", help_heading = "Server")]
+    pub workers: usize,
+
+    /// Longest a request may take before it is answered with 503
+    #[arg(long, env = "REQUEST_TIMEOUT_SECONDS", default_value_t = 30, value_name = "SECONDS", help_heading = "Server")]
+    pub request_timeout_seconds: u64,
+
+    /// How long requests may go on after the server is told to stop
+    #[arg(long, env = "SHUTDOWN_TIMEOUT_SECONDS", default_value_t = 30, value_name = "SECONDS", help_heading = "Server")]
+    pub shutdown_timeout_seconds: u64,
+
+    /// Form of the log on standard output: json, text, or auto (text on a terminal)
+    #[arg(long, env = "LOG_FORMAT", default_value = "auto", value_name = "FORMAT", help_heading = "Server")]
+    pub log_format: LogFormat,
+
+    /// Time zone whose midnight begins "today"
+    #[arg(long, env = "TIME_ZONE", default_value = "Asia/Kolkata", value_name = "ZONE", help_heading = "Server")]
+    pub time_zone: chrono_tz::Tz,
+
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+
+    /// Leave the schema alone at start; run `api migrate` yourself
+    #[arg(long, env = "SKIP_MIGRATIONS", help_heading = "Data")]
+    pub skip_migrations: bool,
+
+    /// Redis shared by several processes, as redis://host:port; without it limits and caches are this process's own
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL", help_heading = "Data")]
+    pub redis_url: Option<Secret>,
+
+    /// User name of the first admin, made when there are no users yet
+    #[arg(long, env = "ADMIN_USERNAME", default_value = "admin", value_name = "NAME", help_heading = "Sign-in")]
+    pub admin_username: String,
+
+    /// Password of the first admin; without it one is made, printed once, and must be changed at the first sign-in
+    #[arg(long, env = "ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD", help_heading = "Sign-in")]
+    pub admin_password: Option<Secret>,
+
+    /// Key that signs access tokens, 32 bytes or more; without it one is made and kept in the database
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_name = "KEY", help_heading = "Sign-in")]
+    pub jwt_secret: Option<Secret>,
+
+    /// Lifetime of an access token
+    #[arg(long, env = "ACCESS_TOKEN_SECONDS", default_value_t = 15 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
+    pub access_token_seconds: i64,
+
+    /// A session ends after this long without use
+    #[arg(long, env = "SESSION_IDLE_SECONDS", default_value_t = 60 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
+    pub session_idle_seconds: i64,
+
+    /// A session ends after this long in any case
+    #[arg(long, env = "SESSION_MAX_SECONDS", default_value_t = 12 * 60 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
+    pub session_max_seconds: i64,
+
+    /// Wrong passwords in a row that lock an account
+    #[arg(long, env = "LOCKOUT_ATTEMPTS", default_value_t = 5, value_name = "COUNT", help_heading = "Sign-in")]
+    pub lockout_attempts: i16,
+
+    /// How long a locked account stays locked
+    #[arg(long, env = "LOCKOUT_SECONDS", default_value_t = 15 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
+    pub lockout_seconds: i64,
+
+    /// Send the refresh cookie only over HTTPS (browsers make an exception for localhost); switch off only for plain HTTP in a closed network
+    #[arg(long, env = "COOKIE_SECURE", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Sign-in")]
+    pub cookie_secure: bool,
+
+    /// Sign-in attempts a minute from one address
+    #[arg(long, env = "SIGN_IN_LIMIT_PER_MINUTE", default_value_t = 10, value_name = "COUNT", help_heading = "Limits")]
+    pub sign_in_limit_per_minute: u32,
+
+    /// Requests a minute of one caller (scans have their own limit)
+    #[arg(long, env = "REQUEST_LIMIT_PER_MINUTE", default_value_t = 10_000, value_name = "COUNT", help_heading = "Limits")]
+    pub request_limit_per_minute: u32,
+
+    /// Scan requests a minute of one caller
+    #[arg(long, env = "SCAN_LIMIT_PER_MINUTE", default_value_t = 6_000, value_name = "COUNT", help_heading = "Limits")]
+    pub scan_limit_per_minute: u32,
+
+    /// How long after a scan it can be undone
+    #[arg(long, env = "UNDO_WINDOW_SECONDS", default_value_t = 60 * 60, value_name = "SECONDS", help_heading = "Scanning")]
+    pub undo_window_seconds: i64,
+
+    /// Scans that may wait for the scan writer before new ones are answered with 503
+    #[arg(long, env = "SCAN_QUEUE_SIZE", default_value_t = 4_096, value_name = "COUNT", help_heading = "Scanning")]
+    pub scan_queue_size: usize,
+
+    /// Tasks that write scans, each with its own database connection
+    #[arg(long, env = "SCAN_WRITERS", default_value_t = 2, value_name = "COUNT", help_heading = "Scanning")]
+    pub scan_writers: usize,
+
+    /// Most scans one transaction takes
+    #[arg(long, env = "SCAN_BATCH_SIZE", default_value_t = 256, value_name = "COUNT", help_heading = "Scanning")]
+    pub scan_batch_size: usize,
+}
+
+impl Config {
+    /// The settings without arguments or environment: what tests and tools start from.
+    pub fn defaults() -> Self {
+        #[derive(Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            config: Config,
+        }
+        // Every environment variable is cut off, so that a developer's shell cannot change a test.
+        let command = Defaults::command().mut_args(|arg| arg.env(None::<&str>));
+        let matches = command.get_matches_from(["defaults"]);
+        <Config as clap::FromArgMatches>::from_arg_matches(&matches).expect("every setting has a default")
+    }
+
+    /// Longest a request may take.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds)
+    }
+
+    /// Checks what single settings can't know of each other.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and what it should be.
+    pub fn check(&self) -> Result<(), String> {
+        if let Some(secret) = &self.jwt_secret
+            && secret.expose().len() < 32
+        {
+            return Err("JWT_SECRET must be 32 bytes or longer, for example from `openssl rand -base64 48`.".into());
+        }
+        if self.scan_writers == 0 || self.scan_batch_size == 0 || self.scan_queue_size == 0 {
+            return Err("SCAN_WRITERS, SCAN_BATCH_SIZE and SCAN_QUEUE_SIZE must be 1 or more.".into());
+        }
+        if self.sign_in_limit_per_minute == 0 || self.request_limit_per_minute == 0 || self.scan_limit_per_minute == 0 {
+            return Err("SIGN_IN_LIMIT_PER_MINUTE, REQUEST_LIMIT_PER_MINUTE and SCAN_LIMIT_PER_MINUTE must be 1 or more.".into());
+        }
+        if self.access_token_seconds < 1 || self.session_idle_seconds < 1 || self.session_max_seconds < 1 {
+            return Err("ACCESS_TOKEN_SECONDS, SESSION_IDLE_SECONDS and SESSION_MAX_SECONDS must be 1 or more.".into());
+        }
+        Ok(())
+    }
+}
+
+/// Form of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    Json,
+    Text,
+}
+
+/// Adds `--setting value` for every setting whose variable is not set but whose `…_FILE` is.
+///
+/// Secrets mounted as files (Docker, Kubernetes, systemd credentials) thus need no shell around the binary.
+///
+/// # Errors
+/// A sentence naming the file that can't be read.
+pub fn with_settings_from_files(command: &clap::Command, mut arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
+    let Some(subcommand) = arguments.get(1).and_then(|name| name.to_str()).and_then(|name| command.find_subcommand(name)) else {
+        return Ok(arguments);
+    };
+    for argument in subcommand.get_arguments() {
+        let (Some(variable), Some(long)) = (argument.get_env().and_then(|env| env.to_str()), argument.get_long()) else { continue };
+        let file_variable = format!("{variable}_FILE");
+        if std::env::var_os(variable).is_some() {
+            continue;
+        }
+        let Some(path) = std::env::var_os(&file_variable) else { continue };
+        let value = std::fs::read_to_string(&path)
+            .map_err(|error| format!("{file_variable} names {}, which can't be read: {error}", path.to_string_lossy()))?;
+        let long = format!("--{long}");
+        if arguments.iter().any(|given| given.to_string_lossy().split('=').next() == Some(&long)) {
+            continue;
+        }
+        arguments.push(format!("{long}={}", value.trim_end_matches(['\r', '\n'])).into());
+    }
+    Ok(arguments)
+}

@@ -1,0 +1,13 @@
+//! Connections, transactions, types and migrations. Knows no feature and no HTTP.
+
+pub mod migrations;
+pub mod partitions;
+pub mod pool;
+pub mod schema;
+pub mod sql;
+pub mod transaction;
+pub mod types;
+
+pub use pool::{Connection, Pool};
+pub use sql::sql;
+pub use transaction::transaction;

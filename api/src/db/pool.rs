@@ -1,0 +1,66 @@
+//! The pool of database connections of this process.
+
+use std::time::Duration;
+
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::pooled_connection::deadpool::{Object, Pool as DeadPool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::FutureExt;
+
+use crate::config::DatabaseConfig;
+
+/// Connections to the primary, given out one request at a time.
+pub type Pool = DeadPool<AsyncPgConnection>;
+/// A connection on loan from the [`Pool`].
+pub type Connection = Object<AsyncPgConnection>;
+
+/// How long a request waits for a free connection before it is answered with 503.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections of one process: 2 for each core and 1, which measured fastest, unless set.
+pub fn pool_size(configured: usize) -> usize {
+    if configured > 0 {
+        return configured;
+    }
+    2 * std::thread::available_parallelism().map_or(2, usize::from) + 1
+}
+
+/// Makes the pool; connections are opened when first needed.
+///
+/// # Errors
+/// When the pool can't be built (never for valid sizes).
+pub fn create(url: &str, config: &DatabaseConfig) -> anyhow::Result<Pool> {
+    let mut manager_config = ManagerConfig::default();
+    // A ping before every loan would double the round trips of a lookup. Broken and closed
+    // connections are recognised without one.
+    manager_config.recycling_method = RecyclingMethod::Fast;
+    let statement_timeout_seconds = config.statement_timeout_seconds;
+    manager_config.custom_setup = Box::new(move |url| connect(url.to_owned(), statement_timeout_seconds).boxed());
+    let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, manager_config);
+    Ok(DeadPool::builder(manager)
+        .max_size(pool_size(config.database_pool_size))
+        .wait_timeout(Some(WAIT_TIMEOUT))
+        .create_timeout(Some(WAIT_TIMEOUT))
+        .recycle_timeout(Some(WAIT_TIMEOUT))
+        .runtime(deadpool::Runtime::Tokio1)
+        .build()?)
+}
+
+/// Opens one connection with the time-outs that every connection of the application has: a statement
+/// can't run for ever, a lock can't be waited for without end, and a forgotten transaction is ended by the server.
+///
+/// # Errors
+/// When the database can't be reached or refuses the user.
+pub async fn connect(url: String, statement_timeout_seconds: u64) -> ConnectionResult<AsyncPgConnection> {
+    let mut conn = AsyncPgConnection::establish(&url).await?;
+    conn.batch_execute(&format!(
+        "SET application_name = 'traitortrack'; SET TIME ZONE 'UTC'; SET statement_timeout = '{statement_timeout_seconds}s'; \
+         SET lock_timeout = '{}s'; SET idle_in_transaction_session_timeout = '{}s'",
+        statement_timeout_seconds.div_ceil(2),
+        statement_timeout_seconds.max(10),
+    ))
+    .await
+    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}

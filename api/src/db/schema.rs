@@ -1,0 +1,62 @@
+//! The tables that diesel's query builder is used on. `bags`, `scans` and `audit_logs` are read and written
+//! by set-based SQL of their features.
+
+diesel::table! {
+    dispatch_areas (id) {
+        id -> Integer,
+        code -> Text,
+        name -> Text,
+        is_active -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::users::model::UserRoleSql;
+
+    users (id) {
+        id -> BigInt,
+        username -> Text,
+        email -> Nullable<Text>,
+        password_hash -> Text,
+        role -> UserRoleSql,
+        dispatch_area_id -> Nullable<Integer>,
+        is_active -> Bool,
+        password_change_required -> Bool,
+        two_factor_enabled -> Bool,
+        failed_sign_ins -> SmallInt,
+        locked_until -> Nullable<Timestamptz>,
+        last_login_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Uuid,
+        user_id -> BigInt,
+        token_hash -> Binary,
+        user_agent -> Nullable<Text>,
+        ip -> Nullable<Text>,
+        created_at -> Timestamptz,
+        last_used_at -> Timestamptz,
+        idle_expires_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+        revoked_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        secret -> Binary,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(users -> dispatch_areas (dispatch_area_id));
+diesel::joinable!(sessions -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(dispatch_areas, users, sessions);

@@ -1,0 +1,400 @@
+//! The one error type of the application and its face on the wire, RFC 9457 problems.
+//!
+//! The only place that knows status codes. Features name an [`ErrorCode`] and write the sentence
+//! that tells a person what happened and what to do.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::http::request_id;
+
+/// What every fallible function of the application returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! error_codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $status:ident, $title:literal;)+) => {
+        /// Every code a problem can carry: stable, so that clients may branch on it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ErrorCode { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl ErrorCode {
+            /// All codes, in the order of `docs/errors.md`.
+            pub const ALL: &[ErrorCode] = &[$(ErrorCode::$variant,)+];
+
+            /// The code on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $code,)+ }
+            }
+
+            /// The HTTP status that goes with the code.
+            pub const fn status(self) -> StatusCode {
+                match self { $(ErrorCode::$variant => StatusCode::$status,)+ }
+            }
+
+            /// A short, constant summary.
+            pub const fn title(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $title,)+ }
+            }
+
+            /// What it means and what to do about it, for the page behind a problem's `type`.
+            pub const fn explanation(self) -> &'static str {
+                match self { $(ErrorCode::$variant => concat!($($doc,)+),)+ }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The body is not well-formed JSON. Send one JSON object, UTF-8 encoded.
+    MalformedJson = "malformed_json", BAD_REQUEST, "Malformed JSON";
+    /// The query string has an unknown parameter or a value of the wrong type; `errors` names it.
+    InvalidQuery = "invalid_query", BAD_REQUEST, "Invalid query string";
+    /// The cursor was not made by this list. Start again without a cursor.
+    InvalidCursor = "invalid_cursor", BAD_REQUEST, "Invalid cursor";
+    /// A field is missing, unknown, of the wrong type or out of range; `errors` names each one.
+    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Validation failed";
+    /// The code is not the code of a bag: 3 to 64 letters, digits and inner hyphens. Scan it again.
+    InvalidQrCode = "invalid_qr_code", UNPROCESSABLE_ENTITY, "Not a valid bag code";
+    /// Scans are taken up to 30 days late and 2 minutes early. Correct the clock of the device.
+    ScanTimeOutOfRange = "scan_time_out_of_range", UNPROCESSABLE_ENTITY, "Scan time out of range";
+    /// The id of a scan must be a UUID of version 7 (RFC 9562), made when the code was scanned.
+    InvalidScanId = "invalid_scan_id", UNPROCESSABLE_ENTITY, "Not a UUIDv7";
+    /// This id belongs to an earlier scan of another code or person. Make a new id for every scan.
+    ScanIdReused = "scan_id_reused", UNPROCESSABLE_ENTITY, "Scan id already used";
+    /// The password is too weak; `errors` says what it lacks.
+    WeakPassword = "weak_password", UNPROCESSABLE_ENTITY, "Password too weak";
+
+    /// No access token was sent. Sign in and send `Authorization: Bearer <token>`.
+    MissingToken = "missing_token", UNAUTHORIZED, "Sign-in needed";
+    /// The access token is forged, damaged or was made for another system. Sign in again.
+    InvalidToken = "invalid_token", UNAUTHORIZED, "Invalid access token";
+    /// The access token is older than its lifetime. Refresh it.
+    TokenExpired = "token_expired", UNAUTHORIZED, "Access token expired";
+    /// The session has ended: signed out, idle too long, or ended by a changed password. Sign in again.
+    SessionExpired = "session_expired", UNAUTHORIZED, "Session ended";
+    /// User name or password is wrong.
+    InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "Wrong user name or password";
+    /// Too many wrong passwords. Wait for the time in `Retry-After`, or ask an admin to unlock the account.
+    AccountLocked = "account_locked", LOCKED, "Account locked";
+    /// The first password was made by the system and must be changed by `POST /api/v1/me/password` before anything else.
+    PasswordChangeRequired = "password_change_required", FORBIDDEN, "Password change required";
+    /// Your role does not allow this.
+    Forbidden = "forbidden", FORBIDDEN, "Not allowed";
+
+    /// There is nothing at this address. See /docs for what there is.
+    NotFound = "not_found", NOT_FOUND, "Not found";
+    /// No bag has this code, or it belongs to another dispatch area.
+    BagNotFound = "bag_not_found", NOT_FOUND, "No such bag";
+    /// No scan has this id, or you may not see it.
+    ScanNotFound = "scan_not_found", NOT_FOUND, "No such scan";
+    /// No user has this id.
+    UserNotFound = "user_not_found", NOT_FOUND, "No such user";
+    /// The address exists, but not with this method; `Allow` lists those it has.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed";
+    /// The body took too long to arrive. Send it again.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "Request took too long to arrive";
+    /// The body is larger than this address takes. Send less, or in several requests.
+    PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "Body too large";
+    /// The body must be JSON: send `Content-Type: application/json`.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type";
+
+    /// The child bag is in another parent. `linked_parent_qr_code` names it; move the child if it is really here.
+    LinkedElsewhere = "linked_elsewhere", CONFLICT, "Linked to another parent";
+    /// The parent bag holds as many children as it can. Open the next parent.
+    ParentFull = "parent_full", CONFLICT, "Parent bag is full";
+    /// The parent bag was completed. Reopen it, or open the next parent.
+    ParentCompleted = "parent_completed", CONFLICT, "Parent bag is completed";
+    /// The parent bag is on a completed bill, which locks it and its children.
+    ParentOnCompletedBill = "parent_on_completed_bill", CONFLICT, "Parent bag is on a completed bill";
+    /// A parent's code stands where a child belongs, or the other way round.
+    KindMismatch = "kind_mismatch", CONFLICT, "Wrong kind of bag";
+    /// The bag belongs to another dispatch area than yours.
+    OtherDispatchArea = "other_dispatch_area", CONFLICT, "Another dispatch area";
+    /// No parent bag has this code. Scan the parent first.
+    UnknownParent = "unknown_parent", CONFLICT, "Unknown parent bag";
+    /// Only scans of the last hour can be undone. Ask a biller or an admin to unlink the bag.
+    UndoWindowPassed = "undo_window_passed", CONFLICT, "Too late to undo";
+    /// The scan changed nothing, or there is no scan of yours to undo.
+    NothingToUndo = "nothing_to_undo", CONFLICT, "Nothing to undo";
+    /// The child has been moved or unlinked since this scan, so undoing it would change something else.
+    ScanSuperseded = "scan_superseded", CONFLICT, "The bag has moved on";
+    /// A parent bag needs at least one child before it can be completed.
+    EmptyParent = "empty_parent", CONFLICT, "Parent bag is empty";
+    /// The user name is taken. Choose another.
+    UsernameTaken = "username_taken", CONFLICT, "User name taken";
+    /// Another user has this e-mail address.
+    EmailTaken = "email_taken", CONFLICT, "E-mail address taken";
+
+    /// Too many requests. Wait for the time in `Retry-After`.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// Something went wrong on the server; it has been logged under the `request_id`. Trying again is safe.
+    Internal = "internal_error", INTERNAL_SERVER_ERROR, "Internal error";
+    /// The server is busy or its database is away. Wait for the time in `Retry-After` and try again: nothing was written.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
+    /// The request took longer than the server allows. Try again with the same id: nothing is done twice.
+    Timeout = "timeout", SERVICE_UNAVAILABLE, "Request timed out";
+}
+
+/// One wrong field of the input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// JSON Pointer (RFC 6901) into the body, or the name of a query parameter.
+    #[schema(example = "/qr_code")]
+    pub pointer: String,
+    /// Stable code of what is wrong with it.
+    #[schema(example = "unknown_field")]
+    pub code: String,
+    /// What is wrong, in a sentence.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// A field error from its three parts.
+    pub fn new(pointer: impl Into<String>, code: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code: code.into(), detail: detail.into() }
+    }
+}
+
+/// An RFC 9457 problem: the body of every answer that is not a success.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Where the server explains this problem.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/parent_full")]
+    pub problem_type: String,
+    #[schema(example = "Parent bag is full")]
+    pub title: &'static str,
+    #[schema(example = 409)]
+    pub status: u16,
+    /// What happened and what to do, for a person.
+    #[schema(example = "SB12345 already holds 30 of 30 child bags.")]
+    pub detail: String,
+    /// Stable; branch on this.
+    #[schema(example = "parent_full")]
+    pub code: &'static str,
+    /// Name it when you ask for help: every log line of the request carries it.
+    pub request_id: Option<String>,
+    /// The wrong fields, where fields are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<FieldError>,
+    /// Members that only some problems have; see `ScanProblem`.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    pub extensions: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// A request that was refused, with everything its problem will say.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub code: ErrorCode,
+    pub detail: String,
+    pub errors: Vec<FieldError>,
+    /// Seconds for the `Retry-After` header.
+    pub retry_after_seconds: Option<u64>,
+    pub extensions: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Methods for the `Allow` header of a 405.
+    pub allow: Option<String>,
+}
+
+impl Refusal {
+    /// The problem this refusal is shown as, in the request that is being handled.
+    pub fn problem(&self) -> Problem {
+        Problem {
+            problem_type: format!("/problems/{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            detail: self.detail.clone(),
+            code: self.code.as_str(),
+            request_id: request_id::current(),
+            errors: self.errors.clone(),
+            extensions: self.extensions.clone(),
+        }
+    }
+}
+
+/// Everything that can go wrong while a request is handled.
+#[derive(Debug)]
+pub enum Error {
+    /// The caller can do something about it, or must wait.
+    Refused(Box<Refusal>),
+    /// A fault of ours: logged with its cause, shown as `internal_error` without it.
+    Internal(anyhow::Error),
+}
+
+impl Error {
+    /// Refuses with a code and a sentence for a person.
+    pub fn refused(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self::Refused(Box::new(Refusal {
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_seconds: None,
+            extensions: None,
+            allow: None,
+        }))
+    }
+
+    /// Refuses input, naming every wrong field.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] => only.detail.clone(),
+            _ => format!("{} fields are wrong; see errors.", errors.len()),
+        };
+        Self::refused(ErrorCode::ValidationFailed, detail).with_errors(errors)
+    }
+
+    /// The server can't serve this now; nothing was written.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::refused(ErrorCode::Unavailable, detail).with_retry_after(1)
+    }
+
+    /// Adds the wrong fields.
+    pub fn with_errors(self, errors: Vec<FieldError>) -> Self {
+        self.changed(|refusal| refusal.errors = errors)
+    }
+
+    /// Adds a `Retry-After` header, in seconds.
+    pub fn with_retry_after(self, seconds: u64) -> Self {
+        self.changed(|refusal| refusal.retry_after_seconds = Some(seconds))
+    }
+
+    /// Adds an `Allow` header.
+    pub fn with_allow(self, methods: String) -> Self {
+        self.changed(|refusal| refusal.allow = Some(methods))
+    }
+
+    /// Adds members of the problem's own.
+    pub fn with_extensions(self, extensions: serde_json::Map<String, serde_json::Value>) -> Self {
+        self.changed(|refusal| refusal.extensions = Some(extensions))
+    }
+
+    fn changed(mut self, change: impl FnOnce(&mut Refusal)) -> Self {
+        if let Self::Refused(refusal) = &mut self {
+            change(refusal);
+        }
+        self
+    }
+
+    /// The refusal to show: the error's own, or `internal_error`.
+    pub fn into_refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => *refusal,
+            Self::Internal(_) => internal_refusal(),
+        }
+    }
+}
+
+fn internal_refusal() -> Refusal {
+    Refusal {
+        code: ErrorCode::Internal,
+        detail: "Something went wrong on our side. Trying again is safe; if it stays, tell your admin the request id.".into(),
+        errors: Vec::new(),
+        retry_after_seconds: None,
+        extensions: None,
+        allow: None,
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => write!(f, "{}: {}", refusal.code.as_str(), refusal.detail),
+            Self::Internal(cause) => write!(f, "internal error: {cause:#}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Refused(refusal) => refusal.code.status(),
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Refused(refusal) => problem_response(refusal),
+            Self::Internal(cause) => {
+                tracing::error!(error = format!("{cause:#}"), "request failed");
+                problem_response(&internal_refusal())
+            }
+        }
+    }
+}
+
+/// The answer that shows a refusal: problem body and the headers that go with it.
+fn problem_response(refusal: &Refusal) -> HttpResponse {
+    let mut response = HttpResponse::build(refusal.code.status());
+    response.content_type("application/problem+json");
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    if let Some(seconds) = refusal.retry_after_seconds {
+        response.insert_header((header::RETRY_AFTER, seconds));
+    }
+    if refusal.code.status() == StatusCode::UNAUTHORIZED {
+        let error = match refusal.code {
+            ErrorCode::InvalidToken | ErrorCode::TokenExpired => "Bearer error=\"invalid_token\"",
+            _ => "Bearer",
+        };
+        response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(error)));
+    }
+    if let Some(allow) = &refusal.allow {
+        response.insert_header((header::ALLOW, allow.as_str()));
+    }
+    response.json(refusal.problem())
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(cause: anyhow::Error) -> Self {
+        Self::Internal(cause)
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(cause: diesel::result::Error) -> Self {
+        use crate::db::transaction::{is_connection_lost, is_timeout, is_worth_retrying};
+        if is_connection_lost(&cause) {
+            tracing::warn!(error = %cause, "database connection lost");
+            return Self::unavailable("The database is away for a moment. Try again.");
+        }
+        if is_worth_retrying(&cause) || is_timeout(&cause) {
+            tracing::warn!(error = %cause, "database busy");
+            return Self::unavailable("Others are changing the same bags. Try again.");
+        }
+        Self::Internal(cause.into())
+    }
+}
+
+impl From<diesel_async::pooled_connection::deadpool::PoolError> for Error {
+    fn from(cause: diesel_async::pooled_connection::deadpool::PoolError) -> Self {
+        tracing::warn!(error = %cause, "no database connection");
+        Self::unavailable("The server is busy. Try again in a moment.")
+    }
+}
+
+/// The table of every code, as `docs/errors.md` holds it.
+pub fn errors_markdown() -> String {
+    let mut page = String::from(
+        "# Problem codes\n\nEvery answer that is not a success is an RFC 9457 problem (`application/problem+json`) with one of \
+         these codes. Written by `api errors`; a test keeps it in step with the code.\n\n\
+         | code | status | title | what it means, what to do |\n| --- | --- | --- | --- |\n",
+    );
+    for code in ErrorCode::ALL {
+        page.push_str(&format!(
+            "| `{}` | {} | {} | {} |\n",
+            code.as_str(),
+            code.status().as_u16(),
+            code.title(),
+            code.explanation().trim()
+        ));
+    }
+    page
+}

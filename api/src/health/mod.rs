@@ -1,0 +1,224 @@
+//! Is the process alive, can it serve, and how is each part of it?
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, Responder, get, web};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::auth::caller::authenticate;
+use crate::db::sql;
+use crate::http::metrics;
+use crate::http::responses::Always;
+use crate::state::AppState;
+
+/// A check that takes longer has failed.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Disks fuller than this make the state `degraded`, in per cent.
+const DISK_DEGRADED_PERCENT: f64 = 90.0;
+
+/// State of a part, or of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Healthy,
+    /// Works, but not as it should.
+    Degraded,
+    Unhealthy,
+    /// Not in use here.
+    NotConfigured,
+}
+
+/// The short answer, for load balancers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    pub status: Status,
+}
+
+/// The long answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DetailedHealth {
+    pub status: Status,
+    pub timestamp: DateTime<Utc>,
+    pub checks: Checks,
+}
+
+/// The parts. Figures are shown to signed-in callers only.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Checks {
+    pub database: DatabaseCheck,
+    pub redis: PartCheck,
+    pub disk: DiskCheck,
+    pub scan_writer: ScanWriterCheck,
+}
+
+/// The database and the pool of connections to it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DatabaseCheck {
+    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub pool_size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub checked_out: Option<usize>,
+    /// Requests that wait for a connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub waiting: Option<usize>,
+}
+
+/// A part without figures.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PartCheck {
+    pub status: Status,
+}
+
+/// The disk that the data folder is on.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DiskCheck {
+    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub used_percent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub free_gb: Option<f64>,
+}
+
+/// The queue of the scan writer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ScanWriterCheck {
+    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub waiting_scans: Option<usize>,
+}
+
+/// Tell that the process is alive.
+#[utoipa::path(operation_id = "get_liveness", tag = "health", responses((status = 200, description = "Alive", body = Health), Always), security(()))]
+#[get("/health/live")]
+pub async fn get_liveness() -> impl Responder {
+    web::Json(Health { status: Status::Healthy })
+}
+
+/// Tell whether requests should be sent here.
+#[utoipa::path(
+    operation_id = "get_readiness", tag = "health",
+    responses((status = 200, description = "Ready", body = Health), (status = 503, description = "Not ready", body = Health)), security(()),
+)]
+#[get("/health/ready")]
+pub async fn get_readiness(state: web::Data<AppState>) -> impl Responder {
+    readiness(&state).await
+}
+
+/// Tell whether requests should be sent here; the same as `/health/ready`.
+#[utoipa::path(
+    operation_id = "get_health", tag = "health",
+    responses((status = 200, description = "Ready", body = Health), (status = 503, description = "Not ready", body = Health)), security(()),
+)]
+#[get("/health")]
+pub async fn get_health(state: web::Data<AppState>) -> impl Responder {
+    readiness(&state).await
+}
+
+async fn readiness(state: &AppState) -> HttpResponse {
+    let status = if state.is_stopping() { Status::Unhealthy } else { database_status(state).await };
+    answer(status).json(Health { status })
+}
+
+fn answer(status: Status) -> actix_web::HttpResponseBuilder {
+    if status == Status::Unhealthy { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() }
+}
+
+/// Tell how each part is.
+#[utoipa::path(
+    operation_id = "get_detailed_health", tag = "health",
+    responses((status = 200, description = "Healthy or degraded", body = DetailedHealth), (status = 503, description = "Unhealthy", body = DetailedHealth)),
+    security((), ("bearer" = [])),
+)]
+#[get("/api/health/detailed")]
+pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::HttpRequest) -> impl Responder {
+    let shows_figures = authenticate(&req).is_ok();
+    let shown = |figure: usize| shows_figures.then_some(figure);
+    let database = database_status(&state).await;
+    let pool = state.pool.status();
+    let disk = disk_usage(&state.config.database.data_dir);
+    let disk_status = match disk {
+        Some((used_percent, _)) if used_percent > DISK_DEGRADED_PERCENT => Status::Degraded,
+        _ => Status::Healthy,
+    };
+    let waiting_scans = state.scan_writer.waiting();
+    let writer_status = if waiting_scans * 10 > state.config.scan_queue_size * 8 { Status::Degraded } else { Status::Healthy };
+    let redis = redis_status(&state).await;
+    let parts = [database, disk_status, writer_status, redis];
+    let status = [Status::Unhealthy, Status::Degraded].into_iter().find(|bad| parts.contains(bad)).unwrap_or(Status::Healthy);
+    answer(status).json(DetailedHealth {
+        status,
+        timestamp: Utc::now(),
+        checks: Checks {
+            database: DatabaseCheck {
+                status: database,
+                pool_size: shown(pool.max_size),
+                checked_out: shown(pool.size - pool.available.min(pool.size)),
+                waiting: shown(pool.waiting),
+            },
+            redis: PartCheck { status: redis },
+            disk: DiskCheck {
+                status: disk_status,
+                used_percent: disk.filter(|_| shows_figures).map(|(used_percent, _)| used_percent),
+                free_gb: disk.filter(|_| shows_figures).map(|(_, free_gb)| free_gb),
+            },
+            scan_writer: ScanWriterCheck { status: writer_status, waiting_scans: shown(waiting_scans) },
+        },
+    })
+}
+
+async fn database_status(state: &AppState) -> Status {
+    let check = async { sql("SELECT 1").execute_on(&mut *state.pool.get().await?).await.map_err(crate::error::Error::from) };
+    match tokio::time::timeout(CHECK_TIMEOUT, check).await {
+        Ok(Ok(_)) => Status::Healthy,
+        Ok(Err(_)) | Err(_) => Status::Unhealthy,
+    }
+}
+
+/// Redis holds only what may be lost: without it the API goes on, degraded.
+async fn redis_status(state: &AppState) -> Status {
+    match &state.redis {
+        None => Status::NotConfigured,
+        Some(redis) => {
+            if tokio::time::timeout(CHECK_TIMEOUT, redis.ping()).await.unwrap_or(false) { Status::Healthy } else { Status::Degraded }
+        }
+    }
+}
+
+/// Used per cent and free gigabytes (10⁹ bytes).
+fn disk_usage(folder: &std::path::Path) -> Option<(f64, f64)> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    let (total, free) = (stat.f_blocks as f64 * stat.f_frsize as f64, stat.f_bavail as f64 * stat.f_frsize as f64);
+    let rounded = |value: f64| (value * 10.0).round() / 10.0;
+    (total > 0.0).then(|| (rounded((1.0 - free / total) * 100.0), rounded(free / 1e9)))
+}
+
+/// Show metrics.
+#[utoipa::path(
+    operation_id = "get_metrics", tag = "health",
+    responses((status = 200, description = "Metrics in the Prometheus text format", content_type = "text/plain", body = String), Always), security(()),
+)]
+#[get("/metrics")]
+pub async fn get_metrics(state: web::Data<AppState>) -> impl Responder {
+    let pool = state.pool.status();
+    ::metrics::gauge!("db_pool_size").set(pool.max_size as f64);
+    ::metrics::gauge!("db_pool_connections").set(pool.size as f64);
+    ::metrics::gauge!("db_pool_available").set(pool.available as f64);
+    ::metrics::gauge!("db_pool_waiting").set(pool.waiting as f64);
+    ::metrics::gauge!("scan_writer_queue_scans").set(state.scan_writer.waiting() as f64);
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics::handle().render())
+}
+
+/// Mounts the calls of this feature.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(get_liveness).service(get_readiness).service(get_health).service(get_detailed_health).service(get_metrics);
+}

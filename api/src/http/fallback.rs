@@ -1,0 +1,57 @@
+//! What no route took: the web app, a wrong method, or nothing at all.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, Responder, web};
+use utoipa::openapi::OpenApi;
+
+use super::spa;
+use crate::error::{Error, ErrorCode, Result};
+
+/// Methods of every documented path: the document is made from the routes, so it can't be out of step with them.
+#[derive(Clone)]
+pub struct RouteTable(BTreeMap<String, Vec<&'static str>>);
+
+impl RouteTable {
+    /// Reads the paths of the document.
+    pub fn new(document: &OpenApi) -> Self {
+        let methods = |item: &utoipa::openapi::PathItem| {
+            [("GET", &item.get), ("POST", &item.post), ("PUT", &item.put), ("PATCH", &item.patch), ("DELETE", &item.delete)]
+                .into_iter()
+                .filter_map(|(name, operation)| operation.as_ref().map(|_| name))
+                .collect()
+        };
+        Self(document.paths.paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect())
+    }
+
+    fn methods(&self, path: &str) -> Option<String> {
+        let matches = |template: &str| {
+            let (mut ours, mut theirs) = (template.split('/'), path.split('/'));
+            loop {
+                match (ours.next(), theirs.next()) {
+                    (None, None) => return true,
+                    (Some(template), Some(part)) if template == part || (template.starts_with('{') && !part.is_empty()) => {}
+                    _ => return false,
+                }
+            }
+        };
+        self.0.iter().find(|(template, _)| matches(template)).map(|(_, methods)| methods.join(", "))
+    }
+}
+
+/// The default service.
+///
+/// # Errors
+/// 405 `method_not_allowed` where only the method is wrong, 404 `not_found` otherwise.
+pub async fn fallback(req: HttpRequest, table: web::Data<RouteTable>) -> Result<impl Responder> {
+    if let Some(methods) = table.methods(req.path()) {
+        return Err(Error::refused(ErrorCode::MethodNotAllowed, format!("{} takes {methods}, not {}.", req.path(), req.method()))
+            .with_allow(methods));
+    }
+    let is_page_request = req.method() == Method::GET || req.method() == Method::HEAD;
+    if is_page_request && let Some(response) = spa::respond(&req) {
+        return Ok(response);
+    }
+    Err(Error::refused(ErrorCode::NotFound, "There is nothing at this address. /docs lists what there is."))
+}

@@ -1,0 +1,160 @@
+//! Lists: keyset pages with opaque cursors.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use crate::error::{Error, ErrorCode, Result};
+
+/// Rows of a page when the caller does not say.
+const DEFAULT_LIMIT: u32 = 50;
+/// Most rows of a page.
+const MAX_LIMIT: u32 = 200;
+/// Bytes of the fingerprint at the head of a cursor.
+const FINGERPRINT_BYTES: usize = 8;
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    /// Pass it as `cursor` for the next page; null on the last one.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+    pub has_more: bool,
+}
+
+impl<T: Serialize> Page<T> {
+    /// Makes a page of rows that were read with one more than the limit, to know whether there are more.
+    pub fn new<K: Serialize>(mut rows: Vec<T>, limit: Limit, position: &Position<'_>, key: impl Fn(&T) -> K) -> Self {
+        let has_more = rows.len() > limit.rows();
+        rows.truncate(limit.rows());
+        let next_cursor = rows.last().filter(|_| has_more).map(|last| position.cursor(&key(last)));
+        Self { data: rows, next_cursor, has_more }
+    }
+
+    /// The 200 answer, with the `Link` header (RFC 8288) of the next page.
+    pub fn into_response(self, req: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        if let Some(cursor) = &self.next_cursor {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            for (name, value) in form_urlencoded::parse(req.query_string().as_bytes()).filter(|(name, _)| name != "cursor") {
+                query.append_pair(&name, &value);
+            }
+            query.append_pair("cursor", cursor);
+            response.insert_header((header::LINK, format!("<{}?{}>; rel=\"next\"", req.path(), query.finish())));
+        }
+        response.json(self)
+    }
+}
+
+/// Rows wanted: 1 to 200.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit(u32);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(DEFAULT_LIMIT)
+    }
+}
+
+impl Limit {
+    /// Rows of the page.
+    pub fn rows(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Rows to read: one more, to know whether there is a next page.
+    pub fn rows_to_read(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let limit = u32::deserialize(deserializer)?;
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(serde::de::Error::custom(format!("limit must be between 1 and {MAX_LIMIT}")));
+        }
+        Ok(Self(limit))
+    }
+}
+
+/// The place of a cursor: which list, under which filters. A cursor is good for no other.
+pub struct Position<'a> {
+    list: &'static str,
+    filters: &'a str,
+}
+
+impl<'a> Position<'a> {
+    /// `filters` is any text that differs when the filters do.
+    pub fn new(list: &'static str, filters: &'a str) -> Self {
+        Self { list, filters }
+    }
+
+    /// Writes the sort key of the last row of a page.
+    pub fn cursor<K: Serialize>(&self, key: &K) -> String {
+        let key = serde_json::to_vec(key).expect("sort keys are plain values");
+        let mut bytes = self.fingerprint(&key).to_vec();
+        bytes.extend_from_slice(&key);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads the sort key back.
+    ///
+    /// # Errors
+    /// 400 `invalid_cursor` when it was damaged, or made by another list or with other filters.
+    pub fn key<K: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<K>> {
+        let Some(cursor) = cursor else { return Ok(None) };
+        let invalid = || {
+            Error::refused(ErrorCode::InvalidCursor, "This cursor is not of this list with these filters. Start again without a cursor.")
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
+        let (fingerprint, key) = bytes.split_at_checked(FINGERPRINT_BYTES).ok_or_else(invalid)?;
+        if fingerprint != self.fingerprint(key) {
+            return Err(invalid());
+        }
+        serde_json::from_slice(key).map(Some).map_err(|_| invalid())
+    }
+
+    fn fingerprint(&self, key: &[u8]) -> [u8; FINGERPRINT_BYTES] {
+        let mut hash = Sha256::new();
+        for part in [self.list.as_bytes(), self.filters.as_bytes(), key] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        std::array::from_fn(|i| digest[i])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was_written() {
+        let position = Position::new("bags", "kind=parent");
+        let cursor = position.cursor(&42_i64);
+        assert_eq!(position.key::<i64>(Some(&cursor)).unwrap(), Some(42));
+        assert_eq!(position.key::<i64>(None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_other_filters_or_damaged_is_refused() {
+        let cursor = Position::new("bags", "kind=parent").cursor(&42_i64);
+        for (list, filters, cursor) in [
+            ("scans", "kind=parent", cursor.clone()),
+            ("bags", "kind=child", cursor.clone()),
+            ("bags", "kind=parent", format!("{cursor}A")),
+            ("bags", "kind=parent", "%%%".to_owned()),
+            ("bags", "kind=parent", String::new()),
+        ] {
+            assert!(Position::new(list, filters).key::<i64>(Some(&cursor)).is_err(), "{list} {filters} {cursor}");
+        }
+    }
+}

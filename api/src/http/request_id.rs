@@ -1,0 +1,46 @@
+//! `X-Request-Id`: taken when well-formed, made otherwise, echoed, and known to whatever runs for the request.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
+use uuid::Uuid;
+
+/// Name of the header.
+pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id taken from a caller, in characters.
+const MAX_LENGTH: usize = 128;
+
+/// The id of one request.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+tokio::task_local! {
+    static CURRENT: String;
+}
+
+/// The id of the request being handled by this task, for problems and logs far from the request itself.
+pub fn current() -> Option<String> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
+/// Middleware: outermost, so that everything inside has the id.
+pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let id = req
+        .headers()
+        .get(HEADER)
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| is_well_formed(value))
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+    let header = HeaderValue::from_str(&id).map_err(actix_web::error::ErrorInternalServerError)?;
+    req.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = CURRENT.scope(id, next.call(req)).await?;
+    response.headers_mut().insert(HEADER, header);
+    Ok(response)
+}
+
+fn is_well_formed(id: &str) -> bool {
+    (1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
+}

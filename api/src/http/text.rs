@@ -1,0 +1,14 @@
+//! Rules for text that people type.
+
+use validator::ValidationError;
+
+/// Refuses control characters: PostgreSQL can't store NUL, and none of them belongs in a name.
+///
+/// # Errors
+/// `control_character`.
+pub fn no_control_characters(text: &str) -> Result<(), ValidationError> {
+    if text.chars().any(char::is_control) {
+        return Err(ValidationError::new("control_character").with_message("Control characters are not allowed here.".into()));
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The OpenAPI 3.1 document, made from the routes themselves, and the Swagger UI that shows it.
+
+use actix_web::{App, HttpResponse, Responder, get, web};
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_actix_web::AppExt;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::config::Config;
+use crate::server::{Limits, routes};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "TraitorTrack",
+        description = "Bag tracking for warehouses: pack child bags into parent bags by scanning, collect parents on bills, see who did what.\n\n\
+                       Sign in with `POST /api/v1/auth/login` and send the access token as `Authorization: Bearer …`. \
+                       Every answer that is not a success is an RFC 9457 problem with a stable `code`.",
+        license(name = "GPL-3.0-or-later", identifier = "GPL-3.0-or-later"),
+    ),
+    servers((url = "/", description = "This server")),
+    tags(
+        (name = "auth", description = "Signing in and out"),
+        (name = "me", description = "One's own account"),
+        (name = "users", description = "People who sign in"),
+        (name = "dispatch-areas", description = "Places that dispatch bags"),
+        (name = "scans", description = "Scanning: opening parents, linking children, undo"),
+        (name = "bags", description = "Parent and child bags"),
+        (name = "stats", description = "Numbers for dashboards"),
+        (name = "health", description = "For load balancers and monitoring"),
+    ),
+    modifiers(&Security),
+    security(("bearer" = [])),
+)]
+struct Base;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut Document) {
+        let components = document.components.get_or_insert_with(Default::default);
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some("Access token of `POST /api/v1/auth/login`")).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let cookie = ApiKeyValue::with_description(crate::auth::sessions::COOKIE, "Refresh token, set by signing in");
+        components.add_security_scheme("refresh_cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    }
+}
+
+/// The document without paths, to which the routes add theirs.
+pub fn base() -> Document {
+    Base::openapi()
+}
+
+/// The whole document.
+pub fn document() -> Document {
+    let limits = Limits::new(&Config::defaults());
+    App::new().into_utoipa_app().openapi(base()).configure(routes(&limits)).split_for_parts().1
+}
+
+/// The document as `openapi.yaml` has it.
+///
+/// # Errors
+/// When it can't be written as YAML (never for a document made by utoipa).
+pub fn yaml() -> anyhow::Result<String> {
+    Ok(document().to_yaml()?)
+}
+
+/// The document as served.
+pub struct ServedYaml(pub String);
+
+/// The document as YAML.
+#[get("/openapi.yaml")]
+pub async fn get_openapi_yaml(document: web::Data<ServedYaml>) -> impl Responder {
+    HttpResponse::Ok().content_type("application/yaml; charset=utf-8").body(document.0.clone())
+}
+
+/// Starts the Swagger UI, and hands it the access token when somebody signs in there.
+#[get("/docs/swagger-initializer.js")]
+pub async fn get_swagger_initializer() -> impl Responder {
+    HttpResponse::Ok().content_type("text/javascript; charset=utf-8").body(include_str!("swagger-initializer.js"))
+}
+
+/// `/docs` is what people type.
+#[get("/docs")]
+pub async fn redirect_to_docs() -> impl Responder {
+    web::Redirect::to("/docs/").permanent()
+}
+
+/// The Swagger UI from the binary's own files.
+pub fn swagger_ui(document: Document) -> SwaggerUi {
+    SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document)
+}

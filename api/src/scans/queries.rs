@@ -1,0 +1,146 @@
+//! Reading `scans`.
+
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::model::{Scan, ScanKind, ScanOutcome, ScanRow, ScanUser, id_at};
+use crate::bags::qr_code::QrCode;
+use crate::db::sql;
+use crate::users::model::UserId;
+
+/// Columns of a [`ScanRow`].
+pub const ROW: &str = "SELECT s.id, s.kind, s.outcome, s.source, s.qr_code, s.parent_qr_code, s.user_id, s.dispatch_area_id, s.scanned_at, \
+     s.recorded_at, s.linked_parent_qr_code, s.status_after, s.child_count_after, s.bill_id, s.undoes_id, s.undone_at, s.undone_by \
+     FROM scans s ";
+
+/// Scans by id.
+pub async fn find_many(conn: &mut AsyncPgConnection, ids: Vec<Uuid>) -> QueryResult<Vec<ScanRow>> {
+    sql(ROW).sql("WHERE s.id = ANY($1)").bind::<Array<SqlUuid>, _>(ids).load(conn).await
+}
+
+/// The scan with this id, locked until the transaction ends.
+pub async fn lock(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<ScanRow>> {
+    let rows: Vec<ScanRow> = sql(ROW).sql("WHERE s.id = $1 FOR UPDATE").bind::<SqlUuid, _>(id).load(conn).await?;
+    Ok(rows.into_iter().next())
+}
+
+/// The newest scan of a person, made after `since`, that linked a child: undone or not.
+pub async fn last_link_of(conn: &mut AsyncPgConnection, user: UserId, since: DateTime<Utc>) -> QueryResult<Option<Uuid>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+    }
+    let rows: Vec<Row> = sql("SELECT id FROM scans WHERE user_id = $1 AND outcome = 'linked' AND id >= $2 ORDER BY id DESC LIMIT 1")
+        .bind::<BigInt, _>(user.0)
+        .bind::<SqlUuid, _>(floor_id(since))
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().next().map(|row| row.id))
+}
+
+/// The smallest id a scan of this moment can have.
+pub fn floor_id(moment: DateTime<Utc>) -> Uuid {
+    let mut bytes = *id_at(moment).as_bytes();
+    bytes[6..].fill(0);
+    Uuid::from_bytes(bytes)
+}
+
+#[derive(QueryableByName)]
+struct ListedScan {
+    #[diesel(embed)]
+    scan: ScanRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    username: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    area: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    undone_by_name: Option<String>,
+}
+
+impl From<ListedScan> for Scan {
+    fn from(listed: ListedScan) -> Self {
+        let row = listed.scan;
+        Self {
+            id: row.id,
+            kind: row.kind,
+            outcome: row.outcome,
+            qr_code: row.qr_code,
+            parent_qr_code: row.parent_qr_code,
+            user: ScanUser { id: row.user_id, username: listed.username.unwrap_or_default() },
+            dispatch_area: listed.area,
+            source: row.source,
+            scanned_at: row.scanned_at,
+            recorded_at: row.recorded_at,
+            undone_at: row.undone_at,
+            undone_by: listed.undone_by_name,
+        }
+    }
+}
+
+const LISTED: &str = "SELECT s.id, s.kind, s.outcome, s.source, s.qr_code, s.parent_qr_code, s.user_id, s.dispatch_area_id, s.scanned_at, \
+     s.recorded_at, s.linked_parent_qr_code, s.status_after, s.child_count_after, s.bill_id, s.undoes_id, s.undone_at, s.undone_by, \
+     u.username, a.code AS area, v.username AS undone_by_name FROM scans s \
+     LEFT JOIN users u ON u.id = s.user_id LEFT JOIN dispatch_areas a ON a.id = s.dispatch_area_id LEFT JOIN users v ON v.id = s.undone_by ";
+
+/// The scan with this id, as JSON.
+pub async fn find_listed(conn: &mut AsyncPgConnection, id: Uuid) -> QueryResult<Option<Scan>> {
+    let rows: Vec<ListedScan> = sql(LISTED).sql("WHERE s.id = $1").bind::<SqlUuid, _>(id).load(conn).await?;
+    Ok(rows.into_iter().next().map(Scan::from))
+}
+
+/// What a list of scans is narrowed to.
+#[derive(Debug, Default)]
+pub struct ScanFilter {
+    pub user_id: Option<UserId>,
+    /// Scans of this bag, or into this parent.
+    pub bag: Option<QrCode>,
+    pub kind: Option<ScanKind>,
+    pub outcome: Option<ScanOutcome>,
+    pub area_id: Option<i32>,
+    pub scanned_after: Option<DateTime<Utc>>,
+    pub scanned_before: Option<DateTime<Utc>>,
+}
+
+/// Scans, newest first, older than the one with id `before`.
+pub async fn list(conn: &mut AsyncPgConnection, filter: &ScanFilter, before: Option<Uuid>, limit: i64) -> QueryResult<Vec<Scan>> {
+    let mut query = sql(LISTED).sql("WHERE true");
+    let mut place = 0;
+    let mut next_place = || {
+        place += 1;
+        place
+    };
+    if let Some(user_id) = filter.user_id {
+        query = query.sql(&format!(" AND s.user_id = ${}", next_place())).bind::<BigInt, _>(user_id.0);
+    }
+    if let Some(bag) = &filter.bag {
+        let n = next_place();
+        query = query.sql(&format!(" AND (s.qr_code = ${n} OR s.parent_qr_code = ${n})")).bind::<Text, _>(bag.clone());
+    }
+    if let Some(kind) = filter.kind {
+        query = query.sql(&format!(" AND s.kind = '{kind}'"));
+    }
+    if let Some(outcome) = filter.outcome {
+        query = query.sql(&format!(" AND s.outcome = '{outcome}'"));
+    }
+    if let Some(area_id) = filter.area_id {
+        query = query.sql(&format!(" AND s.dispatch_area_id = ${}", next_place())).bind::<Integer, _>(area_id);
+    }
+    // Times are ranges on the primary key, which prunes the partitions.
+    if let Some(after) = filter.scanned_after {
+        query = query.sql(&format!(" AND s.id >= ${}", next_place())).bind::<SqlUuid, _>(floor_id(after));
+    }
+    if let Some(scanned_before) = filter.scanned_before {
+        query = query.sql(&format!(" AND s.id < ${}", next_place())).bind::<SqlUuid, _>(floor_id(scanned_before));
+    }
+    if let Some(before) = before {
+        query = query.sql(&format!(" AND s.id < ${}", next_place())).bind::<SqlUuid, _>(before);
+    }
+    let rows: Vec<ListedScan> =
+        query.sql(&format!(" ORDER BY s.id DESC LIMIT ${}", next_place())).bind::<BigInt, _>(limit).load(conn).await?;
+    Ok(rows.into_iter().map(Scan::from).collect())
+}

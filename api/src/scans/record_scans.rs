@@ -1,0 +1,352 @@
+//! The scan writer: every scan of this process goes through here, many in one transaction.
+//!
+//! A writer takes whatever waits (one scan when idle, hundreds under load; it never waits for more to come), locks
+//! the bags, decides in memory, writes in sets, commits, and only then answers everyone who waits.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use diesel::result::{DatabaseErrorKind, Error as DbError};
+use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
+use futures_util::FutureExt;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::answer::RecordedScan;
+use super::model::ScanRow;
+use super::rules::{Decision, ScanCommand, Warehouse};
+use super::write_sets::{Prepared, WriteSets, scan_row};
+use super::queries;
+use crate::bags;
+use crate::bags::qr_code::{BagFormats, QrCode};
+use crate::config::Config;
+use crate::db::pool;
+use crate::db::transaction::{is_connection_lost, is_worth_retrying, jitter};
+use crate::error::{Error, ErrorCode, Result};
+
+/// A batch that collides with another process's is decided again this often.
+const TRIES: u32 = 8;
+
+/// One request's scans, and where its answer goes.
+struct Job {
+    scans: Vec<ScanCommand>,
+    answer: oneshot::Sender<Result<Vec<ScanAnswer>>>,
+    /// Keeps the queue bounded by scans: given back when the job is answered.
+    _places: OwnedSemaphorePermit,
+}
+
+/// What one scan of a request gets: recorded, or refused for itself alone.
+pub type ScanAnswer = Result<RecordedScan>;
+
+/// The way into the writer. Cheap to clone; the writer ends when all clones are gone and the queue is empty.
+#[derive(Clone)]
+pub struct ScanWriter {
+    jobs: mpsc::UnboundedSender<Job>,
+    places: Arc<Semaphore>,
+    size: usize,
+}
+
+/// The writer's tasks, to be waited for when the process stops.
+pub struct ScanWriterTasks(Vec<JoinHandle<()>>);
+
+impl ScanWriterTasks {
+    /// Waits until every scan that was taken is written.
+    pub async fn drained(self) {
+        for task in self.0 {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a scan writer ended badly");
+            }
+        }
+    }
+}
+
+impl ScanWriter {
+    /// Starts the writer tasks, each with a connection of its own.
+    pub fn start(database_url: &str, formats: BagFormats, config: &Config) -> (Self, ScanWriterTasks) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let tasks = (0..config.scan_writers)
+            .map(|_| {
+                let task = WriterTask {
+                    jobs: receiver.clone(),
+                    database_url: database_url.to_owned(),
+                    statement_timeout_seconds: config.database.statement_timeout_seconds,
+                    formats: formats.clone(),
+                    batch_size: config.scan_batch_size,
+                    conn: None,
+                    prepared: Prepared::default(),
+                };
+                tokio::spawn(task.run())
+            })
+            .collect();
+        let writer = Self { jobs: sender, places: Arc::new(Semaphore::new(config.scan_queue_size)), size: config.scan_queue_size };
+        (writer, ScanWriterTasks(tasks))
+    }
+
+    /// Writes the scans of one request in the order given and waits for the commit.
+    ///
+    /// Dropping the future does not take the scans back: once queued they are written, and a retry with the
+    /// same ids gets the answers that nobody waited for.
+    ///
+    /// # Errors
+    /// 503 `unavailable` when the queue is full or the database is away; then nothing was written.
+    pub async fn record(&self, scans: Vec<ScanCommand>) -> Result<Vec<ScanAnswer>> {
+        let busy = || Error::unavailable("Too many scans are waiting. They are kept: try again in a second with the same ids.");
+        // A batch larger than the whole queue takes all of it, rather than never getting in.
+        let places = u32::try_from(scans.len().min(self.size)).map_err(|_| busy())?;
+        let places = self.places.clone().try_acquire_many_owned(places).map_err(|_| busy())?;
+        let (answer, answered) = oneshot::channel();
+        let job = Job { scans, answer, _places: places };
+        self.jobs.send(job).map_err(|_| Error::unavailable("The server is stopping. Try again in a moment."))?;
+        metrics::gauge!("scan_writer_queue_scans").set(self.waiting() as f64);
+        answered.await.map_err(|_| Error::unavailable("The server is stopping. Try again in a moment."))?
+    }
+
+    /// Scans that wait or are being written.
+    pub fn waiting(&self) -> usize {
+        self.size - self.places.available_permits()
+    }
+}
+
+struct WriterTask {
+    jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>,
+    database_url: String,
+    statement_timeout_seconds: u64,
+    formats: BagFormats,
+    batch_size: usize,
+    conn: Option<AsyncPgConnection>,
+    /// What this connection has prepared.
+    prepared: Prepared,
+}
+
+impl WriterTask {
+    async fn run(mut self) {
+        while let Some(batch) = self.next_batch().await {
+            // A panic is a bug, but it must cost one batch, not all scanning until the next restart.
+            if std::panic::AssertUnwindSafe(self.write(batch)).catch_unwind().await.is_err() {
+                tracing::error!("a batch of scans was dropped by a panic; its callers were told to try again");
+                self.conn = None;
+            }
+        }
+    }
+
+    /// Everything that waits, up to the batch size; waits for the first job only.
+    async fn next_batch(&self) -> Option<Vec<Job>> {
+        let mut jobs = self.jobs.lock().await;
+        let mut batch = vec![jobs.recv().await?];
+        let mut scans = batch[0].scans.len();
+        while scans < self.batch_size
+            && let Ok(job) = jobs.try_recv()
+        {
+            scans += job.scans.len();
+            batch.push(job);
+        }
+        Some(batch)
+    }
+
+    async fn write(&mut self, batch: Vec<Job>) {
+        let scans: Vec<ScanCommand> = batch.iter().flat_map(|job| job.scans.iter().cloned()).collect();
+        match self.write_scans(&scans).await {
+            Ok(answers) => answer_all(batch, answers),
+            Err(WriteError::Fault(cause)) if batch.len() > 1 => {
+                // One scan that the database can't take must not fail its neighbours: each job for itself.
+                tracing::error!(error = %cause, jobs = batch.len(), "a batch of scans failed; its jobs are tried one by one");
+                for job in batch {
+                    let outcome = self.write_scans(&job.scans).await;
+                    answer_one(job, outcome);
+                }
+            }
+            Err(error) => {
+                let refusal = error.into_error();
+                for job in batch {
+                    let Error::Refused(refusal) = &refusal else {
+                        let _ = job.answer.send(Err(Error::Internal(anyhow::anyhow!("the batch of this scan failed: {refusal}"))));
+                        continue;
+                    };
+                    let _ = job.answer.send(Err(Error::Refused(refusal.clone())));
+                }
+            }
+        }
+    }
+
+    /// Writes scans in one transaction, as often as it takes.
+    async fn write_scans(&mut self, scans: &[ScanCommand]) -> Result<Vec<ScanAnswer>, WriteError> {
+        let mut attempt = 1;
+        loop {
+            let outcome = self.try_write(scans, attempt > 1).await;
+            match outcome {
+                Ok(answers) => return Ok(answers),
+                Err(cause) => {
+                    let is_lost = self.recover(&cause).await;
+                    if attempt >= TRIES || !(is_lost || is_collision(&cause) || is_worth_retrying(&cause)) {
+                        return Err(if is_lost { WriteError::Away } else { WriteError::Fault(cause) });
+                    }
+                    tokio::time::sleep(if is_lost { Duration::from_millis(250) } else { jitter(attempt) }).await;
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    /// Ends what is left of a failed transaction. Returns whether the connection is gone.
+    async fn recover(&mut self, cause: &DbError) -> bool {
+        let Some(conn) = &mut self.conn else { return true };
+        let is_closed = is_connection_lost(cause);
+        let rolled_back = !is_closed && TM::rollback_transaction(conn).await.is_ok();
+        if !rolled_back {
+            self.conn = None;
+        }
+        is_closed
+    }
+
+    async fn try_write(&mut self, scans: &[ScanCommand], is_retry: bool) -> Result<Vec<ScanAnswer>, DbError> {
+        if self.conn.is_none() {
+            let conn = pool::connect(self.database_url.clone(), self.statement_timeout_seconds).await;
+            self.conn = Some(conn.map_err(|error| closed(&error))?);
+            self.prepared = Prepared::default();
+        }
+        let conn = self.conn.as_mut().expect("just connected");
+        TM::begin_transaction(conn).await?;
+        let codes: HashSet<&QrCode> = scans.iter().flat_map(|scan| [Some(&scan.code), scan.parent.as_ref()]).flatten().collect();
+        let codes: Vec<&QrCode> = codes.into_iter().collect();
+        let known_bags = bags::queries::lock(conn, &codes).await?;
+        // After the locks: a first try of the same scan that was still running then is visible now.
+        let earlier = queries::find_many(conn, scans.iter().map(|scan| scan.id).collect()).await?;
+
+        let now = Utc::now();
+        let mut warehouse = Warehouse::new(self.formats.clone(), known_bags, now);
+        let plan = Plan::make(scans, earlier, &mut warehouse, is_retry);
+        let decided = plan.decided();
+        let rows: Vec<ScanRow> = decided.iter().map(|(scan, decision)| scan_row(scan, decision, now)).collect();
+        WriteSets::new(&warehouse, &decided, &rows, now).execute(conn, &mut self.prepared).await?;
+        TM::commit_transaction(conn).await?;
+        metrics::histogram!("scan_writer_batch_scans").record(scans.len() as f64);
+        for (_, decision) in &decided {
+            metrics::counter!("bag_scans_total", "kind" => decision.kind.as_str(), "outcome" => decision.outcome.as_str()).increment(1);
+        }
+        Ok(plan.answers())
+    }
+}
+
+type TM = <AsyncPgConnection as AsyncConnection>::TransactionManager;
+
+/// Why scans could not be written.
+enum WriteError {
+    /// The database can't be reached.
+    Away,
+    /// The database refused, and would again.
+    Fault(DbError),
+}
+
+impl WriteError {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Away => Error::unavailable("The database is away for a moment. The scan is not written yet: try again with the same id."),
+            Self::Fault(cause) => cause.into(),
+        }
+    }
+}
+
+fn closed(cause: &diesel::ConnectionError) -> DbError {
+    DbError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(cause.to_string()))
+}
+
+/// Another process made the same bag, link or scan in the same instant: decide again on what is there now.
+fn is_collision(cause: &DbError) -> bool {
+    matches!(cause, DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
+}
+
+fn answer_all(batch: Vec<Job>, answers: Vec<ScanAnswer>) {
+    let mut answers = answers.into_iter();
+    for job in batch {
+        let own = answers.by_ref().take(job.scans.len()).collect();
+        // A caller who has gone away finds the answer by its id.
+        let _ = job.answer.send(Ok(own));
+    }
+}
+
+fn answer_one(job: Job, outcome: Result<Vec<ScanAnswer>, WriteError>) {
+    let _ = job.answer.send(outcome.map_err(WriteError::into_error));
+}
+
+/// What each scan of a batch comes to, in the order given.
+struct Plan<'a> {
+    steps: Vec<Step<'a>>,
+}
+
+enum Step<'a> {
+    /// Decided now.
+    New { scan: &'a ScanCommand, decision: Box<Decision> },
+    /// Written before: the first answer again.
+    Replayed(Box<RecordedScan>),
+    /// The same scan as an earlier one of this batch.
+    Repeats(usize),
+    /// The id belongs to another scan.
+    IdReused,
+}
+
+impl<'a> Plan<'a> {
+    fn make(scans: &'a [ScanCommand], earlier: Vec<ScanRow>, warehouse: &mut Warehouse, is_retry: bool) -> Self {
+        let earlier: HashMap<Uuid, ScanRow> = earlier.into_iter().map(|row| (row.id, row)).collect();
+        let mut first_with_id: HashMap<Uuid, usize> = HashMap::new();
+        let mut steps: Vec<Step<'a>> = Vec::with_capacity(scans.len());
+        for (index, scan) in scans.iter().enumerate() {
+            let step = if let Some(row) = earlier.get(&scan.id) {
+                if is_same(row, scan) {
+                    let parent = scan.parent.as_ref().and_then(|code| warehouse.bag(code));
+                    let mut replay = RecordedScan::replay(row, warehouse.bag(&scan.code), parent);
+                    // Found by a second try of our own: for the caller this is still the first answer.
+                    replay.is_replay = !is_retry;
+                    Step::Replayed(Box::new(replay))
+                } else {
+                    Step::IdReused
+                }
+            } else if let Some(&first) = first_with_id.get(&scan.id) {
+                let same = scans[first].code == scan.code && scans[first].parent == scan.parent && is_same_person(&scans[first], scan);
+                if same { Step::Repeats(first) } else { Step::IdReused }
+            } else {
+                first_with_id.insert(scan.id, index);
+                Step::New { scan, decision: Box::new(warehouse.decide(scan)) }
+            };
+            steps.push(step);
+        }
+        Self { steps }
+    }
+
+    fn decided(&self) -> Vec<(&'a ScanCommand, &Decision)> {
+        self.steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::New { scan, decision } => Some((*scan, &**decision)),
+                Step::Replayed(_) | Step::Repeats(_) | Step::IdReused => None,
+            })
+            .collect()
+    }
+
+    fn answers(&self) -> Vec<ScanAnswer> {
+        self.steps.iter().map(|step| self.answer(step)).collect()
+    }
+
+    fn answer(&self, step: &Step<'a>) -> ScanAnswer {
+        match step {
+            Step::New { scan, decision } => Ok(RecordedScan::new(scan, decision)),
+            Step::Replayed(recorded) => Ok((**recorded).clone()),
+            Step::Repeats(first) => self.answer(&self.steps[*first]).map(|recorded| RecordedScan { is_replay: true, ..recorded }),
+            Step::IdReused => Err(Error::refused(
+                ErrorCode::ScanIdReused,
+                "This id belongs to an earlier scan of another code or by another person. Make a new UUIDv7 for every scan.",
+            )),
+        }
+    }
+}
+
+fn is_same(row: &ScanRow, scan: &ScanCommand) -> bool {
+    row.qr_code == scan.code && row.parent_qr_code == scan.parent && row.user_id == scan.by.caller.user_id
+}
+
+fn is_same_person(one: &ScanCommand, other: &ScanCommand) -> bool {
+    one.by.caller.user_id == other.by.caller.user_id
+}

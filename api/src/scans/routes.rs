@@ -1,0 +1,353 @@
+//! Scanning over HTTP.
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+use validator::Validate;
+
+use super::answer::{RecordedScan, ScanProblem, ScanResponse};
+use super::model::{Scan, ScanKind, ScanOutcome, ScanSource, check_time, id_at, time_of};
+use super::queries::{self, ScanFilter};
+use super::rules::{ScanCommand, ScannedBy};
+use super::undo_scan::{self, UndoResponse};
+use crate::audit::Actor;
+use crate::auth::Caller;
+use crate::bags::model::Bag;
+use crate::bags::qr_code::QrCode;
+use crate::dispatch_areas;
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::http::client::Client;
+use crate::http::json::{self, Json};
+use crate::http::page::{Limit, Page, Position};
+use crate::http::query::Query;
+use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
+use crate::state::AppState;
+use crate::users::model::{Role, UserId};
+
+/// Largest body of a batch: 500 scans of the longest codes, in bytes.
+const BATCH_LIMIT_BYTES: usize = 512 * 1024;
+
+/// One code that was scanned.
+#[derive(Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ScanRequest {
+    /// What the scanner read; trimmed and upper-cased by the server.
+    #[schema(example = "CB-000123")]
+    pub qr_code: String,
+    /// The parent open on the station. Without it a parent's code opens that parent, and a child's code looks it up.
+    #[schema(required = false, example = "SB12345")]
+    pub parent_qr_code: Option<String>,
+    /// UUIDv7 made when the code was scanned; sending it again gets the same answer. Made by the server when absent.
+    #[schema(required = false, value_type = Option<Uuid>, example = "019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11")]
+    pub id: Option<String>,
+    /// When the code was scanned; by default the time in the id, or now. Up to 30 days ago and 2 minutes ahead.
+    #[schema(required = false)]
+    pub scanned_at: Option<DateTime<Utc>>,
+    /// How the code came in; `api` by default.
+    #[schema(required = false)]
+    pub source: Option<ScanSource>,
+}
+
+impl ScanRequest {
+    fn into_command(self, by: &Arc<ScannedBy>, now: DateTime<Utc>) -> Result<ScanCommand> {
+        let id = match &self.id {
+            Some(given) => {
+                let id = Uuid::try_parse(given).map_err(|_| Error::refused(ErrorCode::InvalidScanId, "The id of a scan must be a UUID of version 7."))?;
+                check_time(time_of(id)?, now)?;
+                id
+            }
+            None => match self.scanned_at {
+                Some(moment) => {
+                    check_time(moment, now)?;
+                    id_at(moment)
+                }
+                None => Uuid::now_v7(),
+            },
+        };
+        let scanned_at = self.scanned_at.map_or_else(|| time_of(id), Ok)?;
+        check_time(scanned_at, now)?;
+        Ok(ScanCommand {
+            id,
+            code: QrCode::parse(&self.qr_code)?,
+            parent: self.parent_qr_code.as_deref().map(QrCode::parse).transpose()?,
+            scanned_at,
+            source: self.source.unwrap_or(ScanSource::Api),
+            by: by.clone(),
+        })
+    }
+}
+
+/// What an offline queue has collected.
+#[derive(Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ScanBatchRequest {
+    /// 1 to 500 scans, applied in the order of their times. One that is malformed is refused alone.
+    // Raw values, so that a fault in one scan can't fail its neighbours.
+    #[validate(length(min = 1, max = 500))]
+    #[schema(value_type = Vec<ScanRequest>, min_items = 1, max_items = 500)]
+    pub scans: Vec<Value>,
+}
+
+/// What came of each scan, in the order sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ScanBatchResponse {
+    pub results: Vec<ScanBatchResult>,
+}
+
+/// What came of one scan of a batch.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct ScanBatchResult {
+    /// The id sent, or the one made for it; null when the scan was too malformed to have one.
+    #[schema(required, value_type = Option<Uuid>)]
+    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub kind: Option<ScanKind>,
+    /// Null when the scan was malformed: then there is a problem and no event was written.
+    #[schema(required)]
+    pub outcome: Option<ScanOutcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub scanned_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub bag: Option<Bag>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub parent: Option<Bag>,
+    /// The parent that the child is in, when that is why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = Option<String>)]
+    pub linked_parent_qr_code: Option<QrCode>,
+    /// Why the scan was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub problem: Option<Problem>,
+}
+
+impl ScanBatchResult {
+    fn refused(id: Option<String>, error: Error) -> Self {
+        Self { id, problem: Some(error.into_refusal().problem()), ..Self::default() }
+    }
+
+    fn recorded(recorded: RecordedScan) -> Self {
+        // What the problem of a single scan carries in `scan` stands beside the problem here.
+        let problem = recorded.refusal().map(|error| Problem { extensions: None, ..error.into_refusal().problem() });
+        let response = recorded.response;
+        Self {
+            id: Some(response.id.to_string()),
+            kind: Some(response.kind),
+            outcome: Some(response.outcome),
+            scanned_at: Some(response.scanned_at),
+            bag: response.bag,
+            parent: response.parent,
+            linked_parent_qr_code: recorded.linked_parent.filter(|_| response.outcome == ScanOutcome::LinkedElsewhere),
+            problem,
+        }
+    }
+}
+
+/// Record a scan.
+///
+/// Opens a parent, links a child into the open parent, or looks a bag up. Answered after it is durably written.
+/// Send the same `id` again when an answer was lost: the first answer comes back and nothing is done twice.
+#[utoipa::path(
+    operation_id = "record_scan", tag = "scans", request_body = ScanRequest,
+    responses((status = 201, description = "Written", body = ScanResponse),
+              (status = 200, description = "Had been written before; the first answer again", body = ScanResponse),
+              (status = 404, description = "`bag_not_found`: looked up, but there is no such bag; the scan is an event all the same", body = ScanProblem, content_type = "application/problem+json"),
+              (status = 409, description = "Refused: `linked_elsewhere`, `parent_full`, `parent_completed`, `parent_on_completed_bill`, `kind_mismatch`, \
+                                            `other_dispatch_area` or `unknown_parent`; the scan is an event all the same", body = ScanProblem, content_type = "application/problem+json"),
+              Always, SignedIn, WithBody),
+)]
+#[post("")]
+pub async fn record_scan(caller: Caller, client: Client, state: web::Data<AppState>, body: Json<ScanRequest>) -> Result<impl Responder> {
+    let by = scanned_by(caller, client);
+    let command = body.0.into_command(&by, Utc::now())?;
+    let answers = state.scan_writer.record(vec![command]).await?;
+    let recorded = answers.into_iter().next().ok_or_else(|| anyhow::anyhow!("the scan writer lost a scan"))??;
+    if let Some(refusal) = recorded.refusal() {
+        return Err(refusal);
+    }
+    if recorded.is_replay {
+        return Ok(HttpResponse::Ok().json(recorded.response));
+    }
+    let location = format!("/api/v1/scans/{}", recorded.response.id);
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(recorded.response))
+}
+
+/// Record up to 500 scans.
+///
+/// Each is decided for itself; the answer tells what came of every one, in the order sent.
+#[utoipa::path(
+    operation_id = "record_scans", tag = "scans", request_body = ScanBatchRequest,
+    responses((status = 200, description = "What came of each scan", body = ScanBatchResponse), Always, SignedIn, WithBody),
+)]
+#[post("/batch")]
+pub async fn record_scans(
+    caller: Caller,
+    client: Client,
+    state: web::Data<AppState>,
+    body: Json<ScanBatchRequest, BATCH_LIMIT_BYTES>,
+) -> Result<impl Responder> {
+    let by = scanned_by(caller, client);
+    let now = Utc::now();
+    let mut results: Vec<ScanBatchResult> = Vec::with_capacity(body.0.scans.len());
+    let mut commands: Vec<(usize, ScanCommand)> = Vec::with_capacity(body.0.scans.len());
+    for (index, value) in body.0.scans.into_iter().enumerate() {
+        let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
+        match json::from_value::<ScanRequest>(value, &format!("/scans/{index}")).and_then(|request| request.into_command(&by, now)) {
+            Ok(command) => {
+                commands.push((index, command));
+                results.push(ScanBatchResult::default());
+            }
+            Err(error) => results.push(ScanBatchResult::refused(id, error)),
+        }
+    }
+    // A device's scans are applied in the order they were made, whatever order they were queued in.
+    commands.sort_by_key(|(_, command)| command.scanned_at);
+    let (indexes, commands): (Vec<usize>, Vec<ScanCommand>) = commands.into_iter().unzip();
+    if !commands.is_empty() {
+        let ids: Vec<Uuid> = commands.iter().map(|command| command.id).collect();
+        let answers = state.scan_writer.record(commands).await?;
+        for ((index, id), answer) in indexes.into_iter().zip(ids).zip(answers) {
+            results[index] = match answer {
+                Ok(recorded) => ScanBatchResult::recorded(recorded),
+                Err(error) => ScanBatchResult::refused(Some(id.to_string()), error),
+            };
+        }
+    }
+    Ok(web::Json(ScanBatchResponse { results }))
+}
+
+/// Undo one's last scan.
+///
+/// The newest scan of the caller that linked a child, within an hour. Sent again it changes nothing; undo the one
+/// before it by its id.
+#[utoipa::path(
+    operation_id = "undo_last_scan", tag = "scans",
+    responses((status = 200, description = "Undone, now or before", body = UndoResponse),
+              (status = 409, description = "`nothing_to_undo`, `scan_superseded` or `parent_on_completed_bill`", body = Problem, content_type = "application/problem+json"),
+              Always, SignedIn),
+)]
+#[post("/undo-last")]
+pub async fn undo_last_scan(caller: Caller, client: Client, state: web::Data<AppState>) -> Result<impl Responder> {
+    let mut conn = state.pool.get().await?;
+    Ok(web::Json(undo_scan::undo_last_scan(&mut conn, &caller, &client, undo_window(&state)).await?))
+}
+
+/// Undo a scan.
+///
+/// Within an hour, by the person who scanned, a biller or an admin. Takes the child out of the parent, and opens a
+/// parent that this child had completed. Sent again it changes nothing.
+#[utoipa::path(
+    operation_id = "undo_scan", tag = "scans", params(("id" = Uuid, Path, description = "Id of the scan")),
+    responses((status = 200, description = "Undone, now or before", body = UndoResponse),
+              (status = 404, description = "`scan_not_found`", body = Problem, content_type = "application/problem+json"),
+              (status = 409, description = "`undo_window_passed`, `nothing_to_undo`, `scan_superseded` or `parent_on_completed_bill`",
+               body = Problem, content_type = "application/problem+json"),
+              (status = 422, description = "`invalid_scan_id`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[post("/{id}/undo")]
+pub async fn undo_scan_by_id(caller: Caller, client: Client, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+    let id = parse_id(&path)?;
+    let mut conn = state.pool.get().await?;
+    Ok(web::Json(undo_scan::undo_scan(&mut conn, &caller, &client, id, undo_window(&state)).await?))
+}
+
+/// Show a scan.
+#[utoipa::path(
+    operation_id = "get_scan", tag = "scans", params(("id" = Uuid, Path, description = "Id of the scan")),
+    responses((status = 200, description = "The scan", body = Scan),
+              (status = 404, description = "`scan_not_found`", body = Problem, content_type = "application/problem+json"),
+              (status = 422, description = "`invalid_scan_id`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[get("/{id}")]
+pub async fn get_scan(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+    let id = parse_id(&path)?;
+    let scan = queries::find_listed(&mut *state.pool.get().await?, id).await?;
+    let may_see = |scan: &Scan| caller.role >= Role::Biller || scan.user.id == caller.user_id || scan.dispatch_area == caller.area;
+    let scan = scan.filter(may_see).ok_or_else(|| Error::refused(ErrorCode::ScanNotFound, "No scan has this id."))?;
+    Ok(web::Json(scan))
+}
+
+/// Filters and paging of the list of scans.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListScansQuery {
+    pub user_id: Option<i64>,
+    /// Code of a bag: scans of it, or into it.
+    pub bag: Option<String>,
+    pub kind: Option<ScanKind>,
+    pub outcome: Option<ScanOutcome>,
+    /// Code of a dispatch area.
+    pub area: Option<String>,
+    pub scanned_after: Option<DateTime<Utc>>,
+    pub scanned_before: Option<DateTime<Utc>>,
+    /// Rows of a page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// List scans, newest first.
+#[utoipa::path(
+    operation_id = "list_scans", tag = "scans", params(ListScansQuery),
+    responses((status = 200, description = "One page of scans the caller may see", body = Page<Scan>),
+              (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithQuery),
+)]
+#[get("")]
+pub async fn list_scans(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<ListScansQuery>) -> Result<impl Responder> {
+    let Query(query) = query;
+    let mut conn = state.pool.get().await?;
+    let area_id = dispatch_areas::narrowed(&mut conn, caller.own_area_only(), query.area.as_deref()).await?;
+    let filter = ScanFilter {
+        user_id: query.user_id.map(UserId),
+        bag: query.bag.as_deref().map(QrCode::parse).transpose()?,
+        kind: query.kind,
+        outcome: query.outcome,
+        area_id,
+        scanned_after: query.scanned_after,
+        scanned_before: query.scanned_before,
+    };
+    let filters = format!("{filter:?}");
+    let position = Position::new("scans", &filters);
+    let before = position.key(query.cursor.as_deref())?;
+    let scans = queries::list(&mut conn, &filter, before, query.limit.rows_to_read()).await?;
+    Ok(Page::new(scans, query.limit, &position, |scan| scan.id).into_response(&req))
+}
+
+fn scanned_by(caller: Caller, client: Client) -> Arc<ScannedBy> {
+    let actor = Actor::person(caller.user_id, &caller.username, &client);
+    Arc::new(ScannedBy { caller, actor })
+}
+
+fn undo_window(state: &AppState) -> TimeDelta {
+    TimeDelta::seconds(state.config.undo_window_seconds)
+}
+
+fn parse_id(text: &str) -> Result<Uuid> {
+    let id = Uuid::try_parse(text).map_err(|_| Error::refused(ErrorCode::InvalidScanId, "The id of a scan is a UUID of version 7."))?;
+    time_of(id)?;
+    Ok(id)
+}
+
+/// Mounts the calls of this feature, at `/scans`.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(record_scan)
+        .service(record_scans)
+        .service(undo_last_scan)
+        .service(undo_scan_by_id)
+        .service(list_scans)
+        .service(get_scan);
+}

@@ -1,0 +1,239 @@
+//! Builds the application for `main` and tests alike: state, middleware order, routes, graceful shutdown.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_governor::Governor;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::{App, HttpServer, web};
+use anyhow::Context;
+use tokio::task::JoinHandle;
+use tracing_actix_web::TracingLogger;
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_actix_web::{AppExt, scope};
+
+use crate::auth::caller::ByCaller;
+use crate::auth::keys::TokenKeys;
+use crate::bags::qr_code::BagFormats;
+use crate::config::Config;
+use crate::db::{migrations, partitions, pool};
+use crate::http::fallback::{RouteTable, fallback};
+use crate::http::problem_page::get_problem;
+use crate::http::rate_limit::{ByAddress, Limiter, limiter};
+use crate::http::root_span::RequestSpan;
+use crate::http::{metrics, request_id, security_headers, timeout};
+use crate::redis::Redis;
+use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
+use crate::state::AppState;
+use crate::users::first_admin;
+use crate::{auth, bags, dispatch_areas, health, openapi, scans, stats, users};
+
+/// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
+const BACKLOG: u32 = 2048;
+/// Idle connections of phones are kept this long, so that a scan needs no new handshake.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A client gets this long to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Partitions are looked after this often.
+const PARTITION_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Rate limits of this process, shared by all its workers.
+#[derive(Clone)]
+pub struct Limits {
+    sign_in: Limiter<ByAddress>,
+    requests: Limiter<ByCaller>,
+    scans: Limiter<ByCaller>,
+}
+
+impl Limits {
+    /// The limits of the settings.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            sign_in: limiter(ByAddress, config.sign_in_limit_per_minute),
+            requests: limiter(ByCaller, config.request_limit_per_minute),
+            scans: limiter(ByCaller, config.scan_limit_per_minute),
+        }
+    }
+}
+
+/// Every documented route. The scopes with limits of their own come first: actix takes the first that matches.
+pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let (sign_in, scan_limit, requests) = (Governor::new(&limits.sign_in), Governor::new(&limits.scans), Governor::new(&limits.requests));
+    move |cfg| {
+        cfg.configure(health::routes)
+            .service(get_problem)
+            .service(scope::scope("/api/v1/auth/login").wrap(sign_in).configure(auth::routes::login_routes))
+            .service(scope::scope("/api/v1/scans").wrap(scan_limit).configure(scans::routes::routes))
+            .service(
+                scope::scope("/api/v1")
+                    .wrap(requests)
+                    .configure(auth::routes::routes)
+                    .configure(users::routes::routes)
+                    .configure(dispatch_areas::routes)
+                    .configure(bags::routes::routes)
+                    .configure(stats::routes::routes),
+            );
+    }
+}
+
+/// A server that listens and is ready to run.
+pub struct Application {
+    server: Server,
+    address: SocketAddr,
+    state: Arc<AppState>,
+    writer_tasks: ScanWriterTasks,
+    background: Vec<JoinHandle<()>>,
+    /// The first admin's password, when it was made at this start.
+    pub first_admin_password: Option<String>,
+}
+
+impl Application {
+    /// Migrates, loads what is kept in memory, binds the port. `config.database.database_url` must be set.
+    ///
+    /// # Errors
+    /// When the settings contradict each other, the database can't be reached or migrated, or the port is taken.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        config.check().map_err(anyhow::Error::msg)?;
+        let url = config.database.database_url.as_ref().context("DATABASE_URL is not set")?.expose().to_owned();
+        if !config.skip_migrations {
+            let ran = migrations::run_pending(&url).await.context("the database could not be migrated")?;
+            if !ran.is_empty() {
+                tracing::info!(migrations = ran.join(", "), "database migrated");
+            }
+        }
+        let pool = pool::create(&url, &config.database)?;
+        let mut conn = pool.get().await.context("the database can't be reached")?;
+        partitions::ensure(&mut conn).await?;
+        let first_admin_password = first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
+        let token_keys = TokenKeys::load(&mut conn, config.jwt_secret.as_ref()).await?;
+        let formats = BagFormats::load(&mut conn).await?;
+        drop(conn);
+        let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
+        metrics::handle();
+
+        let listener = TcpListener::bind(config.bind).with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
+        let address = listener.local_addr()?;
+        let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats, &config);
+        let state = web::Data::new(AppState::new(config, pool.clone(), redis, token_keys, scan_writer));
+        state.revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let background = vec![
+            tokio::spawn({
+                let (state, pool) = (state.clone(), pool.clone());
+                async move { state.revocations.keep_fresh(pool).await }
+            }),
+            tokio::spawn(keep_partitions(pool)),
+            tokio::spawn(keep_metrics()),
+        ];
+        let server = http_server(state.clone(), listener)?;
+        Ok(Self { server, address, state: state.into_inner(), writer_tasks, background, first_admin_password })
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops the server from elsewhere: no new connections, requests that run are finished.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { server: self.server.handle(), state: self.state.clone() }
+    }
+
+    /// Serves until stopped, then writes every scan that was taken.
+    ///
+    /// # Errors
+    /// When a worker fails.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let served = self.server.await;
+        for task in self.background {
+            task.abort();
+            // An aborted task gives its pool and state back only once it has been waited for.
+            let _aborted = task.await;
+        }
+        // The last sender of the scan writer goes with the state; then the queue empties and the tasks end.
+        drop(self.state);
+        self.writer_tasks.drained().await;
+        tracing::info!("stopped; every scan taken is written");
+        served.context("the server failed")
+    }
+}
+
+/// Tells a running server to stop.
+pub struct Stopper {
+    server: ServerHandle,
+    state: Arc<AppState>,
+}
+
+impl Stopper {
+    /// Readiness says no at once; then requests that run are finished.
+    pub async fn stop(self) {
+        self.state.begin_stopping();
+        drop(self.state);
+        self.server.stop(true).await;
+    }
+}
+
+fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Result<Server> {
+    let limits = Limits::new(&state.config);
+    let document = openapi::document();
+    let table = web::Data::new(RouteTable::new(&document));
+    let yaml = web::Data::new(openapi::ServedYaml(openapi::yaml()?));
+    let request_timeout = state.config.request_timeout();
+    let shutdown_timeout_seconds = state.config.shutdown_timeout_seconds;
+    let workers = match state.config.workers {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        set => set,
+    };
+    let server = HttpServer::new(move || {
+        // The one wrapped last runs first.
+        App::new()
+            .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
+            .wrap(Compress::default())
+            .wrap(from_fn(metrics::middleware))
+            .wrap(from_fn(security_headers::middleware))
+            .wrap(TracingLogger::<RequestSpan>::new())
+            .wrap(from_fn(request_id::middleware))
+            .app_data(state.clone())
+            .app_data(table.clone())
+            .app_data(yaml.clone())
+            .into_utoipa_app()
+            .openapi(openapi::base())
+            .configure(routes(&limits))
+            .into_app()
+            .service(openapi::get_openapi_yaml)
+            .service(openapi::redirect_to_docs)
+            .service(openapi::get_swagger_initializer)
+            .service(openapi::swagger_ui(document.clone()))
+            .default_service(web::to(fallback))
+    })
+    .backlog(BACKLOG)
+    .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(shutdown_timeout_seconds)
+    .disable_signals()
+    .workers(workers)
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+async fn keep_partitions(pool: crate::db::Pool) {
+    loop {
+        tokio::time::sleep(PARTITION_INTERVAL).await;
+        let kept = match pool.get().await {
+            Ok(mut conn) => partitions::ensure(&mut conn).await.map_err(anyhow::Error::from),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = kept {
+            tracing::error!(%error, "next month's partitions could not be made");
+        }
+    }
+}
+
+async fn keep_metrics() {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        metrics::handle().run_upkeep();
+    }
+}

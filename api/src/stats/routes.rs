@@ -1,0 +1,29 @@
+//! Numbers over HTTP.
+
+use actix_web::{Responder, get, web};
+use chrono::Utc;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::{Stats, totals};
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::http::responses::{Always, SignedIn};
+use crate::state::AppState;
+
+/// Show the totals of the dashboard.
+///
+/// Dispatchers see the bags, scans and people of their own area; bills are always all.
+#[utoipa::path(
+    operation_id = "get_stats", tag = "stats",
+    responses((status = 200, description = "Exact totals, as of now", body = Stats), Always, SignedIn),
+)]
+#[get("/stats")]
+pub async fn get_stats(caller: Caller, state: web::Data<AppState>) -> Result<impl Responder> {
+    let conn = state.pool.get().await?;
+    Ok(web::Json(totals(&conn, caller.own_area_only(), state.config.time_zone, Utc::now()).await?))
+}
+
+/// Mounts the calls of this feature.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(get_stats);
+}

@@ -1,0 +1,8 @@
+//! People: who may sign in, with which role, for which dispatch area.
+//!
+//! Owns `users`. Sessions and passwords of people are `auth`'s business.
+
+pub mod first_admin;
+pub mod model;
+pub mod queries;
+pub mod routes;

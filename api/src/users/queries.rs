@@ -1,0 +1,162 @@
+//! Reading and writing `users`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, SmallInt};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::model::{Role, User, UserId, UserRow};
+use crate::db::schema::{dispatch_areas, users};
+use crate::db::sql;
+use crate::db::sql::escape_like;
+
+diesel::define_sql_function! {
+    /// Lower case, as the unique indexes on names have it.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// The user whose user name or e-mail address this is, whatever the case.
+pub async fn find_by_login(conn: &mut AsyncPgConnection, login: &str) -> QueryResult<Option<(UserRow, Option<String>)>> {
+    let login = login.to_lowercase();
+    users::table
+        .left_join(dispatch_areas::table)
+        .filter(lower(users::username).eq(login.clone()).or(lower(users::email.assume_not_null()).eq(login.clone()).and(users::email.is_not_null())))
+        // A user name wins over another person's e-mail address.
+        .order(lower(users::username).eq(login).desc())
+        .select((UserRow::as_select(), dispatch_areas::code.nullable()))
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The user with this id.
+pub async fn find(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Option<(UserRow, Option<String>)>> {
+    users::table
+        .left_join(dispatch_areas::table)
+        .filter(users::id.eq(id.0))
+        .select((UserRow::as_select(), dispatch_areas::code.nullable()))
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// What a list of users is narrowed to.
+#[derive(Debug, Default)]
+pub struct UserFilter {
+    /// Part of the user name or e-mail address.
+    pub q: Option<String>,
+    pub role: Option<Role>,
+    pub is_active: Option<bool>,
+}
+
+/// Users by id, after `after`.
+pub async fn list(conn: &mut AsyncPgConnection, filter: &UserFilter, after: Option<i64>, limit: i64) -> QueryResult<Vec<User>> {
+    let mut query = users::table
+        .left_join(dispatch_areas::table)
+        .select((UserRow::as_select(), dispatch_areas::code.nullable()))
+        .order(users::id.asc())
+        .limit(limit)
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(users::id.gt(after));
+    }
+    if let Some(role) = filter.role {
+        query = query.filter(users::role.eq(role));
+    }
+    if let Some(is_active) = filter.is_active {
+        query = query.filter(users::is_active.eq(is_active));
+    }
+    if let Some(q) = &filter.q {
+        let pattern = format!("%{}%", escape_like(q));
+        query = query.filter(users::username.ilike(pattern.clone()).or(users::email.assume_not_null().ilike(pattern).and(users::email.is_not_null())));
+    }
+    let rows: Vec<(UserRow, Option<String>)> = query.load(conn).await?;
+    Ok(rows.into_iter().map(|(row, area)| User::from_row(row, area)).collect())
+}
+
+/// A user to be.
+pub struct NewUser {
+    pub username: String,
+    pub email: Option<String>,
+    pub password_hash: String,
+    pub role: Role,
+    pub dispatch_area_id: Option<i32>,
+    pub password_change_required: bool,
+}
+
+/// Inserts a user.
+///
+/// # Errors
+/// A unique violation of `users_username_key` or `users_email_key`.
+pub async fn insert(conn: &mut AsyncPgConnection, user: NewUser) -> QueryResult<UserRow> {
+    diesel::insert_into(users::table)
+        .values((
+            users::username.eq(user.username),
+            users::email.eq(user.email),
+            users::password_hash.eq(user.password_hash),
+            users::role.eq(user.role),
+            users::dispatch_area_id.eq(user.dispatch_area_id),
+            users::password_change_required.eq(user.password_change_required),
+        ))
+        .returning(UserRow::as_returning())
+        .get_result(conn)
+        .await
+}
+
+/// Notes a wrong password; the last one allowed locks the account. Returns the time until it is locked, if it is.
+pub async fn note_failed_sign_in(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    attempts: i16,
+    lock_for: TimeDelta,
+) -> QueryResult<Option<DateTime<Utc>>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SmallInt)]
+        failed_sign_ins: i16,
+    }
+    // A lock that has run out starts the count anew.
+    let rows: Vec<Row> = sql(
+        "UPDATE users SET failed_sign_ins = CASE WHEN locked_until <= now() THEN 1 ELSE failed_sign_ins + 1 END, \
+                          locked_until = CASE WHEN locked_until > now() THEN locked_until END \
+         WHERE id = $1 RETURNING failed_sign_ins",
+    )
+    .bind::<BigInt, _>(id)
+    .load(conn)
+    .await?;
+    let failed = rows.into_iter().next().map_or(0, |row| row.failed_sign_ins);
+    if failed < attempts {
+        return Ok(None);
+    }
+    let locked_until = Utc::now() + lock_for;
+    diesel::update(users::table.find(id.0)).set(users::locked_until.eq(locked_until)).execute(conn).await?;
+    Ok(Some(locked_until))
+}
+
+/// Notes a sign-in: no failed attempts any more.
+pub async fn note_sign_in(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> {
+    diesel::update(users::table.find(id.0))
+        .set((
+            users::failed_sign_ins.eq(0_i16),
+            users::locked_until.eq(None::<DateTime<Utc>>),
+            users::last_login_at.eq(Utc::now()),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Sets a password that its owner chose.
+pub async fn set_password(conn: &mut AsyncPgConnection, id: UserId, hash: String) -> QueryResult<()> {
+    diesel::update(users::table.find(id.0))
+        .set((users::password_hash.eq(hash), users::password_change_required.eq(false), users::version.eq(users::version + 1)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Is there any user yet?
+pub async fn exists_any(conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(users::table.select(users::id))).get_result(conn).await
+}
+

@@ -1,0 +1,151 @@
+//! Listing and creating users, for admins.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
+use diesel::result::{DatabaseErrorKind, Error as DbError};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use super::model::{Role, User};
+use super::queries::{self, NewUser, UserFilter};
+use crate::audit::{self, Action, Actor, Entity, Entry};
+use crate::auth::{Admin, RequireRole, password};
+use crate::db::transaction;
+use crate::db::transaction::Abort;
+use crate::dispatch_areas;
+use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
+use crate::http::client::Client;
+use crate::http::json::Json;
+use crate::http::page::{Limit, Page, Position};
+use crate::http::query::Query;
+use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
+use crate::http::text::no_control_characters;
+use crate::state::AppState;
+
+/// Filters and paging of the list of users.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListUsersQuery {
+    /// Part of the user name or e-mail address.
+    pub q: Option<String>,
+    pub role: Option<Role>,
+    pub is_active: Option<bool>,
+    /// Rows of a page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// A user to be.
+#[derive(Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct CreateUserRequest {
+    /// Letters, digits, dot, hyphen and underscore.
+    #[validate(length(min = 1, max = 64), custom(function = is_username))]
+    #[schema(example = "asha", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$")]
+    pub username: String,
+    /// 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+    #[schema(example = "Correct-Horse7", min_length = 8, max_length = 128)]
+    pub password: String,
+    pub role: Role,
+    #[validate(email, length(max = 254), custom(function = no_control_characters))]
+    #[schema(example = "asha@example.com", max_length = 254)]
+    pub email: Option<String>,
+    /// Code of an active dispatch area; dispatchers need one.
+    #[validate(length(min = 1, max = 64), custom(function = no_control_characters))]
+    #[schema(example = "Lucknow", min_length = 1, max_length = 64)]
+    pub dispatch_area: Option<String>,
+}
+
+fn is_username(name: &str) -> Result<(), validator::ValidationError> {
+    if name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c)) {
+        return Ok(());
+    }
+    Err(validator::ValidationError::new("invalid_username").with_message("Use letters, digits, dot, hyphen and underscore only.".into()))
+}
+
+/// List users.
+#[utoipa::path(
+    operation_id = "list_users", tag = "users", params(ListUsersQuery),
+    responses((status = 200, description = "One page of users", body = Page<User>), Always, SignedIn, WithQuery),
+)]
+#[get("/users")]
+pub async fn list_users(_admin: RequireRole<Admin>, state: web::Data<AppState>, req: HttpRequest, query: Query<ListUsersQuery>) -> Result<impl Responder> {
+    let Query(ListUsersQuery { q, role, is_active, limit, cursor }) = query;
+    let q = q.map(|q| q.replace('\0', "")).filter(|q| !q.is_empty());
+    let filters = format!("{q:?}{role:?}{is_active:?}");
+    let position = Position::new("users", &filters);
+    let after = position.key(cursor.as_deref())?;
+    let mut conn = state.pool.get().await?;
+    let users = queries::list(&mut conn, &UserFilter { q, role, is_active }, after, limit.rows_to_read()).await?;
+    Ok(Page::new(users, limit, &position, |user| user.id).into_response(&req))
+}
+
+/// Create a user.
+#[utoipa::path(
+    operation_id = "create_user", tag = "users", request_body = CreateUserRequest,
+    responses((status = 201, description = "Created; `Location` names it", body = User),
+              (status = 409, description = "`username_taken` or `email_taken`", body = Problem, content_type = "application/problem+json"),
+              Always, SignedIn, WithBody),
+)]
+#[post("/users")]
+pub async fn create_user(admin: RequireRole<Admin>, state: web::Data<AppState>, client: Client, body: Json<CreateUserRequest>) -> Result<impl Responder> {
+    let Json(request) = body;
+    password::check_strength(&request.password, &request.username, "/password")?;
+    let mut conn = state.pool.get().await?;
+    let area = match &request.dispatch_area {
+        Some(code) => Some(dispatch_areas::find_active(&mut conn, code).await?.ok_or_else(|| {
+            Error::invalid(vec![FieldError::new("/dispatch_area", "unknown_dispatch_area", format!("There is no active dispatch area \"{code}\"."))])
+        })?),
+        None if request.role == Role::Dispatcher => {
+            return Err(Error::invalid(vec![FieldError::new("/dispatch_area", "missing_field", "A dispatcher needs a dispatch area.")]));
+        }
+        None => None,
+    };
+    drop(conn);
+    let password_hash = password::hash(request.password).await?;
+    let mut conn = state.pool.get().await?;
+    let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
+    let row = transaction(&mut conn, async |conn| {
+        let user = NewUser {
+            username: request.username.clone(),
+            email: request.email.clone(),
+            password_hash: password_hash.clone(),
+            role: request.role,
+            dispatch_area_id: area.as_ref().map(|(id, _)| *id),
+            password_change_required: false,
+        };
+        let row = queries::insert(conn, user).await.map_err(name_taken)?;
+        let entry = Entry::new(Action::UserCreated, Entity::User, row.id).after(json!({
+            "username": row.username, "role": row.role, "dispatch_area": area.as_ref().map(|(_, code)| code),
+        }));
+        audit::record(conn, &actor, vec![entry]).await?;
+        Ok(row)
+    })
+    .await?;
+    let location = format!("/api/v1/users/{}", row.id);
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(User::from_row(row, area.map(|(_, code)| code))))
+}
+
+/// The unique index that was hit says which name is taken.
+fn name_taken(cause: DbError) -> Abort {
+    if let DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, information) = &cause {
+        match information.constraint_name() {
+            Some("users_username_key") => return Error::refused(ErrorCode::UsernameTaken, "This user name is taken. Choose another.").into(),
+            Some("users_email_key") => return Error::refused(ErrorCode::EmailTaken, "Another user has this e-mail address.").into(),
+            _ => {}
+        }
+    }
+    cause.into()
+}
+
+/// Mounts the calls of this feature.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(list_users).service(create_user);
+}

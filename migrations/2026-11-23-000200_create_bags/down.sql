@@ -1,0 +1,9 @@
+DROP TABLE bill_bags;
+DROP TABLE bills;
+DROP TABLE bag_links;
+DROP TABLE bags;
+DROP TABLE bag_formats;
+DROP TYPE bill_status;
+DROP TYPE bag_status;
+DROP TYPE bag_kind;
+DROP EXTENSION pg_trgm;

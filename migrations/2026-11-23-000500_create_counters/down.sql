@@ -1,0 +1,17 @@
+DROP TRIGGER scans_count_insert ON scans;
+DROP FUNCTION count_scans();
+DROP TRIGGER users_count_insert ON users;
+DROP TRIGGER users_count_update ON users;
+DROP TRIGGER users_count_delete ON users;
+DROP FUNCTION count_users();
+DROP TRIGGER bills_count_insert ON bills;
+DROP TRIGGER bills_count_update ON bills;
+DROP TRIGGER bills_count_delete ON bills;
+DROP FUNCTION count_bills();
+DROP TRIGGER bags_count_insert ON bags;
+DROP TRIGGER bags_count_update ON bags;
+DROP TRIGGER bags_count_delete ON bags;
+DROP FUNCTION count_bags();
+DROP FUNCTION stat_slot();
+DROP TABLE scan_hours;
+DROP TABLE stat_counters;
