@@ -6,7 +6,7 @@ pub mod bags;
 pub mod config;
 pub mod db;
 pub mod dispatch_areas;
-// pub mod embedded;
+pub mod embedded;
 pub mod error;
 pub mod health;
 pub mod http;

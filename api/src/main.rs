@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use traitortrack::config::{Config, DatabaseConfig, LogFormat, Secret, with_settings_from_files};
-use traitortrack::db::{migrations, pool};
+use traitortrack::db::migrations;
 use traitortrack::embedded::{EmbeddedOptions, EmbeddedPostgres};
-use traitortrack::seed_demo::{SeedOptions, seed_demo};
 use traitortrack::server::Application;
-use traitortrack::{auth, error, openapi, telemetry};
+use traitortrack::{error, openapi, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,17 +34,6 @@ enum Command {
     Serve(Box<Config>),
     /// Bring the database to this version's schema
     Migrate(DatabaseConfig),
-    /// Fill the database with a believable warehouse
-    SeedDemo {
-        /// Bags to make, parents and children together
-        #[arg(long, default_value_t = 18_000)]
-        bags: u64,
-        /// Password of every demo user
-        #[arg(long, env = "DEMO_PASSWORD", hide_env_values = true, default_value = "Demo-Warehouse-1")]
-        password: String,
-        #[command(flatten)]
-        database: DatabaseConfig,
-    },
     /// Print the OpenAPI document (openapi.yaml)
     Openapi,
     /// Print the table of problem codes (docs/errors.md)
@@ -87,17 +75,6 @@ fn run(command: Command) -> anyhow::Result<()> {
                 Ok(())
             })
         }
-        Command::SeedDemo { bags, password, database } => {
-            let statement_timeout_seconds = 0;
-            with_database(database, async move |url| {
-                migrations::run_pending(&url).await?;
-                let mut conn = pool::connect(url, statement_timeout_seconds).await?;
-                let password_hash = auth::password::hash(password).await.map_err(|error| anyhow::anyhow!("{error}"))?;
-                let summary = seed_demo(&mut conn, SeedOptions { bags, password_hash }).await?;
-                say(&summary.to_string());
-                Ok(())
-            })
-        }
         Command::Openapi => {
             std::io::stdout().write_all(openapi::yaml()?.as_bytes())?;
             Ok(())
@@ -119,7 +96,7 @@ fn database(config: &DatabaseConfig) -> anyhow::Result<(String, Option<EmbeddedP
         return Ok((url.expose().to_owned(), None));
     }
     let options = EmbeddedOptions { data_dir: config.data_dir.clone(), durable: true, extra_settings: Vec::new() };
-    let postgres = EmbeddedPostgres::start(options)?;
+    let postgres = EmbeddedPostgres::start(&options)?;
     Ok((postgres.url("traitortrack"), Some(postgres)))
 }
 
@@ -133,7 +110,7 @@ fn with_database(config: DatabaseConfig, work: impl AsyncFnOnce(String) -> anyho
 
 fn stop(postgres: Option<EmbeddedPostgres>) -> anyhow::Result<()> {
     if let Some(mut postgres) = postgres {
-        postgres.stop()?;
+        postgres.stop();
     }
     Ok(())
 }

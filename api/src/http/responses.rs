@@ -6,7 +6,6 @@ use crate::error::Problem;
 
 /// Problems of any operation.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "only read by utoipa's derive")]
 pub enum Always {
     /// Too many requests: wait for the time in `Retry-After`.
     #[response(status = 429, content_type = "application/problem+json")]
@@ -21,7 +20,6 @@ pub enum Always {
 
 /// Problems of operations that need a signed-in caller.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "only read by utoipa's derive")]
 pub enum SignedIn {
     /// Nobody is signed in, or the token is invalid, expired or of a session that has ended.
     #[response(status = 401, content_type = "application/problem+json")]
@@ -33,7 +31,6 @@ pub enum SignedIn {
 
 /// Problems of operations that take a JSON body.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "only read by utoipa's derive")]
 pub enum WithBody {
     /// The body is not well-formed JSON.
     #[response(status = 400, content_type = "application/problem+json")]
@@ -51,7 +48,6 @@ pub enum WithBody {
 
 /// Problems of operations that take a query string.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "only read by utoipa's derive")]
 pub enum WithQuery {
     /// The query string or the cursor is wrong.
     #[response(status = 400, content_type = "application/problem+json")]

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{SubsecRound, Utc};
 use diesel::result::{DatabaseErrorKind, Error as DbError};
 use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 use futures_util::FutureExt;
@@ -216,7 +216,8 @@ impl WriterTask {
         // After the locks: a first try of the same scan that was still running then is visible now.
         let earlier = queries::find_many(conn, scans.iter().map(|scan| scan.id).collect()).await?;
 
-        let now = Utc::now();
+        // PostgreSQL keeps microseconds: what is answered now must be what a replay will read.
+        let now = Utc::now().trunc_subsecs(6);
         let mut warehouse = Warehouse::new(self.formats.clone(), known_bags, now);
         let plan = Plan::make(scans, earlier, &mut warehouse, is_retry);
         let decided = plan.decided();

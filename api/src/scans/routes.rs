@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -71,7 +71,7 @@ impl ScanRequest {
                 None => Uuid::now_v7(),
             },
         };
-        let scanned_at = self.scanned_at.map_or_else(|| time_of(id), Ok)?;
+        let scanned_at = self.scanned_at.map_or_else(|| time_of(id), Ok)?.trunc_subsecs(6);
         check_time(scanned_at, now)?;
         Ok(ScanCommand {
             id,
