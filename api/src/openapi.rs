@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, made from the routes themselves, and the Swagger UI that shows it.
 
 use actix_web::{App, HttpResponse, Responder, get, web};
-use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::{OpenApi as Document, Ref, RefOr};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
@@ -55,7 +55,24 @@ pub fn base() -> Document {
 /// The whole document.
 pub fn document() -> Document {
     let limits = Limits::new(&Config::defaults());
-    App::new().into_utoipa_app().openapi(base()).configure(routes(&limits)).split_for_parts().1
+    let mut document = App::new().into_utoipa_app().openapi(base()).configure(routes(&limits)).split_for_parts().1;
+    refer_to_problem(&mut document);
+    document
+}
+
+/// utoipa writes the schema out in every response of a group; a reference reads better and makes one type in clients.
+fn refer_to_problem(document: &mut Document) {
+    let operations = document.paths.paths.values_mut().flat_map(|item| {
+        [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten().collect::<Vec<_>>()
+    });
+    for response in operations.flat_map(|operation| operation.responses.responses.values_mut()) {
+        let RefOr::T(response) = response else { continue };
+        if let Some(RefOr::T(content)) = response.content.get_mut("application/problem+json")
+            && matches!(content.schema, Some(RefOr::T(_)))
+        {
+            content.schema = Some(Ref::from_schema_name("Problem").into());
+        }
+    }
 }
 
 /// The document as `openapi.yaml` has it.

@@ -196,7 +196,9 @@ async fn redis_status(state: &AppState) -> Status {
 
 /// Used per cent and free gigabytes (10⁹ bytes).
 fn disk_usage(folder: &std::path::Path) -> Option<(f64, f64)> {
-    let stat = rustix::fs::statvfs(folder).ok()?;
+    // The folder is made at the first start of the embedded database; until then the one it will be in counts.
+    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(std::path::Path::new("."));
+    let stat = rustix::fs::statvfs(existing).ok()?;
     let (total, free) = (stat.f_blocks as f64 * stat.f_frsize as f64, stat.f_bavail as f64 * stat.f_frsize as f64);
     let rounded = |value: f64| (value * 10.0).round() / 10.0;
     (total > 0.0).then(|| (rounded((1.0 - free / total) * 100.0), rounded(free / 1e9)))

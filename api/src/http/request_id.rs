@@ -4,8 +4,11 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::error::InternalError;
 use actix_web::{Error, HttpMessage};
 use uuid::Uuid;
+
+use super::security_headers;
 
 /// Name of the header.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,9 +39,23 @@ pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Re
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
     let header = HeaderValue::from_str(&id).map_err(actix_web::error::ErrorInternalServerError)?;
     req.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = CURRENT.scope(id, next.call(req)).await?;
-    response.headers_mut().insert(HEADER, header);
-    Ok(response)
+    CURRENT
+        .scope(id, async {
+            match next.call(req).await {
+                Ok(mut response) => {
+                    response.headers_mut().insert(HEADER, header);
+                    Ok(response)
+                }
+                // A middleware gave up (a timeout): its problem must be written while the id is known.
+                Err(error) => {
+                    let mut response = error.error_response();
+                    security_headers::apply(response.headers_mut());
+                    response.headers_mut().insert(HEADER, header);
+                    Err(InternalError::from_response(error.to_string(), response).into())
+                }
+            }
+        })
+        .await
 }
 
 fn is_well_formed(id: &str) -> bool {

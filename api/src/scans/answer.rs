@@ -24,7 +24,7 @@ pub struct ScanResponse {
     /// The bag scanned; null in refusals.
     #[schema(required)]
     pub bag: Option<Bag>,
-    /// The parent it was scanned into.
+    /// The parent it was scanned into; its `last_scan_at` is null in refusals.
     #[schema(required)]
     pub parent: Option<Bag>,
 }
@@ -39,6 +39,12 @@ pub struct ScanProblem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = Option<String>)]
     pub linked_parent_qr_code: Option<QrCode>,
+}
+
+/// A refused scan is no scan of the parent's, so its answer does not tell when that was scanned last: the answer to a
+/// retry could not tell the same.
+fn shown_parent(parent: Bag, is_refused: bool) -> Bag {
+    Bag { last_scan_at: parent.last_scan_at.filter(|_| !is_refused), ..parent }
 }
 
 /// A scan that was decided and written, now or at an earlier try.
@@ -63,7 +69,7 @@ impl RecordedScan {
                 outcome: decision.outcome,
                 scanned_at: scan.scanned_at,
                 bag: decision.bag.clone().filter(|_| !is_refused).map(Bag::from),
-                parent: decision.parent.clone().map(Bag::from),
+                parent: decision.parent.clone().map(|parent| shown_parent(Bag::from(parent), is_refused)),
             },
             linked_parent: decision.linked_parent.clone(),
             qr_code: scan.code.clone(),
@@ -102,13 +108,7 @@ impl RecordedScan {
                 outcome: row.outcome,
                 scanned_at: row.scanned_at,
                 bag: bag.filter(|_| !is_refused).map(as_then),
-                parent: parent.filter(|_| shows_parent).map(|parent| {
-                    let mut answer = as_then(parent);
-                    if is_refused {
-                        answer.last_scan_at = parent.last_scan_at;
-                    }
-                    answer
-                }),
+                parent: parent.filter(|_| shows_parent).map(as_then).map(|parent| shown_parent(parent, is_refused)),
             },
             linked_parent: row.linked_parent_qr_code.clone(),
             qr_code: row.qr_code.clone(),

@@ -1,0 +1,61 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup run dev build test test-api test-web lint fmt openapi client demo bench clean ci
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what running and testing need
+	@.ci/setup test
+
+run: ## Set everything up, build, and run the server with its own database
+	@.ci/setup run
+	@$(MAKE) --no-print-directory build
+	@exec target/release/api serve
+
+dev: ## Run the API and the web app with reload
+	@.ci/setup run
+	@.ci/dev
+
+build: ## Build the one release binary, target/release/api, with the web app inside
+	@.ci/build-web
+	cargo build --release --locked -p api
+
+test: ## Run every test: rules, API on a real database, web app, browser
+	@.ci/setup test
+	@.ci/test
+
+test-api: ## Run the Rust tests only
+	@.ci/setup run
+	cargo test --workspace --locked
+
+test-web: ## Run the web app's unit tests only
+	@.ci/build-web
+	npm --prefix frontend run check && npm --prefix frontend test
+
+lint: ## Run every linter
+	cargo fmt --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	npm --prefix frontend run lint
+
+fmt: ## Format everything
+	cargo fmt
+	npm --prefix frontend run format
+
+openapi: ## Write openapi.yaml and docs/errors.md from the code
+	cargo run -q -p api -- openapi > openapi.yaml
+	cargo run -q -p api -- errors > docs/errors.md
+
+client: openapi ## Generate the web app's API client from openapi.yaml
+	npm --prefix frontend run generate
+
+demo: build ## Fill the embedded database with a believable warehouse
+	target/release/api seed-demo
+
+bench: build ## Measure the server against PostgreSQL alone, on this machine
+	cargo run --release --locked -p load-tests -- bench
+
+clean: ## Remove everything built (not the data in ./var)
+	rm -rf target frontend/build frontend/.svelte-kit frontend/node_modules
+
+ci: ## Run what CI runs
+	@.ci/run

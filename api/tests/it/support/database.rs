@@ -1,0 +1,98 @@
+//! One private server for the whole run, and databases made from a migrated template in milliseconds.
+
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
+
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use tokio::sync::OnceCell;
+use traitortrack::config::{Config, Secret};
+use traitortrack::db::{migrations, pool};
+use traitortrack::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use traitortrack::users::first_admin;
+use uuid::Uuid;
+
+use super::warehouse::ADMIN_PASSWORD;
+
+const TEMPLATE: &str = "template_of_tests";
+
+/// URL of a database of the run's server, which is started at the first call and ends with the process.
+fn url(database: &str) -> String {
+    static SERVER: OnceLock<Mutex<EmbeddedPostgres>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| {
+        let options = EmbeddedOptions {
+            data_dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join("it"),
+            durable: false,
+            extra_settings: vec![("max_connections".into(), "200".into())],
+        };
+        Mutex::new(EmbeddedPostgres::start(&options).expect("the test server starts"))
+    });
+    server.lock().expect("no test panics while it holds this").url(database)
+}
+
+async fn admin_connection() -> AsyncPgConnection {
+    AsyncPgConnection::establish(&url("postgres")).await.expect("the test server takes connections")
+}
+
+/// An empty database without any schema.
+pub async fn empty() -> String {
+    // The template is made first: it also sweeps away what earlier runs left.
+    template().await;
+    create("template1").await
+}
+
+/// A database with the schema and the first admin.
+pub async fn migrated() -> String {
+    template().await;
+    create(TEMPLATE).await
+}
+
+async fn create(template: &str) -> String {
+    let name = format!("test_{}", Uuid::new_v4().simple());
+    admin_connection().await.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.expect("a database can be made");
+    url(&name)
+}
+
+async fn template() {
+    static MADE: OnceCell<()> = OnceCell::const_new();
+    MADE.get_or_init(async || {
+        let mut conn = admin_connection().await;
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            name: String,
+        }
+        let old: Vec<Row> = diesel::sql_query("SELECT datname::text AS name FROM pg_database WHERE datname LIKE 'test_%' OR datname = 'template_of_tests'")
+            .load(&mut conn)
+            .await
+            .expect("databases can be listed");
+        for Row { name } in old {
+            conn.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("old databases can be dropped");
+        }
+        conn.batch_execute(&format!("CREATE DATABASE {TEMPLATE}")).await.expect("the template can be made");
+        migrations::run_pending(&url(TEMPLATE)).await.expect("migrations run");
+        let mut config = Config::defaults();
+        config.admin_password = Some(Secret::from(ADMIN_PASSWORD));
+        let mut conn = pool::connect(url(TEMPLATE), 30).await.expect("the template takes connections");
+        first_admin::ensure(&mut conn, &config).await.expect("the admin is made");
+    })
+    .await;
+}
+
+/// Runs SQL that no call of the API could.
+pub async fn execute(url: &str, sql: &str) {
+    AsyncPgConnection::establish(url).await.expect("connects").batch_execute(sql).await.expect("the statement runs");
+}
+
+/// The single number a query selects as `n`.
+pub async fn number(url: &str, sql: &str) -> i64 {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        n: i64,
+    }
+    let mut conn = AsyncPgConnection::establish(url).await.expect("connects");
+    let row: Row = diesel::sql_query(sql).get_result(&mut conn).await.expect("the query runs");
+    row.n
+}

@@ -1,0 +1,9 @@
+//! The harness: one PostgreSQL for the run, a database of its own for every test, people who act over HTTP.
+
+pub mod database;
+pub mod person;
+pub mod process;
+pub mod warehouse;
+
+pub use person::{Answer, Person};
+pub use warehouse::Warehouse;

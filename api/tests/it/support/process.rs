@@ -1,0 +1,70 @@
+//! The real binary as a process of its own, to be killed.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::Person;
+use super::warehouse::ADMIN_PASSWORD;
+
+/// A running `api serve`.
+pub struct ServerProcess {
+    child: Child,
+    pub base_url: String,
+}
+
+impl ServerProcess {
+    /// Starts it on a free port and waits until it is ready. `data_dir` makes it run its own PostgreSQL.
+    pub async fn start(data_dir: &PathBuf, database_url: Option<&str>) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let bind = format!("127.0.0.1:{port}");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
+        command
+            .arg("serve")
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("BIND", &bind)
+            .env("DATA_DIR", data_dir)
+            .env("ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .env("SIGN_IN_LIMIT_PER_MINUTE", "10000")
+            .env("SCAN_LIMIT_PER_MINUTE", "1000000")
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::null());
+        if let Some(url) = database_url {
+            command.env("DATABASE_URL", url);
+        }
+        let child = command.spawn().expect("the binary starts");
+        let process = Self { child, base_url: format!("http://{bind}") };
+        process.wait_until_ready().await;
+        process
+    }
+
+    async fn wait_until_ready(&self) {
+        let probe = Person::new(&self.base_url);
+        for _ in 0..600 {
+            let ready = probe.client.get(format!("{}/health/ready", self.base_url)).send().await;
+            if ready.is_ok_and(|response| response.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the server did not get ready within 30 seconds");
+    }
+
+    pub fn nobody(&self) -> Person {
+        Person::new(&self.base_url)
+    }
+
+    /// SIGKILL: nothing of the process gets a chance to tidy up.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process can be waited for");
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        let _already_dead = self.child.kill();
+        let _already_reaped = self.child.wait();
+    }
+}

@@ -1,0 +1,111 @@
+//! A running application, and the people in it.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::json;
+use traitortrack::config::{Config, Secret};
+use traitortrack::server::{Application, Stopper};
+
+use super::{Person, database};
+
+/// Password of the admin that every test database has.
+pub const ADMIN_PASSWORD: &str = "Correct-Horse7";
+/// Password of everyone else.
+pub const PASSWORD: &str = "Battery-Staple9";
+
+/// The application under test, with a database of its own.
+pub struct Warehouse {
+    pub base_url: String,
+    pub database_url: String,
+    stopper: Option<Stopper>,
+    run: Option<tokio::task::JoinHandle<anyhow::Result<()>>>,
+    people: AtomicU32,
+}
+
+impl Warehouse {
+    /// Opens with the default settings, limits aside.
+    pub async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    /// Opens with settings of the test's own.
+    pub async fn open_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::open_on(database::migrated().await, change).await
+    }
+
+    /// Opens a further process on a database.
+    pub async fn open_on(database_url: String, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::defaults();
+        config.bind = "127.0.0.1:0".parse().expect("an address");
+        config.workers = 2;
+        config.skip_migrations = true;
+        config.database.database_url = Some(Secret::from(database_url.clone()));
+        config.sign_in_limit_per_minute = 100_000;
+        config.request_limit_per_minute = 1_000_000;
+        config.scan_limit_per_minute = 1_000_000;
+        change(&mut config);
+        let application = Application::build(config).await.expect("the application starts");
+        Self {
+            base_url: format!("http://{}", application.address()),
+            database_url,
+            stopper: Some(application.stopper()),
+            run: Some(tokio::spawn(application.run())),
+            people: AtomicU32::new(0),
+        }
+    }
+
+    /// Stops gracefully and waits until everything is written.
+    pub async fn close(mut self) {
+        self.stopper.take().expect("closed once").stop().await;
+        self.run.take().expect("closed once").await.expect("no panic").expect("a clean end");
+    }
+
+    /// Someone who has not signed in.
+    pub fn nobody(&self) -> Person {
+        Person::new(&self.base_url)
+    }
+
+    /// The first admin, signed in.
+    pub async fn admin(&self) -> Person {
+        self.nobody().signed_in("admin", ADMIN_PASSWORD).await
+    }
+
+    /// A new dispatcher of an area, signed in.
+    pub async fn packer(&self, area: &str) -> Person {
+        self.person("dispatcher", Some(area)).await
+    }
+
+    /// A new biller, signed in.
+    pub async fn biller(&self) -> Person {
+        self.person("biller", None).await
+    }
+
+    async fn person(&self, role: &str, area: Option<&str>) -> Person {
+        let username = format!("{role}-{}", self.people.fetch_add(1, Ordering::Relaxed));
+        let body = json!({"username": username, "password": PASSWORD, "role": role, "dispatch_area": area});
+        self.admin().await.post("/users", body).await.expect(201);
+        self.nobody().signed_in(&username, PASSWORD).await
+    }
+
+    /// Counts kept by triggers and by the scan writer equal what is in the tables.
+    pub async fn assert_counts_equal_rows(&self) {
+        let wrong_parents = database::number(
+            &self.database_url,
+            "SELECT count(*) AS n FROM bags b WHERE b.child_count <> (SELECT count(*) FROM bag_links l WHERE l.parent_id = b.id)",
+        );
+        assert_eq!(wrong_parents.await, 0, "child_count equals the links of every parent");
+        let wrong_counters = database::number(
+            &self.database_url,
+            "SELECT count(*) AS n FROM ( \
+               SELECT metric, area_id, sum(value) FROM stat_counters GROUP BY 1, 2 HAVING sum(value) <> 0 \
+               EXCEPT (SELECT 'bags_' || coalesce('parent_' || status::text, 'child'), coalesce(dispatch_area_id, 0), count(*)::numeric FROM bags GROUP BY 1, 2 \
+                       UNION ALL SELECT 'scans', coalesce(dispatch_area_id, 0), count(*) FROM scans GROUP BY 2 \
+                       UNION ALL SELECT 'bills_' || status, 0, count(*) FROM bills GROUP BY 1 \
+                       UNION ALL SELECT CASE WHEN is_active THEN 'users_active' ELSE 'users_inactive' END, coalesce(dispatch_area_id, 0), count(*) FROM users GROUP BY 1, 2) \
+             ) AS wrong",
+        );
+        assert_eq!(wrong_counters.await, 0, "every counter equals its recount");
+        let scans = database::number(&self.database_url, "SELECT (SELECT count(*) FROM scans) - (SELECT coalesce(sum(count), 0)::bigint FROM scan_hours) AS n");
+        assert_eq!(scans.await, 0, "the hourly rollup equals the scans");
+    }
+}
