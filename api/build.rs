@@ -1,6 +1,5 @@
 //! The web app is embedded from `frontend/build`. A checkout that has not built it yet must still compile:
 //! the server then answers API requests, and 404 for pages.
-#![expect(clippy::print_stdout, reason = "cargo reads instructions from standard output")]
 
 fn main() {
     let folder = std::path::Path::new("../frontend/build");

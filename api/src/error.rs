@@ -230,14 +230,7 @@ pub enum Error {
 impl Error {
     /// Refuses with a code and a sentence for a person.
     pub fn refused(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self::Refused(Box::new(Refusal {
-            code,
-            detail: detail.into(),
-            errors: Vec::new(),
-            retry_after_seconds: None,
-            extensions: None,
-            allow: None,
-        }))
+        Self::Refused(Box::new(Refusal { code, detail: detail.into(), errors: Vec::new(), retry_after_seconds: None, extensions: None, allow: None }))
     }
 
     /// Refuses input, naming every wrong field.
@@ -388,13 +381,7 @@ pub fn errors_markdown() -> String {
          | code | status | title | what it means, what to do |\n| --- | --- | --- | --- |\n",
     );
     for code in ErrorCode::ALL {
-        page.push_str(&format!(
-            "| `{}` | {} | {} | {} |\n",
-            code.as_str(),
-            code.status().as_u16(),
-            code.title(),
-            code.explanation().trim()
-        ));
+        page.push_str(&format!("| `{}` | {} | {} | {} |\n", code.as_str(), code.status().as_u16(), code.title(), code.explanation().trim()));
     }
     page
 }

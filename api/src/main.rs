@@ -68,13 +68,11 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(config) => serve(*config),
-        Command::Migrate(database) => {
-            with_database(database, async |url| {
-                let ran = migrations::run_pending(&url).await?;
-                say(&if ran.is_empty() { "The schema is up to date.".to_owned() } else { format!("Ran: {}", ran.join(", ")) });
-                Ok(())
-            })
-        }
+        Command::Migrate(database) => with_database(database, async |url| {
+            let ran = migrations::run_pending(&url).await?;
+            say(&if ran.is_empty() { "The schema is up to date.".to_owned() } else { format!("Ran: {}", ran.join(", ")) });
+            Ok(())
+        }),
         Command::Openapi => {
             std::io::stdout().write_all(openapi::yaml()?.as_bytes())?;
             Ok(())

@@ -1,8 +1,8 @@
 //! The OpenAPI 3.1 document, made from the routes themselves, and the Swagger UI that shows it.
 
 use actix_web::{App, HttpResponse, Responder, get, web};
-use utoipa::openapi::{OpenApi as Document, Ref, RefOr};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, Ref, RefOr};
 use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::SwaggerUi;
@@ -40,7 +40,11 @@ struct Security;
 impl Modify for Security {
     fn modify(&self, document: &mut Document) {
         let components = document.components.get_or_insert_with(Default::default);
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some("Access token of `POST /api/v1/auth/login`")).build();
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some("Access token of `POST /api/v1/auth/login`"))
+            .build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
         let cookie = ApiKeyValue::with_description(crate::auth::sessions::COOKIE, "Refresh token, set by signing in");
         components.add_security_scheme("refresh_cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
@@ -62,9 +66,10 @@ pub fn document() -> Document {
 
 /// utoipa writes the schema out in every response of a group; a reference reads better and makes one type in clients.
 fn refer_to_problem(document: &mut Document) {
-    let operations = document.paths.paths.values_mut().flat_map(|item| {
-        [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten().collect::<Vec<_>>()
-    });
+    let operations =
+        document.paths.paths.values_mut().flat_map(|item| {
+            [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten().collect::<Vec<_>>()
+        });
     for response in operations.flat_map(|operation| operation.responses.responses.values_mut()) {
         let RefOr::T(response) = response else { continue };
         if let Some(RefOr::T(content)) = response.content.get_mut("application/problem+json")

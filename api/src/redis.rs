@@ -44,8 +44,7 @@ impl Redis {
     pub async fn count_in_window(&self, key: &str, window: Duration) -> Option<(u64, u64)> {
         let count = async {
             let mut conn = self.pool.get().await?;
-            let (count, seconds): (u64, i64) =
-                cmd("EVAL").arg(COUNT_IN_WINDOW).arg(1).arg(key).arg(window.as_secs()).query_async(&mut conn).await?;
+            let (count, seconds): (u64, i64) = cmd("EVAL").arg(COUNT_IN_WINDOW).arg(1).arg(key).arg(window.as_secs()).query_async(&mut conn).await?;
             anyhow::Ok((count, seconds.max(1).unsigned_abs()))
         };
         match tokio::time::timeout(TIMEOUT, count).await {

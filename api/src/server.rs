@@ -106,14 +106,16 @@ impl Application {
         let pool = pool::create(&url, &config.database)?;
         let mut conn = pool.get().await.context("the database can't be reached")?;
         partitions::ensure(&mut conn).await?;
-        let first_admin_password = first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
+        let first_admin_password =
+            first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
         let token_keys = TokenKeys::load(&mut conn, config.jwt_secret.as_ref()).await?;
         let formats = BagFormats::load(&mut conn).await?;
         drop(conn);
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
         metrics::handle();
 
-        let listener = TcpListener::bind(config.bind).with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
+        let listener = TcpListener::bind(config.bind)
+            .with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
         let address = listener.local_addr()?;
         let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats, &config);
         let state = web::Data::new(AppState::new(config, pool.clone(), redis, token_keys, scan_writer));

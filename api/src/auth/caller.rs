@@ -3,9 +3,9 @@
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
 
+use actix_governor::KeyExtractor;
 use actix_governor::governor::NotUntil;
 use actix_governor::governor::clock::QuantaInstant;
-use actix_governor::KeyExtractor;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, web};
@@ -72,10 +72,7 @@ fn verify(req: &HttpRequest) -> Result<Caller> {
     if state.revocations.is_revoked(claims.sid) {
         return Err(Error::refused(ErrorCode::SessionExpired, "This session has ended. Sign in again."));
     }
-    let user_id = claims
-        .sub
-        .parse()
-        .map_err(|_| Error::refused(ErrorCode::InvalidToken, "The access token is not valid here. Sign in again."))?;
+    let user_id = claims.sub.parse().map_err(|_| Error::refused(ErrorCode::InvalidToken, "The access token is not valid here. Sign in again."))?;
     Ok(Caller {
         user_id: UserId(user_id),
         username: claims.name,

@@ -97,7 +97,7 @@ impl TokenKeys {
     }
 
     fn from_secrets(keys: Vec<(String, Vec<u8>)>) -> Self {
-        let (kid, newest) = keys.iter().next().expect("there is at least one key");
+        let (kid, newest) = keys.as_slice().first().expect("there is at least one key");
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);

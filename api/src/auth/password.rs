@@ -16,10 +16,44 @@ const MIN_LENGTH: usize = 8;
 
 /// Passwords seen most often in breaches that would pass the rules about characters.
 const COMMON: &[&str] = &[
-    "password1!", "passw0rd!", "p@ssw0rd", "p@ssw0rd1", "p@ssword1", "password@1", "password@123", "password1@", "admin@123", "admin@1234",
-    "welcome@1", "welcome@123", "welcome1!", "qwerty@123", "qwerty1!", "abcd@1234", "abc@1234", "test@123", "test@1234", "india@123",
-    "pass@123", "pass@1234", "user@123", "user@1234", "root@123", "changeme1!", "letmein1!", "summer2024!", "winter2024!", "zaq1@wsx",
-    "1qaz@wsx", "1qaz!qaz", "asdf@1234", "hello@123", "master@123", "super@123", "company@123", "traitortrack1!",
+    "password1!",
+    "passw0rd!",
+    "p@ssw0rd",
+    "p@ssw0rd1",
+    "p@ssword1",
+    "password@1",
+    "password@123",
+    "password1@",
+    "admin@123",
+    "admin@1234",
+    "welcome@1",
+    "welcome@123",
+    "welcome1!",
+    "qwerty@123",
+    "qwerty1!",
+    "abcd@1234",
+    "abc@1234",
+    "test@123",
+    "test@1234",
+    "india@123",
+    "pass@123",
+    "pass@1234",
+    "user@123",
+    "user@1234",
+    "root@123",
+    "changeme1!",
+    "letmein1!",
+    "summer2024!",
+    "winter2024!",
+    "zaq1@wsx",
+    "1qaz@wsx",
+    "1qaz!qaz",
+    "asdf@1234",
+    "hello@123",
+    "master@123",
+    "super@123",
+    "company@123",
+    "traitortrack1!",
 ];
 
 /// Refuses a password that breaks the rules of `domain.md`.
@@ -74,9 +108,7 @@ pub async fn verify(password: String, hash: Option<String>) -> Result<bool> {
 
 fn dummy_hash() -> &'static str {
     static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| {
-        Argon2::default().hash_password(b"the password of nobody").map(|hash| hash.to_string()).expect("a constant can be hashed")
-    })
+    HASH.get_or_init(|| Argon2::default().hash_password(b"the password of nobody").map(|hash| hash.to_string()).expect("a constant can be hashed"))
 }
 
 /// Runs on the blocking pool, as many at a time as there are cores: each takes 19 MiB, and a rush of

@@ -241,7 +241,8 @@ async fn check_shared_limit(state: &AppState, client: &Client) -> Result<()> {
     let limit = u64::from(state.config.sign_in_limit_per_minute);
     match redis.count_in_window(&format!("traitortrack:sign-ins:{ip}"), Duration::from_secs(60)).await {
         Some((count, seconds)) if count > limit => {
-            Err(Error::refused(ErrorCode::RateLimited, format!("Too many sign-in attempts. Wait {seconds} seconds and try again.")).with_retry_after(seconds))
+            Err(Error::refused(ErrorCode::RateLimited, format!("Too many sign-in attempts. Wait {seconds} seconds and try again."))
+                .with_retry_after(seconds))
         }
         _ => Ok(()),
     }

@@ -3,8 +3,8 @@
 use chrono::{TimeDelta, Utc};
 use diesel_async::AsyncPgConnection;
 
-use super::sessions::{self, RefreshToken};
 use super::password;
+use super::sessions::{self, RefreshToken};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::config::Config;
 use crate::db::{Pool, transaction};

@@ -20,7 +20,13 @@ use crate::http::client::Client;
 /// # Errors
 /// 404 `bag_not_found`; 409 `kind_mismatch`, `unknown_parent`, `parent_full`, `parent_completed`, or
 /// `parent_on_completed_bill` for the parent it leaves or the one it goes to.
-pub async fn change_parent(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, child: &QrCode, parent: Option<&QrCode>) -> Result<BagRecord> {
+pub async fn change_parent(
+    conn: &mut AsyncPgConnection,
+    caller: &Caller,
+    client: &Client,
+    child: &QrCode,
+    parent: Option<&QrCode>,
+) -> Result<BagRecord> {
     let actor = Actor::person(caller.user_id, &caller.username, client);
     transaction(conn, async |conn| {
         let bags = lock_with_present_parent(conn, child, parent).await?;
@@ -73,7 +79,8 @@ fn check_not_billed(parent: &BagRecord) -> Result<()> {
 }
 
 fn check_can_enter<'a>(parent: Option<&'a BagRecord>, code: &QrCode) -> Result<&'a BagRecord> {
-    let parent = parent.ok_or_else(|| Error::refused(ErrorCode::UnknownParent, format!("No parent bag has the code {code}. Scan the parent first.")))?;
+    let parent =
+        parent.ok_or_else(|| Error::refused(ErrorCode::UnknownParent, format!("No parent bag has the code {code}. Scan the parent first.")))?;
     if parent.kind != BagKind::Parent {
         return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag; a child goes into a parent bag.")));
     }

@@ -185,7 +185,22 @@ mod tests {
     fn what_is_no_code_is_refused() {
         let too_long = "A".repeat(65);
         for scanned in [
-            "", "   ", "A", "AB", "-AB", "AB-", "CB'; DROP TABLE bags", "<script>", "AB\u{0}CD", "AB\nCD", "AB 12", "📦📦📦", "ÄÖÜ12", "ＳＢ１２３", "ab_cd", &too_long,
+            "",
+            "   ",
+            "A",
+            "AB",
+            "-AB",
+            "AB-",
+            "CB'; DROP TABLE bags",
+            "<script>",
+            "AB\u{0}CD",
+            "AB\nCD",
+            "AB 12",
+            "📦📦📦",
+            "ÄÖÜ12",
+            "ＳＢ１２３",
+            "ab_cd",
+            &too_long,
         ] {
             assert!(QrCode::parse(scanned).is_err(), "{scanned:?}");
         }
@@ -195,8 +210,14 @@ mod tests {
     fn formats_tell_parents_from_children() {
         let formats = BagFormats::built_in();
         for (code, name) in [
-            ("SB12345", "Mustard"), ("SB123456789", "Mustard"), ("M444-12345", "Moong"),
-            ("SB1234", "Child"), ("M444-1234", "Child"), ("M444-123456", "Child"), ("CB-1", "Child"), ("SB12345X", "Child"),
+            ("SB12345", "Mustard"),
+            ("SB123456789", "Mustard"),
+            ("M444-12345", "Moong"),
+            ("SB1234", "Child"),
+            ("M444-1234", "Child"),
+            ("M444-123456", "Child"),
+            ("CB-1", "Child"),
+            ("SB12345X", "Child"),
         ] {
             assert_eq!(&*formats.of(&QrCode::parse(code).unwrap()).unwrap().name, name, "{code}");
         }

@@ -95,12 +95,7 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &BagFilter, before: Opti
 }
 
 /// Children of a parent in the order they were linked, after the given one.
-pub async fn children(
-    conn: &mut AsyncPgConnection,
-    parent_id: i64,
-    after: Option<(DateTime<Utc>, i64)>,
-    limit: i64,
-) -> QueryResult<Vec<ChildBag>> {
+pub async fn children(conn: &mut AsyncPgConnection, parent_id: i64, after: Option<(DateTime<Utc>, i64)>, limit: i64) -> QueryResult<Vec<ChildBag>> {
     let mut query = sql("SELECT c.qr_code, c.name, f.child_weight_kg::float8 AS weight_kg, l.linked_at, u.username AS linked_by, c.id \
          FROM bag_links l JOIN bags c ON c.id = l.child_id JOIN bag_formats f ON f.id = c.format_id LEFT JOIN users u ON u.id = l.linked_by \
          WHERE l.parent_id = $1")

@@ -3,7 +3,7 @@
 /// A Rust enum, its PostgreSQL type, its JSON and its OpenAPI schema, from one table of names.
 #[macro_export]
 macro_rules! pg_enum {
-    ($(#[$meta:meta])* $name:ident as $sql_type:ident = $pg_name:literal { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident as $sql_type:ident = $pg_name:literal { $($(#[$variant_meta:meta])* $variant:ident = $text:tt,)+ }) => {
         #[doc = concat!("SQL type `", $pg_name, "`.")]
         #[derive(Debug, Clone, Copy, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
         #[diesel(postgres_type(name = $pg_name))]

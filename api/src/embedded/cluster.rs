@@ -161,12 +161,7 @@ fn create_cluster(bin: &Path, account: Option<Account>, data_dir: &Path, durable
 
 fn run(mut command: Command, program: &str, input: &str) -> Result<(), EmbeddedError> {
     let failed = |output: String| EmbeddedError::Program { program: program.to_owned(), output };
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(input.as_bytes()).map_err(|error| failed(error.to_string()))?;
     }
@@ -247,6 +242,7 @@ fn settings(options: &EmbeddedOptions) -> Vec<(String, String)> {
 
 fn total_memory_mb() -> u64 {
     let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes = info.lines().find_map(|line| line.strip_prefix("MemTotal:")).and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    let kilobytes =
+        info.lines().find_map(|line| line.strip_prefix("MemTotal:")).and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kilobytes.unwrap_or(4_000_000) / 1024
 }

@@ -36,7 +36,8 @@ impl ServerProcess {
             })
             .map_err(EmbeddedError::file(program))?;
         let id = started.recv().map_err(|gone| EmbeddedError::file(program)(std::io::Error::other(gone)))?.map_err(EmbeddedError::file("setpriv"))?;
-        let pid = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(|| EmbeddedError::file(program)(std::io::Error::other("no process id")))?;
+        let pid =
+            i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(|| EmbeddedError::file(program)(std::io::Error::other("no process id")))?;
         Ok(Self { pid, ended })
     }
 

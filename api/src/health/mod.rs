@@ -189,7 +189,11 @@ async fn redis_status(state: &AppState) -> Status {
     match &state.redis {
         None => Status::NotConfigured,
         Some(redis) => {
-            if tokio::time::timeout(CHECK_TIMEOUT, redis.ping()).await.unwrap_or(false) { Status::Healthy } else { Status::Degraded }
+            if tokio::time::timeout(CHECK_TIMEOUT, redis.ping()).await.unwrap_or(false) {
+                Status::Healthy
+            } else {
+                Status::Degraded
+            }
         }
     }
 }

@@ -46,8 +46,7 @@ impl RouteTable {
 /// 405 `method_not_allowed` where only the method is wrong, 404 `not_found` otherwise.
 pub async fn fallback(req: HttpRequest, table: web::Data<RouteTable>) -> Result<impl Responder> {
     if let Some(methods) = table.methods(req.path()) {
-        return Err(Error::refused(ErrorCode::MethodNotAllowed, format!("{} takes {methods}, not {}.", req.path(), req.method()))
-            .with_allow(methods));
+        return Err(Error::refused(ErrorCode::MethodNotAllowed, format!("{} takes {methods}, not {}.", req.path(), req.method())).with_allow(methods));
     }
     let is_page_request = req.method() == Method::GET || req.method() == Method::HEAD;
     if is_page_request && let Some(response) = spa::respond(&req) {

@@ -36,7 +36,8 @@ impl<T: DeserializeOwned + Validate + 'static, const LIMIT: usize> FromRequest f
                 ));
             }
             let unreadable = |_| Error::refused(ErrorCode::MalformedJson, "The body could not be read to its end. Send it again.");
-            let too_large = |_| Error::refused(ErrorCode::PayloadTooLarge, format!("The body is larger than the {LIMIT} bytes that this address takes."));
+            let too_large =
+                |_| Error::refused(ErrorCode::PayloadTooLarge, format!("The body is larger than the {LIMIT} bytes that this address takes."));
             let bytes = body.await.map_err(unreadable)?.to_bytes_limited(LIMIT).await.map_err(too_large)?.map_err(unreadable)?;
             let value: T = parse(&bytes)?;
             value.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;

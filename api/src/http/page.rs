@@ -110,9 +110,8 @@ impl<'a> Position<'a> {
     /// 400 `invalid_cursor` when it was damaged, or made by another list or with other filters.
     pub fn key<K: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<K>> {
         let Some(cursor) = cursor else { return Ok(None) };
-        let invalid = || {
-            Error::refused(ErrorCode::InvalidCursor, "This cursor is not of this list with these filters. Start again without a cursor.")
-        };
+        let invalid =
+            || Error::refused(ErrorCode::InvalidCursor, "This cursor is not of this list with these filters. Start again without a cursor.");
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
         let (fingerprint, key) = bytes.split_at_checked(FINGERPRINT_BYTES).ok_or_else(invalid)?;
         if fingerprint != self.fingerprint(key) {

@@ -27,8 +27,11 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
                 .strip_prefix("unknown field `")
                 .and_then(|rest| rest.split('`').next())
                 .map_or_else(|| error.path().to_string(), str::to_owned);
-            Error::refused(ErrorCode::InvalidQuery, format!("The query string is wrong: {message}."))
-                .with_errors(vec![FieldError::new(parameter, "invalid_parameter", message)])
+            Error::refused(ErrorCode::InvalidQuery, format!("The query string is wrong: {message}.")).with_errors(vec![FieldError::new(
+                parameter,
+                "invalid_parameter",
+                message,
+            )])
         }))
     }
 }

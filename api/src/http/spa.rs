@@ -33,10 +33,8 @@ fn file(req: &HttpRequest, path: &str) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::ETAG, etag.clone()));
     response.insert_header((header::VARY, "Accept-Encoding"));
-    response.insert_header((
-        header::CACHE_CONTROL,
-        if path.starts_with("_app/immutable/") { "public, max-age=31536000, immutable" } else { "no-cache" },
-    ));
+    response
+        .insert_header((header::CACHE_CONTROL, if path.starts_with("_app/immutable/") { "public, max-age=31536000, immutable" } else { "no-cache" }));
     if path == INDEX {
         response.insert_header((header::CONTENT_SECURITY_POLICY, page_policy()));
     }
@@ -72,7 +70,9 @@ fn best_encoding(req: &HttpRequest, path: &str) -> (EmbeddedFile, Option<&'stati
         })
     };
     for (encoding, ending) in [("br", "br"), ("gzip", "gz")] {
-        if accepts(encoding) && let Some(content) = Files::get(&format!("{path}.{ending}")) {
+        if accepts(encoding)
+            && let Some(content) = Files::get(&format!("{path}.{ending}"))
+        {
             return (content, Some(encoding));
         }
     }

@@ -139,7 +139,9 @@ impl RecordedScan {
                 format!("{child} is in {elsewhere}. Put it back there, or move it here.")
             }
             ScanOutcome::ParentFull => format!("{parent} already holds {count} of {capacity} child bags. Open the next parent."),
-            ScanOutcome::ParentCompleted => format!("{parent} was completed with {count} of {capacity} child bags. Reopen it, or open the next parent."),
+            ScanOutcome::ParentCompleted => {
+                format!("{parent} was completed with {count} of {capacity} child bags. Reopen it, or open the next parent.")
+            }
             ScanOutcome::ParentOnCompletedBill => format!("{parent} is on a completed bill and can't be changed. Open the next parent."),
             ScanOutcome::KindMismatch => {
                 format!("{child} can't go into {parent}: a child bag goes into a parent bag. Scan a parent alone to open it, then its children.")

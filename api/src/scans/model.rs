@@ -205,7 +205,10 @@ pub fn check_time(moment: DateTime<Utc>, now: DateTime<Utc>) -> Result<()> {
     if moment > now + MAX_AHEAD {
         return Err(Error::refused(
             ErrorCode::ScanTimeOutOfRange,
-            format!("The scan's time is ahead of the server's by more than 2 minutes (it is {} here). Correct the device's clock.", now.format("%FT%TZ")),
+            format!(
+                "The scan's time is ahead of the server's by more than 2 minutes (it is {} here). Correct the device's clock.",
+                now.format("%FT%TZ")
+            ),
         ));
     }
     if moment < now - MAX_AGE {

@@ -140,7 +140,6 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &ScanFilter, before: Opt
     if let Some(before) = before {
         query = query.sql(&format!(" AND s.id < ${}", next_place())).bind::<SqlUuid, _>(before);
     }
-    let rows: Vec<ListedScan> =
-        query.sql(&format!(" ORDER BY s.id DESC LIMIT ${}", next_place())).bind::<BigInt, _>(limit).load(conn).await?;
+    let rows: Vec<ListedScan> = query.sql(&format!(" ORDER BY s.id DESC LIMIT ${}", next_place())).bind::<BigInt, _>(limit).load(conn).await?;
     Ok(rows.into_iter().map(Scan::from).collect())
 }

@@ -17,9 +17,9 @@ use uuid::Uuid;
 
 use super::answer::RecordedScan;
 use super::model::ScanRow;
+use super::queries;
 use super::rules::{Decision, ScanCommand, Warehouse};
 use super::write_sets::{Prepared, WriteSets, scan_row};
-use super::queries;
 use crate::bags;
 use crate::bags::qr_code::{BagFormats, QrCode};
 use crate::config::Config;

@@ -59,7 +59,8 @@ impl ScanRequest {
     fn into_command(self, by: &Arc<ScannedBy>, now: DateTime<Utc>) -> Result<ScanCommand> {
         let id = match &self.id {
             Some(given) => {
-                let id = Uuid::try_parse(given).map_err(|_| Error::refused(ErrorCode::InvalidScanId, "The id of a scan must be a UUID of version 7."))?;
+                let id =
+                    Uuid::try_parse(given).map_err(|_| Error::refused(ErrorCode::InvalidScanId, "The id of a scan must be a UUID of version 7."))?;
                 check_time(time_of(id)?, now)?;
                 id
             }
@@ -344,10 +345,5 @@ fn parse_id(text: &str) -> Result<Uuid> {
 
 /// Mounts the calls of this feature, at `/scans`.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(record_scan)
-        .service(record_scans)
-        .service(undo_last_scan)
-        .service(undo_scan_by_id)
-        .service(list_scans)
-        .service(get_scan);
+    cfg.service(record_scan).service(record_scans).service(undo_last_scan).service(undo_scan_by_id).service(list_scans).service(get_scan);
 }

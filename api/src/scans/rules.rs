@@ -70,13 +70,7 @@ pub struct Warehouse {
 impl Warehouse {
     /// The bags as they were read, under lock.
     pub fn new(formats: BagFormats, bags: impl IntoIterator<Item = BagRecord>, now: DateTime<Utc>) -> Self {
-        Self {
-            formats,
-            bags: bags.into_iter().map(|bag| (bag.qr_code.clone(), bag)).collect(),
-            created: Vec::new(),
-            changed: Vec::new(),
-            now,
-        }
+        Self { formats, bags: bags.into_iter().map(|bag| (bag.qr_code.clone(), bag)).collect(), created: Vec::new(), changed: Vec::new(), now }
     }
 
     /// The bag with this code.

@@ -92,7 +92,9 @@ async fn undo_locked(
         return Err(superseded().into());
     }
     if parent.is_on_completed_bill {
-        return Err(Error::refused(ErrorCode::ParentOnCompletedBill, format!("{} is on a completed bill and can't be changed.", parent.qr_code)).into());
+        return Err(
+            Error::refused(ErrorCode::ParentOnCompletedBill, format!("{} is on a completed bill and can't be changed.", parent.qr_code)).into()
+        );
     }
     unlink(conn, child).await?;
     let parent_after = remove_child(parent);
@@ -154,8 +156,7 @@ async fn link_of(conn: &mut AsyncPgConnection, child: &BagRecord) -> QueryResult
         #[diesel(sql_type = Nullable<SqlUuid>)]
         scan_id: Option<Uuid>,
     }
-    let rows: Vec<Row> =
-        sql("SELECT scan_id FROM bag_links WHERE child_id = $1").bind::<Nullable<BigInt>, _>(child.id).load(conn).await?;
+    let rows: Vec<Row> = sql("SELECT scan_id FROM bag_links WHERE child_id = $1").bind::<Nullable<BigInt>, _>(child.id).load(conn).await?;
     Ok(rows.into_iter().next().and_then(|row| row.scan_id))
 }
 

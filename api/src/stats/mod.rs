@@ -80,7 +80,7 @@ pub async fn totals(conn: &AsyncPgConnection, area_id: Option<i32>, time_zone: c
     let (mut a, mut b, mut c, mut d) = (conn, conn, conn, conn);
     let counters = sql("SELECT metric, sum(value)::bigint AS value FROM stat_counters \
                         WHERE $1::integer IS NULL OR area_id = $1 OR metric LIKE 'bills%' GROUP BY metric")
-        .bind::<Nullable<Integer>, _>(area_id);
+    .bind::<Nullable<Integer>, _>(area_id);
     let (counters, today, quarters, edge): (Vec<Counter>, i64, i64, i64) = futures_util::try_join!(
         RunQueryDsl::load(counters, &mut a),
         scans_since(&mut b, midnight(time_zone, now), area_id),

@@ -68,7 +68,8 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &UserFilter, after: Opti
     }
     if let Some(q) = &filter.q {
         let pattern = format!("%{}%", escape_like(q));
-        query = query.filter(users::username.ilike(pattern.clone()).or(users::email.assume_not_null().ilike(pattern).and(users::email.is_not_null())));
+        query =
+            query.filter(users::username.ilike(pattern.clone()).or(users::email.assume_not_null().ilike(pattern).and(users::email.is_not_null())));
     }
     let rows: Vec<(UserRow, Option<String>)> = query.load(conn).await?;
     Ok(rows.into_iter().map(|(row, area)| User::from_row(row, area)).collect())
@@ -104,23 +105,16 @@ pub async fn insert(conn: &mut AsyncPgConnection, user: NewUser) -> QueryResult<
 }
 
 /// Notes a wrong password; the last one allowed locks the account. Returns the time until it is locked, if it is.
-pub async fn note_failed_sign_in(
-    conn: &mut AsyncPgConnection,
-    id: UserId,
-    attempts: i16,
-    lock_for: TimeDelta,
-) -> QueryResult<Option<DateTime<Utc>>> {
+pub async fn note_failed_sign_in(conn: &mut AsyncPgConnection, id: UserId, attempts: i16, lock_for: TimeDelta) -> QueryResult<Option<DateTime<Utc>>> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = SmallInt)]
         failed_sign_ins: i16,
     }
     // A lock that has run out starts the count anew.
-    let rows: Vec<Row> = sql(
-        "UPDATE users SET failed_sign_ins = CASE WHEN locked_until <= now() THEN 1 ELSE failed_sign_ins + 1 END, \
+    let rows: Vec<Row> = sql("UPDATE users SET failed_sign_ins = CASE WHEN locked_until <= now() THEN 1 ELSE failed_sign_ins + 1 END, \
                           locked_until = CASE WHEN locked_until > now() THEN locked_until END \
-         WHERE id = $1 RETURNING failed_sign_ins",
-    )
+         WHERE id = $1 RETURNING failed_sign_ins")
     .bind::<BigInt, _>(id)
     .load(conn)
     .await?;
@@ -136,11 +130,7 @@ pub async fn note_failed_sign_in(
 /// Notes a sign-in: no failed attempts any more.
 pub async fn note_sign_in(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> {
     diesel::update(users::table.find(id.0))
-        .set((
-            users::failed_sign_ins.eq(0_i16),
-            users::locked_until.eq(None::<DateTime<Utc>>),
-            users::last_login_at.eq(Utc::now()),
-        ))
+        .set((users::failed_sign_ins.eq(0_i16), users::locked_until.eq(None::<DateTime<Utc>>), users::last_login_at.eq(Utc::now())))
         .execute(conn)
         .await?;
     Ok(())
@@ -159,4 +149,3 @@ pub async fn set_password(conn: &mut AsyncPgConnection, id: UserId, hash: String
 pub async fn exists_any(conn: &mut AsyncPgConnection) -> QueryResult<bool> {
     diesel::select(diesel::dsl::exists(users::table.select(users::id))).get_result(conn).await
 }
-

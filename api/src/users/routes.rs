@@ -76,7 +76,12 @@ fn is_username(name: &str) -> Result<(), validator::ValidationError> {
     responses((status = 200, description = "One page of users", body = Page<User>), Always, SignedIn, WithQuery),
 )]
 #[get("/users")]
-pub async fn list_users(_admin: RequireRole<Admin>, state: web::Data<AppState>, req: HttpRequest, query: Query<ListUsersQuery>) -> Result<impl Responder> {
+pub async fn list_users(
+    _admin: RequireRole<Admin>,
+    state: web::Data<AppState>,
+    req: HttpRequest,
+    query: Query<ListUsersQuery>,
+) -> Result<impl Responder> {
     let Query(ListUsersQuery { q, role, is_active, limit, cursor }) = query;
     let q = q.map(|q| q.replace('\0', "")).filter(|q| !q.is_empty());
     let filters = format!("{q:?}{role:?}{is_active:?}");
@@ -95,7 +100,12 @@ pub async fn list_users(_admin: RequireRole<Admin>, state: web::Data<AppState>, 
               Always, SignedIn, WithBody),
 )]
 #[post("/users")]
-pub async fn create_user(admin: RequireRole<Admin>, state: web::Data<AppState>, client: Client, body: Json<CreateUserRequest>) -> Result<impl Responder> {
+pub async fn create_user(
+    admin: RequireRole<Admin>,
+    state: web::Data<AppState>,
+    client: Client,
+    body: Json<CreateUserRequest>,
+) -> Result<impl Responder> {
     let Json(request) = body;
     password::check_strength(&request.password, &request.username, "/password")?;
     let mut conn = state.pool.get().await?;

@@ -232,9 +232,15 @@ async fn every_security_event_is_audited_without_secrets() {
     sign_in(&warehouse.nobody(), "dispatcher-0", "Wrong-Horse7").await.problem(401, "invalid_credentials");
     packer.act("/auth/logout").await.expect(204);
     for action in ["user_created", "sign_in_ok", "sign_in_failed", "sign_out"] {
-        let sql = format!("SELECT count(*) AS n FROM audit_logs WHERE action = '{action}' AND (actor_id IS NULL OR (ip IS NOT NULL AND request_id IS NOT NULL))");
+        let sql = format!(
+            "SELECT count(*) AS n FROM audit_logs WHERE action = '{action}' AND (actor_id IS NULL OR (ip IS NOT NULL AND request_id IS NOT NULL))"
+        );
         assert!(database::number(&warehouse.database_url, &sql).await >= 1, "{action}");
     }
-    let secrets = database::number(&warehouse.database_url, "SELECT count(*) AS n FROM audit_logs WHERE audit_logs::text ~* '(argon2|Battery-Staple|Wrong-Horse)'").await;
+    let secrets = database::number(
+        &warehouse.database_url,
+        "SELECT count(*) AS n FROM audit_logs WHERE audit_logs::text ~* '(argon2|Battery-Staple|Wrong-Horse)'",
+    )
+    .await;
     assert_eq!(secrets, 0);
 }

@@ -122,7 +122,9 @@ async fn a_packer_completes_and_reopens() {
     packer.act("/bags/CB-1/complete").await.problem(409, "kind_mismatch");
     packer.act("/bags/SB99999/complete").await.problem(404, "bag_not_found");
     warehouse.packer("Indore").await.act("/bags/SB12345/complete").await.problem(404, "bag_not_found");
-    let audited = database::number(&warehouse.database_url, "SELECT count(*) AS n FROM audit_logs WHERE action IN ('parent_completed', 'parent_reopened')").await;
+    let audited =
+        database::number(&warehouse.database_url, "SELECT count(*) AS n FROM audit_logs WHERE action IN ('parent_completed', 'parent_reopened')")
+            .await;
     assert_eq!(audited, 2, "what changes nothing is not audited");
 }
 

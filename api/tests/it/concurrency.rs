@@ -24,7 +24,10 @@ async fn fifty_packers_on_one_parent_never_make_thirty_one_children() {
         packer.base_url.clone_from(&other.base_url);
     }
     packers[0].scans("SB12345").await.expect(201);
-    let scans = packers.iter().enumerate().flat_map(|(p, packer)| (0..3).map(move |n| async move { packer.scans_into("SB12345", &format!("C{p:02}-{n}")).await }));
+    let scans = packers
+        .iter()
+        .enumerate()
+        .flat_map(|(p, packer)| (0..3).map(move |n| async move { packer.scans_into("SB12345", &format!("C{p:02}-{n}")).await }));
     let answers = join_all(scans).await;
     assert_eq!(statuses(&answers, 201), 30, "{:?}", answers.iter().map(|answer| (answer.status, answer.code().to_owned())).collect::<Vec<_>>());
     assert!(answers.iter().filter(|answer| answer.status != 201).all(|answer| (answer.status, answer.code()) == (409, "parent_full")));

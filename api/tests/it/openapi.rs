@@ -15,7 +15,9 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().expect("paths");
     paths
         .iter()
-        .flat_map(|(path, item)| item.as_object().expect("operations").iter().map(|(method, operation)| (path.clone(), method.clone(), operation.clone())))
+        .flat_map(|(path, item)| {
+            item.as_object().expect("operations").iter().map(|(method, operation)| (path.clone(), method.clone(), operation.clone()))
+        })
         .collect()
 }
 
@@ -47,6 +49,21 @@ fn every_operation_is_described() {
         if path.starts_with("/api/v1") {
             assert!(responses.contains_key("429"), "{id} names the rate limit");
             assert!(operation.get("security").is_some() || document.get("security").is_some());
+        }
+    }
+}
+
+/// A generated client compares with these: they must be the names that answers carry.
+#[test]
+fn enumerations_are_named_as_in_answers() {
+    let document = document();
+    let names = |schema: &str| document["components"]["schemas"][schema]["enum"].clone();
+    assert_eq!(names("BagKind"), serde_json::json!(["parent", "child"]));
+    assert_eq!(names("BagStatus"), serde_json::json!(["open", "completed"]));
+    assert_eq!(names("Role"), serde_json::json!(["dispatcher", "biller", "admin"]));
+    for (name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        for value in schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            assert!(value.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}: {value} is snake case");
         }
     }
 }

@@ -75,7 +75,9 @@ async fn every_refusal_has_its_code_is_an_event_and_changes_nothing() {
         bag["last_scan_at"] = was["last_scan_at"].clone();
     }
     assert_eq!(before, after);
-    let refused = database::number(&warehouse.database_url, "SELECT count(*) AS n FROM scans WHERE outcome NOT IN ('opened', 'linked', 'already_linked')").await;
+    let refused =
+        database::number(&warehouse.database_url, "SELECT count(*) AS n FROM scans WHERE outcome NOT IN ('opened', 'linked', 'already_linked')")
+            .await;
     assert_eq!(refused, 9, "every refused scan of a well-formed code is an event");
     warehouse.assert_counts_equal_rows().await;
 }
@@ -154,8 +156,22 @@ async fn bad_codes_get_a_problem_and_leave_nothing() {
     packer.scans("SB12345").await.expect(201);
     let too_long = "A".repeat(65);
     let codes = [
-        "", "  ", "A", "AB", "-ABC", "ABC-", "CB'; DROP TABLE bags; --", "\"CB1\"", "<script>alert(1)</script>", "CB\u{0}1", "CB\u{7}1", "CB\n1", "CB 1", "📦📦📦",
-        "ＳＢ１２３４５", &too_long,
+        "",
+        "  ",
+        "A",
+        "AB",
+        "-ABC",
+        "ABC-",
+        "CB'; DROP TABLE bags; --",
+        "\"CB1\"",
+        "<script>alert(1)</script>",
+        "CB\u{0}1",
+        "CB\u{7}1",
+        "CB\n1",
+        "CB 1",
+        "📦📦📦",
+        "ＳＢ１２３４５",
+        &too_long,
     ];
     for code in codes {
         packer.scans(code).await.problem(422, "invalid_qr_code");
@@ -186,7 +202,9 @@ async fn bad_ids_and_times_get_a_problem_and_leave_nothing() {
     for time in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z"] {
         packer.post("/scans", scan("scanned_at", json!(time))).await.problem(422, "scan_time_out_of_range");
     }
-    for (field, value) in [("id", json!(7)), ("scanned_at", json!("yesterday")), ("source", json!("telepathy")), ("qr_code", json!(12345)), ("qr_cod", json!("x"))] {
+    for (field, value) in
+        [("id", json!(7)), ("scanned_at", json!("yesterday")), ("source", json!("telepathy")), ("qr_code", json!(12345)), ("qr_cod", json!("x"))]
+    {
         let refused = packer.post("/scans", scan(field, value)).await.problem(422, "validation_failed");
         assert_eq!(refused.body["errors"][0]["pointer"], format!("/{field}"));
     }
@@ -213,7 +231,20 @@ async fn a_batch_tells_what_came_of_each_scan_and_one_bad_one_fails_nobody() {
     ]});
     let results = packer.post("/scans/batch", batch.clone()).await.expect(200).body["results"].clone();
     let told: Vec<&str> = results.as_array().unwrap().iter().map(|r| r["outcome"].as_str().or(r["problem"]["code"].as_str()).unwrap()).collect();
-    assert_eq!(told, ["opened", "linked", "invalid_qr_code", "validation_failed", "validation_failed", "invalid_scan_id", "already_linked", "unknown_parent", "linked"]);
+    assert_eq!(
+        told,
+        [
+            "opened",
+            "linked",
+            "invalid_qr_code",
+            "validation_failed",
+            "validation_failed",
+            "invalid_scan_id",
+            "already_linked",
+            "unknown_parent",
+            "linked"
+        ]
+    );
     assert_eq!(results[3]["problem"]["errors"][0]["pointer"], "/scans/3/colour");
     assert_eq!(results[7]["problem"]["code"], "unknown_parent");
     for (result, scan) in results.as_array().unwrap().iter().zip(batch["scans"].as_array().unwrap()).filter(|(_, scan)| scan["id"].is_string()) {

@@ -21,7 +21,8 @@ async fn undo_takes_the_child_out_keeps_both_bags_and_marks_the_event() {
     let again = packer.act(&format!("/scans/{scan}/undo")).await.expect(200);
     assert_eq!(again.body, undone.body, "repeating an undo changes nothing");
     packer.get("/bags/CB-2").await.expect(200);
-    let undo_events = database::number(&warehouse.database_url, &format!("SELECT count(*) AS n FROM scans WHERE kind = 'undo' AND undoes_id = '{scan}'")).await;
+    let undo_events =
+        database::number(&warehouse.database_url, &format!("SELECT count(*) AS n FROM scans WHERE kind = 'undo' AND undoes_id = '{scan}'")).await;
     assert_eq!(undo_events, 1);
     packer.scans_into("SB12345", "CB-2").await.expect(201);
     packer.act(&format!("/scans/{scan}/undo")).await.expect(200);

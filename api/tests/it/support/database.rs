@@ -63,10 +63,11 @@ async fn template() {
             #[diesel(sql_type = Text)]
             name: String,
         }
-        let old: Vec<Row> = diesel::sql_query("SELECT datname::text AS name FROM pg_database WHERE datname LIKE 'test_%' OR datname = 'template_of_tests'")
-            .load(&mut conn)
-            .await
-            .expect("databases can be listed");
+        let old: Vec<Row> =
+            diesel::sql_query("SELECT datname::text AS name FROM pg_database WHERE datname LIKE 'test_%' OR datname = 'template_of_tests'")
+                .load(&mut conn)
+                .await
+                .expect("databases can be listed");
         for Row { name } in old {
             conn.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.expect("old databases can be dropped");
         }

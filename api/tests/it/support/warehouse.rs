@@ -105,7 +105,10 @@ impl Warehouse {
              ) AS wrong",
         );
         assert_eq!(wrong_counters.await, 0, "every counter equals its recount");
-        let scans = database::number(&self.database_url, "SELECT (SELECT count(*) FROM scans) - (SELECT coalesce(sum(count), 0)::bigint FROM scan_hours) AS n");
+        let scans = database::number(
+            &self.database_url,
+            "SELECT (SELECT count(*) FROM scans) - (SELECT coalesce(sum(count), 0)::bigint FROM scan_hours) AS n",
+        );
         assert_eq!(scans.await, 0, "the hourly rollup equals the scans");
     }
 }
