@@ -32,7 +32,7 @@ pub struct HistoryEntry {
     /// The bag scanned or changed: this one, or a child of it.
     #[diesel(sql_type = Text)]
     pub qr_code: String,
-    /// The parent it was scanned into.
+    /// The parent it was scanned into or moved to.
     #[schema(required)]
     #[diesel(sql_type = Nullable<Text>)]
     pub parent_qr_code: Option<String>,
@@ -62,16 +62,25 @@ pub async fn history(conn: &mut AsyncPgConnection, code: &QrCode, before: Option
     sql("WITH scanned AS ( \
            (SELECT * FROM scans WHERE qr_code = $1 AND id < $2 ORDER BY id DESC LIMIT $3) \
            UNION ALL \
-           (SELECT * FROM scans WHERE parent_qr_code = $1 AND qr_code <> $1 AND id < $2 ORDER BY id DESC LIMIT $3)) \
+           (SELECT * FROM scans WHERE parent_qr_code = $1 AND qr_code <> $1 AND id < $2 ORDER BY id DESC LIMIT $3)), \
+         changed AS ( \
+           (SELECT * FROM audit_logs WHERE entity_type = 'bag' AND entity_id = $1 AND id < $2 AND action <> 'scan_undone' \
+                   AND NOT (action = 'child_linked' AND before IS NULL) AND NOT (action = 'bag_created' AND after IS NULL) \
+            ORDER BY id DESC LIMIT $3) \
+           UNION ALL \
+           (SELECT * FROM audit_logs WHERE action IN ('child_unlinked', 'child_moved') AND before->>'parent_qr_code' = $1 AND id < $2 \
+            ORDER BY id DESC LIMIT $3) \
+           UNION ALL \
+           (SELECT * FROM audit_logs WHERE action IN ('child_linked', 'child_moved') AND before IS NOT NULL \
+                   AND after->>'parent_qr_code' = $1 AND id < $2 \
+            ORDER BY id DESC LIMIT $3)) \
          SELECT s.id, s.scanned_at AS at, 'scan_' || s.kind AS event, u.username AS actor, s.qr_code, s.parent_qr_code, \
                 s.outcome::text AS outcome, s.source::text AS source, s.undone_at, NULL::jsonb AS details \
          FROM scanned s LEFT JOIN users u ON u.id = s.user_id \
          UNION ALL \
-         (SELECT l.id, l.at, l.action, l.actor_name, l.entity_id, NULL, NULL, NULL, NULL, \
+         (SELECT l.id, l.at, l.action, l.actor_name, l.entity_id, l.after->>'parent_qr_code', NULL, NULL, NULL, \
                  jsonb_strip_nulls(jsonb_build_object('before', l.before, 'after', l.after)) \
-          FROM audit_logs l WHERE l.entity_type = 'bag' AND l.entity_id = $1 AND l.id < $2 AND l.action <> 'scan_undone' \
-               AND NOT (l.action = 'child_linked' AND l.before IS NULL) \
-          ORDER BY l.id DESC LIMIT $3) \
+          FROM changed l) \
          ORDER BY id DESC LIMIT $3")
     .bind::<Text, _>(code)
     .bind::<SqlUuid, _>(before.unwrap_or(Uuid::max()))

@@ -79,6 +79,9 @@ fn best_encoding(req: &HttpRequest, path: &str) -> (EmbeddedFile, Option<&'stati
     (Files::get(path).expect("the caller has looked"), None)
 }
 
+/// Hash of the one style attribute in the page: SvelteKit hides the live region that announces navigations with it.
+const ANNOUNCER_STYLE: &str = "'unsafe-hashes' 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='";
+
 /// Policy of the page: its own scripts and styles, the one inline start script by its hash, nothing from elsewhere.
 fn page_policy() -> HeaderValue {
     static POLICY: OnceLock<HeaderValue> = OnceLock::new();
@@ -87,7 +90,7 @@ fn page_policy() -> HeaderValue {
             let page = Files::get(INDEX).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
             let hashes: String = inline_scripts(&page).map(|script| format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(script)))).collect();
             let policy = format!(
-                "default-src 'self'; script-src 'self'{hashes}; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
+                "default-src 'self'; script-src 'self'{hashes}; style-src 'self' {ANNOUNCER_STYLE}; img-src 'self' data: blob:; media-src 'self' blob:; \
                  connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
             );
             HeaderValue::from_str(&policy).expect("hashes are base64")

@@ -89,19 +89,26 @@ async fn history_tells_everything_once() {
     packer.scans_into("SB12345", "CB-1").await.expect(201);
     packer.act("/bags/SB12345/complete").await.expect(200);
     packer.scans_into("SB12345", "CB-2").await.problem(409, "parent_completed");
-    warehouse.biller().await.put("/bags/CB-1/parent", json!({"parent_qr_code": null})).await.expect(200);
+    let biller = warehouse.biller().await;
+    biller.put("/bags/CB-1/parent", json!({"parent_qr_code": null})).await.expect(200);
     let events = async |code: &str| {
         let page = packer.get(&format!("/bags/{code}/history")).await.expect(200);
         page.rows().iter().map(|entry| entry["event"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(events("CB-1").await, ["child_unlinked", "scan_child", "scan_undo", "bag_created", "scan_child"]);
+    assert_eq!(events("CB-1").await, ["child_unlinked", "scan_child", "scan_undo", "scan_child"]);
     assert_eq!(
         events("SB12345").await,
-        ["parent_reopened", "scan_child", "parent_completed", "scan_child", "scan_undo", "scan_child", "bag_created", "scan_parent"]
+        ["parent_reopened", "child_unlinked", "scan_child", "parent_completed", "scan_child", "scan_undo", "scan_child", "scan_parent"]
     );
+    biller.put("/bags/CB-1/parent", json!({"parent_qr_code": "SB12345"})).await.expect(200);
+    packer.scans("SB12346").await.expect(201);
+    biller.put("/bags/CB-1/parent", json!({"parent_qr_code": "SB12346"})).await.expect(200);
+    assert_eq!(events("SB12345").await[..2], ["child_moved", "child_linked"]);
+    assert_eq!(events("SB12346").await, ["child_moved", "scan_parent"]);
+    assert_eq!(events("CB-1").await[..2], ["child_moved", "child_linked"]);
     let first = packer.get("/bags/SB12345/history?limit=5").await.expect(200);
     let cursor = first.body["next_cursor"].as_str().unwrap();
-    assert_eq!(packer.get(&format!("/bags/SB12345/history?limit=5&cursor={cursor}")).await.expect(200).rows().len(), 3);
+    assert_eq!(packer.get(&format!("/bags/SB12345/history?limit=5&cursor={cursor}")).await.expect(200).rows().len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

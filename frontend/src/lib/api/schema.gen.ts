@@ -731,7 +731,7 @@ export interface components {
             actor: string | null;
             /** @description The bag scanned or changed: this one, or a child of it. */
             qr_code: string;
-            /** @description The parent it was scanned into. */
+            /** @description The parent it was scanned into or moved to. */
             parent_qr_code: string | null;
             /**
              * @description What came of a scan.
@@ -879,7 +879,7 @@ export interface components {
                 actor: string | null;
                 /** @description The bag scanned or changed: this one, or a child of it. */
                 qr_code: string;
-                /** @description The parent it was scanned into. */
+                /** @description The parent it was scanned into or moved to. */
                 parent_qr_code: string | null;
                 /**
                  * @description What came of a scan.

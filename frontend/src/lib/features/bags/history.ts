@@ -1,5 +1,6 @@
 import type { Schemas } from '$lib/api/client';
 import { wordsOf } from '$lib/features/scan/outcome';
+import { dateTime } from '$lib/format';
 import { m } from '$lib/paraglide/messages.js';
 
 type Entry = Schemas['HistoryEntry'];
@@ -36,8 +37,13 @@ function eventOf(entry: Entry): string {
 		case 'child_unlinked':
 			return m.event_child_unlinked();
 		case 'child_moved':
-			return m.event_child_moved();
+			return m.event_child_moved({ parent: entry.parent_qr_code ?? '?' });
 		default:
 			return m.event_other({ event: entry.event.replaceAll('_', ' ') });
 	}
+}
+
+/** When something was done, and by whom where that is known. */
+export function whenAndWho(at: string, who: string | null): string {
+	return who ? `${dateTime(at)} ${m.by({ name: who })}` : dateTime(at);
 }

@@ -1,46 +1,70 @@
 import { describe, expect, it } from 'vitest';
 import { WedgeDetector } from './wedge';
 
-function type(detector: WedgeDetector, text: string, gapMs: number, startMs = 1000): number {
+/** Types with the same pause after each character; returns when the next key would come. */
+function type(detector: WedgeDetector, text: string, gapMs: number, inField: boolean, startMs = 1000): number {
 	let at = startMs;
 	for (const character of text) {
-		detector.character(character, at);
+		detector.character(character, at, inField);
 		at += gapMs;
 	}
 	return at;
 }
 
-describe('WedgeDetector', () => {
+describe.each([
+	['in a field', true],
+	['outside fields', false]
+])('WedgeDetector %s', (_, inField) => {
 	it('takes a fast burst that ends at once', () => {
 		const detector = new WedgeDetector();
-		expect(detector.end(type(detector, 'SB12345', 8))).toBe('SB12345');
+		expect(detector.end(type(detector, 'SB12345', 8, inField), inField)).toBe('SB12345');
 	});
 
-	it('leaves typing alone', () => {
+	it('takes a burst that stutters', () => {
 		const detector = new WedgeDetector();
-		expect(detector.end(type(detector, 'SB12345', 120))).toBeNull();
-	});
-
-	it('leaves a pause before Enter alone', () => {
-		const detector = new WedgeDetector();
-		expect(detector.end(type(detector, 'SB12345', 8) + 300)).toBeNull();
-	});
-
-	it('takes the burst only, not what was typed before it', () => {
-		const detector = new WedgeDetector();
-		const at = type(detector, 'abc', 150);
-		expect(detector.end(type(detector, 'CB-1', 6, at + 200))).toBe('CB-1');
+		const at = type(detector, 'SB12', 8, inField);
+		expect(detector.end(type(detector, '345', 8, inField, at + 85), inField)).toBe('SB12345');
 	});
 
 	it('takes two bursts one after the other', () => {
 		const detector = new WedgeDetector();
-		const at = type(detector, 'CB-1', 6);
-		expect(detector.end(at)).toBe('CB-1');
-		expect(detector.end(type(detector, 'CB-2', 6, at + 2))).toBe('CB-2');
+		const at = type(detector, 'CB-1', 6, inField);
+		expect(detector.end(at, inField)).toBe('CB-1');
+		expect(detector.end(type(detector, 'CB-2', 6, inField, at + 2), inField)).toBe('CB-2');
+	});
+
+	it('forgets a half-read code', () => {
+		const detector = new WedgeDetector();
+		const at = type(detector, 'CB', 6, inField);
+		expect(detector.end(type(detector, 'CB-1', 6, inField, at + 700), inField)).toBe('CB-1');
 	});
 
 	it('leaves one or two quick keys alone', () => {
 		const detector = new WedgeDetector();
-		expect(detector.end(type(detector, 'ab', 5))).toBeNull();
+		expect(detector.end(type(detector, 'ab', 5, inField), inField)).toBeNull();
+		expect(detector.end(2000, inField)).toBeNull();
+	});
+});
+
+describe('WedgeDetector', () => {
+	it('leaves typing in a field alone', () => {
+		const detector = new WedgeDetector();
+		expect(detector.end(type(detector, 'SB12345', 75, true), true)).toBeNull();
+	});
+
+	it('leaves a pause before Enter in a field alone', () => {
+		const detector = new WedgeDetector();
+		expect(detector.end(type(detector, 'SB12345', 8, true) + 300, true)).toBeNull();
+	});
+
+	it('takes the burst only, not what was typed in the field before it', () => {
+		const detector = new WedgeDetector();
+		const at = type(detector, 'abc', 150, true);
+		expect(detector.end(type(detector, 'CB-1', 6, true, at + 200), true)).toBe('CB-1');
+	});
+
+	it('loses nothing of the slowest scanner outside fields', () => {
+		const detector = new WedgeDetector();
+		expect(detector.end(type(detector, 'SB12345', 200, false), false)).toBe('SB12345');
 	});
 });

@@ -1,0 +1,100 @@
+import { mkdir } from 'node:fs/promises';
+import { AxeBuilder } from '@axe-core/playwright';
+import { type Page, test as base, expect } from '@playwright/test';
+import { type Person, Warehouse } from './warehouse';
+
+export { expect };
+export { ADMIN, type Person } from './warehouse';
+
+interface WorkerFixtures {
+	warehouse: Warehouse;
+}
+
+interface TestFixtures {
+	/** Watches the page: no request to any other host, nothing refused by the CSP, no error in the console. */
+	watched: undefined;
+}
+
+/** Noise of the browser itself: a refused request is shown to the person, and its status logged by Chromium. */
+const EXPECTED = /Failed to load resource/;
+
+export const test = base.extend<TestFixtures, WorkerFixtures>({
+	warehouse: [
+		// eslint-disable-next-line no-empty-pattern -- Playwright reads the fixtures used from this pattern
+		async ({}, use) => {
+			const warehouse = await Warehouse.open();
+			await use(warehouse);
+			await warehouse.server.stop();
+		},
+		{ scope: 'worker', timeout: 90_000 }
+	],
+	baseURL: async ({ warehouse }, use) => use(warehouse.server.url),
+	watched: [
+		async ({ page }, use) => {
+			const faults: string[] = [];
+			page.on('request', (request) => {
+				const { hostname, protocol } = new URL(request.url());
+				if (protocol.startsWith('http') && hostname !== '127.0.0.1') faults.push(`request to ${request.url()}`);
+			});
+			page.on('console', (message) => {
+				if (message.type() === 'error' && !EXPECTED.test(message.text())) faults.push(message.text());
+			});
+			page.on('pageerror', (error) => faults.push(error.message));
+			await use(undefined);
+			expect(faults).toEqual([]);
+		},
+		{ auto: true }
+	]
+});
+
+/** Signs in at the page the person wants to see. */
+export async function signIn(page: Page, person: Person, path = '/'): Promise<void> {
+	await page.goto(path);
+	await page.locator('#username').fill(person.username);
+	await page.locator('#password').fill(person.password);
+	await page.locator('form button').click();
+	await expect(page.locator('#password')).toBeHidden();
+}
+
+/** What a keyboard-wedge scanner does: the keys of the code with no pause, then Enter. */
+export async function wedge(page: Page, code: string): Promise<void> {
+	for (const key of code) await page.keyboard.press(key);
+	await page.keyboard.press('Enter');
+}
+
+/** Waits until every scan on the device has been answered. */
+export async function allSent(page: Page): Promise<void> {
+	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '0');
+}
+
+/** No violation of WCAG 2.2 A and AA on the screen as it is. */
+export async function accessible(page: Page): Promise<void> {
+	const { violations } = await new AxeBuilder({ page })
+		.withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+		.analyze();
+	expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([]);
+}
+
+const SCREENSHOTS = 'test-results/screenshots';
+export const PHONE = { width: 360, height: 640 };
+export const DESKTOP = { width: 1440, height: 900 };
+
+/** Keeps what people see, on a phone and a desktop, light and dark; checks each for accessibility and sideways scroll. */
+export async function portrait(page: Page, name: string): Promise<void> {
+	await mkdir(SCREENSHOTS, { recursive: true });
+	for (const [device, viewport] of [
+		['phone', PHONE],
+		['desktop', DESKTOP]
+	] as const) {
+		for (const colorScheme of ['light', 'dark'] as const) {
+			await page.setViewportSize(viewport);
+			await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+			await page.screenshot({ path: `${SCREENSHOTS}/${name}-${device}-${colorScheme}.png` });
+			const overflow = await page.evaluate(
+				() => document.documentElement.scrollWidth - document.documentElement.clientWidth
+			);
+			expect(overflow, `${name} on a ${device} scrolls sideways`).toBe(0);
+			await accessible(page);
+		}
+	}
+}

@@ -1,0 +1,78 @@
+import createClient from 'openapi-fetch';
+import type { components, paths } from '../../src/lib/api/schema.gen';
+import { Server } from './server';
+
+type Role = components['schemas']['Role'];
+
+export interface Person {
+	username: string;
+	password: string;
+}
+
+export const ADMIN: Person = { username: 'admin', password: 'Rules-The-House-1' };
+const PASSWORD = 'Packs-All-Day-1';
+
+/** The server with an admin, and what tests prepare and check over the API. */
+export class Warehouse {
+	private serial = 0;
+
+	private constructor(
+		readonly server: Server,
+		private readonly api: ReturnType<typeof createClient<paths>>
+	) {}
+
+	static async open(): Promise<Warehouse> {
+		const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password });
+		const { data } = await createClient<paths>({ baseUrl: server.url }).POST('/api/v1/auth/login', { body: ADMIN });
+		if (!data) throw new Error('the admin could not sign in');
+		const headers = { authorization: `Bearer ${data.access_token}` };
+		return new Warehouse(server, createClient<paths>({ baseUrl: server.url, headers }));
+	}
+
+	/** A new person, nobody else's in any test. */
+	async person(role: Role, dispatch_area = 'Lucknow'): Promise<Person> {
+		this.serial += 1;
+		const person = { username: `${role}${this.serial}`, password: PASSWORD };
+		const { error } = await this.api.POST('/api/v1/users', {
+			body: { ...person, role, dispatch_area: role === 'dispatcher' ? dispatch_area : null }
+		});
+		if (error) throw new Error(JSON.stringify(error));
+		return person;
+	}
+
+	/** A parent code that no other test uses. */
+	parentCode(): string {
+		this.serial += 1;
+		return `SB${String(70_000 + this.serial)}`;
+	}
+
+	/** Puts children into a parent, as an admin. */
+	async pack(parent: string, children: string[]): Promise<void> {
+		const scans = [{ qr_code: parent }, ...children.map((qr_code) => ({ qr_code, parent_qr_code: parent }))];
+		const { data, error } = await this.api.POST('/api/v1/scans/batch', { body: { scans } });
+		const problem = data?.results.find((result) => result.problem)?.problem ?? error;
+		if (problem) throw new Error(JSON.stringify(problem));
+	}
+
+	/** Codes in a parent, in the order they went in, as the server has them. */
+	async childrenOf(qr_code: string): Promise<string[]> {
+		const { data, error } = await this.api.GET('/api/v1/bags/{qr_code}/children', {
+			params: { path: { qr_code }, query: { limit: 200 } }
+		});
+		if (!data) throw new Error(JSON.stringify(error));
+		return data.data.map((child) => child.qr_code);
+	}
+
+	async bag(qr_code: string): Promise<components['schemas']['Bag']> {
+		const { data, error } = await this.api.GET('/api/v1/bags/{qr_code}', { params: { path: { qr_code } } });
+		if (!data) throw new Error(JSON.stringify(error));
+		return data;
+	}
+
+	/** Scans recorded of a bag or into it. */
+	async scansOf(bag: string): Promise<components['schemas']['Scan'][]> {
+		const { data, error } = await this.api.GET('/api/v1/scans', { params: { query: { bag, limit: 200 } } });
+		if (!data) throw new Error(JSON.stringify(error));
+		return data.data;
+	}
+}
