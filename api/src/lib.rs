@@ -13,7 +13,7 @@ pub mod http;
 pub mod openapi;
 pub mod redis;
 pub mod scans;
-// pub mod seed_demo;
+pub mod seed_demo;
 pub mod server;
 pub mod state;
 pub mod stats;

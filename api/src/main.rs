@@ -6,13 +6,16 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use traitortrack::config::{Config, DatabaseConfig, LogFormat, Secret, with_settings_from_files};
-use traitortrack::db::migrations;
-use traitortrack::embedded::{EmbeddedOptions, EmbeddedPostgres};
+use traitortrack::db::{migrations, pool};
+use traitortrack::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::server::Application;
-use traitortrack::{error, openapi, telemetry};
+use traitortrack::{error, openapi, seed_demo, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Seconds; for work that takes as long as it takes.
+const NO_STATEMENT_TIMEOUT: u64 = 0;
 
 /// Bag tracking for warehouses: JSON REST API and web app in one binary.
 ///
@@ -34,6 +37,17 @@ enum Command {
     Serve(Box<Config>),
     /// Bring the database to this version's schema
     Migrate(DatabaseConfig),
+    /// Fill an empty database with a believable warehouse: people, bags, scans and bills of thirty days
+    SeedDemo {
+        /// Bags to make, parents and children together
+        #[arg(long, value_name = "COUNT", default_value_t = 18_000)]
+        bags: u32,
+        /// Password of every demo user
+        #[arg(long, env = "DEMO_PASSWORD", hide_env_values = true, default_value = "Packs-All-Day-1")]
+        password: String,
+        #[command(flatten)]
+        database: DatabaseConfig,
+    },
     /// Print the OpenAPI document (openapi.yaml)
     Openapi,
     /// Print the table of problem codes (docs/errors.md)
@@ -73,6 +87,12 @@ fn run(command: Command) -> anyhow::Result<()> {
             say(&if ran.is_empty() { "The schema is up to date.".to_owned() } else { format!("Ran: {}", ran.join(", ")) });
             Ok(())
         }),
+        Command::SeedDemo { bags, password, database } => with_database(database, async move |url| {
+            migrations::run_pending(&url).await?;
+            let mut conn = pool::connect(url, NO_STATEMENT_TIMEOUT).await?;
+            say(&seed_demo::seed(&mut conn, bags, &password).await?.to_string());
+            Ok(())
+        }),
         Command::Openapi => {
             std::io::stdout().write_all(openapi::yaml()?.as_bytes())?;
             Ok(())
@@ -88,19 +108,21 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime could not be started")
 }
 
-/// The database of the settings, or the embedded one, started.
-fn database(config: &DatabaseConfig) -> anyhow::Result<(String, Option<EmbeddedPostgres>)> {
+type Start = fn(&EmbeddedOptions) -> Result<EmbeddedPostgres, EmbeddedError>;
+
+/// The database of the settings, or the embedded one, started as said.
+fn database(config: &DatabaseConfig, start: Start) -> anyhow::Result<(String, Option<EmbeddedPostgres>)> {
     if let Some(url) = &config.database_url {
         return Ok((url.expose().to_owned(), None));
     }
     let options = EmbeddedOptions { data_dir: config.data_dir.clone(), durable: true, extra_settings: Vec::new() };
-    let postgres = EmbeddedPostgres::start(&options)?;
+    let postgres = start(&options)?;
     Ok((postgres.url("traitortrack"), Some(postgres)))
 }
 
 fn with_database(config: DatabaseConfig, work: impl AsyncFnOnce(String) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let _log = telemetry::start(LogFormat::Auto);
-    let (url, postgres) = database(&config)?;
+    let (url, postgres) = database(&config, EmbeddedPostgres::start_or_join)?;
     let done = runtime()?.block_on(work(url));
     stop(postgres)?;
     done
@@ -115,7 +137,7 @@ fn stop(postgres: Option<EmbeddedPostgres>) -> anyhow::Result<()> {
 
 fn serve(mut config: Config) -> anyhow::Result<()> {
     let _log = telemetry::start(config.log_format);
-    let (url, postgres) = database(&config.database)?;
+    let (url, postgres) = database(&config.database, EmbeddedPostgres::start)?;
     config.database.database_url = Some(Secret::from(url));
     let served = runtime()?.block_on(async {
         let admin_username = config.admin_username.clone();

@@ -30,8 +30,8 @@ const FALLBACK_ROOT: &str = "/var/lib/traitortrack";
 pub struct EmbeddedPostgres {
     process: Option<ServerProcess>,
     socket_folder: PathBuf,
-    /// Held as long as the server runs.
-    _lock: File,
+    /// Held as long as the server runs; absent when the server is another process's.
+    _lock: Option<File>,
 }
 
 impl EmbeddedPostgres {
@@ -64,7 +64,19 @@ impl EmbeddedPostgres {
         command.process_group(0).stdin(Stdio::null()).stdout(open_log(&log)?).stderr(open_log(&log)?);
         let process = ServerProcess::start(command, &bin)?;
         wait_until_ready(&process, &postgres_folder, &log)?;
-        Ok(Self { process: Some(process), socket_folder, _lock: lock })
+        Ok(Self { process: Some(process), socket_folder, _lock: Some(lock) })
+    }
+
+    /// Starts the server, or joins the one that another process of this application runs on the same data: for
+    /// maintenance beside a running server.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), but never [`EmbeddedError::InUse`].
+    pub fn start_or_join(options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {
+        match Self::start(options) {
+            Err(EmbeddedError::InUse(data_dir)) => Ok(Self { process: None, socket_folder: socket_folder(&data_dir), _lock: None }),
+            started => started,
+        }
     }
 
     /// The URL of a database of this server, over its private socket.

@@ -1,4 +1,4 @@
-//! The admin of an empty installation.
+//! The admin of a new installation.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,13 +12,13 @@ use crate::config::Config;
 use crate::db::transaction;
 use crate::error::Result;
 
-/// Creates the admin when there are no users yet. Returns the password when it was made here: it is shown once,
+/// Creates an admin when there is none yet. Returns the password when it was made here: it is shown once,
 /// stored nowhere, and must be changed at the first sign-in.
 ///
 /// # Errors
 /// When the database can't be read or written, or `ADMIN_PASSWORD` breaks the password rules.
 pub async fn ensure(conn: &mut AsyncPgConnection, config: &Config) -> Result<Option<String>> {
-    if queries::exists_any(conn).await? {
+    if queries::exists_admin(conn).await? {
         return Ok(None);
     }
     let (secret, is_made) = match &config.admin_password {
@@ -32,7 +32,7 @@ pub async fn ensure(conn: &mut AsyncPgConnection, config: &Config) -> Result<Opt
     let created = transaction(conn, async |conn| {
         // Two processes may start on one empty database: the second waits here, then finds the first one's admin.
         crate::db::sql("SELECT pg_advisory_xact_lock(7421830118)").execute_on(conn).await?;
-        if queries::exists_any(conn).await? {
+        if queries::exists_admin(conn).await? {
             return Ok(false);
         }
         let user = NewUser {

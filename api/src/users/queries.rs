@@ -145,7 +145,7 @@ pub async fn set_password(conn: &mut AsyncPgConnection, id: UserId, hash: String
     Ok(())
 }
 
-/// Is there any user yet?
-pub async fn exists_any(conn: &mut AsyncPgConnection) -> QueryResult<bool> {
-    diesel::select(diesel::dsl::exists(users::table.select(users::id))).get_result(conn).await
+/// Is there any admin yet, active or not?
+pub async fn exists_admin(conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(users::table.filter(users::role.eq(Role::Admin)))).get_result(conn).await
 }

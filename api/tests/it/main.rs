@@ -11,6 +11,7 @@ mod ground;
 mod migrations;
 mod openapi;
 mod scans;
+mod seed_demo;
 mod shared;
 mod stats;
 mod undo;
