@@ -1,6 +1,6 @@
 INSERT INTO bags (id, qr_code, kind, format_id, dispatch_area_id, created_at)
 OVERRIDING SYSTEM VALUE
-SELECT f.first_id + n, 'CH' || 10000000 + f.first_id + n, 'child', (SELECT id FROM bag_formats WHERE name = 'Child'),
+SELECT f.first_id + n, 'CH' || 10000000 + n, 'child', (SELECT id FROM bag_formats WHERE name = 'Child'),
        (SELECT id FROM dispatch_areas ORDER BY id OFFSET n % 10 LIMIT 1), f.created_at
 FROM (SELECT min(bag_id) - 1 - min(loose_children) AS first_id, min(loose_children) AS loose, min(opened_at) - interval '1 hour' AS created_at
       FROM seed_parents) AS f,

@@ -41,7 +41,7 @@ ANALYZE seed_parents;
 
 -- Who is in them.
 CREATE TEMP TABLE seed_children ON COMMIT DROP AS
-SELECT p.bag_id + n AS bag_id, 'CH' || 10000000 + p.bag_id + n AS qr_code, n, p.bag_id AS parent_id, p.qr_code AS parent_qr_code,
+SELECT p.bag_id + n AS bag_id, 'CH' || 10000000 + p.loose_children + p.children_before + n AS qr_code, n, p.bag_id AS parent_id, p.qr_code AS parent_qr_code,
        p.opened_at + n * p.pace AS scanned_at, pg_temp.uuidv7(p.opened_at + n * p.pace) AS scan_id,
        p.user_id, p.username, p.dispatch_area_id
 FROM seed_parents p, generate_series(1, p.child_count) AS n;
