@@ -41,9 +41,10 @@ fmt: ## Format everything
 	cargo fmt
 	npm --prefix frontend run format
 
-openapi: ## Write openapi.yaml and docs/errors.md from the code
+openapi: ## Write openapi.yaml, docs/errors.md and docs/settings.md from the code
 	cargo run -q -p api -- openapi > openapi.yaml
 	cargo run -q -p api -- errors > docs/errors.md
+	cargo run -q -p api -- settings > docs/settings.md
 
 client: openapi ## Generate the web app's API client from openapi.yaml
 	npm --prefix frontend run generate
@@ -51,8 +52,8 @@ client: openapi ## Generate the web app's API client from openapi.yaml
 demo: build ## Fill the embedded database with a believable warehouse
 	target/release/api seed-demo
 
-bench: build ## Measure the server against PostgreSQL alone, on this machine
-	cargo run --release --locked -p load-tests -- bench
+bench: build ## Measure the server against PostgreSQL alone, and write docs/benchmarks.md
+	cargo run --release --locked -p load-tests -- bench --report docs/benchmarks.md
 
 clean: ## Remove everything built (not the data in ./var)
 	rm -rf target frontend/build frontend/.svelte-kit frontend/node_modules

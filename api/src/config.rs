@@ -96,7 +96,7 @@ pub struct Config {
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL", help_heading = "Data")]
     pub redis_url: Option<Secret>,
 
-    /// User name of the first admin, made when there are no users yet
+    /// User name of the first admin, made at start when there is no admin
     #[arg(long, env = "ADMIN_USERNAME", default_value = "admin", value_name = "NAME", help_heading = "Sign-in")]
     pub admin_username: String,
 
@@ -238,4 +238,32 @@ pub fn with_settings_from_files(command: &clap::Command, mut arguments: Vec<OsSt
         arguments.push(format!("{long}={}", value.trim_end_matches(['\r', '\n'])).into());
     }
     Ok(arguments)
+}
+
+/// The table of settings as Markdown (docs/settings.md), from the same definitions as `api serve --help`.
+pub fn settings_markdown() -> String {
+    use std::fmt::Write;
+    #[derive(Parser)]
+    struct Settings {
+        #[command(flatten)]
+        config: Config,
+    }
+    let mut text = String::from(
+        "# Settings\n\nEvery setting of `api serve` is an argument, an environment variable, a line in `.env`, or a file named by the \
+         variable with `_FILE` appended (`ADMIN_PASSWORD_FILE=/run/secrets/admin`). Arguments win over variables, variables over `.env`, \
+         both over files. None is needed. Written by `api settings`; a test keeps it in step with the code.\n",
+    );
+    let command = Settings::command();
+    let mut heading = None;
+    for argument in command.get_arguments() {
+        let (Some(long), Some(variable)) = (argument.get_long(), argument.get_env()) else { continue };
+        if argument.get_help_heading() != heading {
+            heading = argument.get_help_heading();
+            let _ = write!(text, "\n## {}\n\n| variable | argument | default | what it is |\n| --- | --- | --- | --- |\n", heading.unwrap_or("Others"));
+        }
+        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(text, "| `{}` | `--{long}` | {} | {help} |", variable.to_string_lossy(), defaults.join(", "));
+    }
+    text
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use traitortrack::config::{Config, DatabaseConfig, LogFormat, Secret, with_settings_from_files};
+use traitortrack::config::{Config, DatabaseConfig, LogFormat, Secret, settings_markdown, with_settings_from_files};
 use traitortrack::db::{migrations, pool};
 use traitortrack::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::server::Application;
@@ -52,6 +52,8 @@ enum Command {
     Openapi,
     /// Print the table of problem codes (docs/errors.md)
     Errors,
+    /// Print the table of settings (docs/settings.md)
+    Settings,
 }
 
 fn main() -> ExitCode {
@@ -99,6 +101,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Errors => {
             std::io::stdout().write_all(error::errors_markdown().as_bytes())?;
+            Ok(())
+        }
+        Command::Settings => {
+            std::io::stdout().write_all(settings_markdown().as_bytes())?;
             Ok(())
         }
     }

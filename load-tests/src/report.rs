@@ -45,6 +45,7 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Bench { bags, seconds, rounds, packers, pgbench_clients, .. } = self.options;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        writeln!(f, "# Benchmarks\n\nWritten by `make bench`; `load-tests/README.md` says what is measured and how to read it.\n")?;
         writeln!(
             f,
             "{rounds} rounds of {seconds} s each way on {cores} cores shared by server, PostgreSQL and load; {bags} bags before; \
