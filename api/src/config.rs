@@ -259,7 +259,8 @@ pub fn settings_markdown() -> String {
         let (Some(long), Some(variable)) = (argument.get_long(), argument.get_env()) else { continue };
         if argument.get_help_heading() != heading {
             heading = argument.get_help_heading();
-            let _ = write!(text, "\n## {}\n\n| variable | argument | default | what it is |\n| --- | --- | --- | --- |\n", heading.unwrap_or("Others"));
+            let _ =
+                write!(text, "\n## {}\n\n| variable | argument | default | what it is |\n| --- | --- | --- | --- |\n", heading.unwrap_or("Others"));
         }
         let defaults: Vec<_> = argument.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
