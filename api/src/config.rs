@@ -77,6 +77,10 @@ pub struct Config {
     #[arg(long, env = "SHUTDOWN_TIMEOUT_SECONDS", default_value_t = 30, value_name = "SECONDS", help_heading = "Server")]
     pub shutdown_timeout_seconds: u64,
 
+    /// Networks of the proxies in front, as 10.0.0.0/8,192.168.1.7/32: their X-Forwarded-For is believed, nobody else's
+    #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS", help_heading = "Server")]
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+
     /// Form of the log on standard output: json, text, or auto (text on a terminal)
     #[arg(long, env = "LOG_FORMAT", default_value = "auto", value_name = "FORMAT", help_heading = "Server")]
     pub log_format: LogFormat,

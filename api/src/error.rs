@@ -56,6 +56,10 @@ error_codes! {
     InvalidQuery = "invalid_query", BAD_REQUEST, "Invalid query string";
     /// The cursor was not made by this list. Start again without a cursor.
     InvalidCursor = "invalid_cursor", BAD_REQUEST, "Invalid cursor";
+    /// `Idempotency-Key` must be 1 to 255 visible ASCII characters.
+    InvalidIdempotencyKey = "invalid_idempotency_key", BAD_REQUEST, "Invalid idempotency key";
+    /// `If-Match` must be the `ETag` of the answer you read, quotes included.
+    InvalidIfMatch = "invalid_if_match", BAD_REQUEST, "Invalid If-Match";
     /// A field is missing, unknown, of the wrong type or out of range; `errors` names each one.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Validation failed";
     /// The code is not the code of a bag: 3 to 64 letters, digits and inner hyphens. Scan it again.
@@ -66,6 +70,8 @@ error_codes! {
     InvalidScanId = "invalid_scan_id", UNPROCESSABLE_ENTITY, "Not a UUIDv7";
     /// This id belongs to an earlier scan of another code or person. Make a new id for every scan.
     ScanIdReused = "scan_id_reused", UNPROCESSABLE_ENTITY, "Scan id already used";
+    /// The `Idempotency-Key` came with another request before. Make a new key for every request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key already used";
     /// The password is too weak; `errors` says what it lacks.
     WeakPassword = "weak_password", UNPROCESSABLE_ENTITY, "Password too weak";
 
@@ -125,6 +131,12 @@ error_codes! {
     ScanSuperseded = "scan_superseded", CONFLICT, "The bag has moved on";
     /// A parent bag needs at least one child before it can be completed.
     EmptyParent = "empty_parent", CONFLICT, "Parent bag is empty";
+    /// The first request with this `Idempotency-Key` is still running. Wait for the time in `Retry-After`.
+    RequestInProgress = "request_in_progress", CONFLICT, "Request in progress";
+    /// Somebody has changed this since you read it. Read it again and repeat your change.
+    StaleVersion = "stale_version", PRECONDITION_FAILED, "Changed since you read it";
+    /// Send `If-Match` with the `ETag` of what you read, so that nobody's change is overwritten.
+    IfMatchRequired = "if_match_required", PRECONDITION_REQUIRED, "If-Match needed";
     /// The user name is taken. Choose another.
     UsernameTaken = "username_taken", CONFLICT, "User name taken";
     /// Another user has this e-mail address.

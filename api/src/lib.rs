@@ -10,6 +10,8 @@ pub mod embedded;
 pub mod error;
 pub mod health;
 pub mod http;
+pub mod idempotency;
+pub mod jobs;
 pub mod openapi;
 pub mod redis;
 pub mod scans;

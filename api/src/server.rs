@@ -19,11 +19,12 @@ use crate::auth::keys::TokenKeys;
 use crate::bags::qr_code::BagFormats;
 use crate::config::Config;
 use crate::db::{migrations, partitions, pool};
+use crate::http::client::TrustedProxies;
 use crate::http::fallback::{RouteTable, fallback};
 use crate::http::problem_page::get_problem;
 use crate::http::rate_limit::{ByAddress, Limiter, limiter};
 use crate::http::root_span::RequestSpan;
-use crate::http::{metrics, request_id, security_headers, timeout};
+use crate::http::{metrics, rate_limit, request_id, security_headers, timeout};
 use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::AppState;
@@ -125,6 +126,7 @@ impl Application {
                 let (state, pool) = (state.clone(), pool.clone());
                 async move { state.revocations.keep_fresh(pool).await }
             }),
+            tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(keep_partitions(pool)),
             tokio::spawn(keep_metrics()),
         ];
@@ -181,6 +183,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let document = openapi::document();
     let table = web::Data::new(RouteTable::new(&document));
     let yaml = web::Data::new(openapi::ServedYaml(openapi::yaml()?));
+    let trusted_proxies = web::Data::new(TrustedProxies(state.config.trusted_proxies.clone()));
     let request_timeout = state.config.request_timeout();
     let shutdown_timeout_seconds = state.config.shutdown_timeout_seconds;
     let workers = match state.config.workers {
@@ -192,12 +195,14 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
         App::new()
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
             .wrap(Compress::default())
+            .wrap(from_fn(rate_limit::tell_budget))
             .wrap(from_fn(metrics::middleware))
             .wrap(from_fn(security_headers::middleware))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(request_id::middleware))
             .app_data(state.clone())
             .app_data(table.clone())
+            .app_data(trusted_proxies.clone())
             .app_data(yaml.clone())
             .into_utoipa_app()
             .openapi(openapi::base())

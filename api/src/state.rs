@@ -6,6 +6,7 @@ use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
 use crate::config::Config;
 use crate::db::Pool;
+use crate::jobs::worker::WakeUp;
 use crate::redis::Redis;
 use crate::scans::record_scans::ScanWriter;
 
@@ -17,6 +18,8 @@ pub struct AppState {
     pub token_keys: TokenKeys,
     pub revocations: Revocations,
     pub scan_writer: ScanWriter,
+    /// Wakes the job workers of this process.
+    pub jobs: WakeUp,
     stopping: AtomicBool,
 }
 
@@ -24,7 +27,7 @@ impl AppState {
     /// The state of a process that is about to serve.
     pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter) -> Self {
         let revocations = Revocations::new(config.access_token_seconds);
-        Self { config, pool, redis, token_keys, revocations, scan_writer, stopping: AtomicBool::new(false) }
+        Self { config, pool, redis, token_keys, revocations, scan_writer, jobs: WakeUp::default(), stopping: AtomicBool::new(false) }
     }
 
     /// From now on readiness says no, so that load balancers send requests elsewhere.

@@ -22,14 +22,39 @@ pub struct Caller {
     pub user_id: UserId,
     pub username: String,
     pub role: Role,
-    pub session_id: Uuid,
+    pub credential: Credential,
     /// Id of the dispatch area; dispatchers always have one.
     pub area_id: Option<i32>,
     pub area: Option<String>,
     pub password_change_required: bool,
 }
 
+/// What a caller proved to be somebody with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token of this session.
+    Session(Uuid),
+    /// The API key with this id; it acts as its owner, narrowed to its scopes.
+    ApiKey(i64),
+}
+
 impl Caller {
+    /// Names the caller where one's things must be kept apart from another's.
+    pub fn key(&self) -> String {
+        match self.credential {
+            Credential::Session(_) => format!("user:{}", self.user_id),
+            Credential::ApiKey(id) => format!("key:{id}"),
+        }
+    }
+
+    /// The session of a person who signed in; API keys have none.
+    pub fn session_id(&self) -> Option<Uuid> {
+        match self.credential {
+            Credential::Session(id) => Some(id),
+            Credential::ApiKey(_) => None,
+        }
+    }
+
     /// The only dispatch area this person may see; `None` means all.
     pub fn own_area_only(&self) -> Option<i32> {
         match self.role {
@@ -77,7 +102,7 @@ fn verify(req: &HttpRequest) -> Result<Caller> {
         user_id: UserId(user_id),
         username: claims.name,
         role: claims.role,
-        session_id: claims.sid,
+        credential: Credential::Session(claims.sid),
         area_id: claims.area_id,
         area: claims.area,
         password_change_required: claims.pcr,

@@ -131,8 +131,10 @@ pub async fn refresh_session(state: web::Data<AppState>, client: Client, req: Ht
 pub async fn logout(state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
     let mut conn = state.pool.get().await?;
     let mut ended = Vec::new();
-    if let Ok(caller) = super::caller::authenticate(&req) {
-        ended.push((caller.session_id, caller.user_id));
+    if let Ok(caller) = super::caller::authenticate(&req)
+        && let Some(session) = caller.session_id()
+    {
+        ended.push((session, caller.user_id));
     }
     if let Some(token) = refresh_token(&req)
         && let Some(owner) = sessions::owner(&mut conn, &token).await?

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, Responder, get, post, put, web};
 use chrono::{DateTime, Utc};
+use diesel_async::AsyncPgConnection;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -18,10 +19,12 @@ use crate::auth::{Biller, Caller, RequireRole};
 use crate::dispatch_areas;
 use crate::error::{Problem, Result};
 use crate::http::client::Client;
+use crate::http::etag;
 use crate::http::json::Json;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
+use crate::idempotency::{Idempotency, Reply};
 use crate::state::AppState;
 
 /// Filters and paging of the list of bags.
@@ -113,9 +116,9 @@ pub async fn list_bags(caller: Caller, state: web::Data<AppState>, req: HttpRequ
               (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/bags/{qr_code}")]
-pub async fn get_bag(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+pub async fn get_bag(caller: Caller, state: web::Data<AppState>, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
     let code = QrCode::parse(&path)?;
-    Ok(web::Json(Bag::from(find_visible(&mut *state.pool.get().await?, &caller, &code).await?)))
+    etag::respond(&req, &Bag::from(find_visible(&mut *state.pool.get().await?, &caller, &code).await?), None)
 }
 
 /// List the children of a parent, in the order they went in.
@@ -179,9 +182,16 @@ pub async fn list_bag_history(
               (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[post("/bags/{qr_code}/complete")]
-pub async fn complete_bag(caller: Caller, client: Client, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+pub async fn complete_bag(
+    caller: Caller,
+    client: Client,
+    idempotency: Idempotency,
+    state: web::Data<AppState>,
+    path: web::Path<String>,
+) -> Result<impl Responder> {
     let code = QrCode::parse(&path)?;
-    Ok(web::Json(Bag::from(set_status(&mut *state.pool.get().await?, &caller, &client, &code, BagStatus::Completed).await?)))
+    let set = async |conn: &mut AsyncPgConnection| Ok(Reply::ok(&Bag::from(set_status(conn, &caller, &client, &code, BagStatus::Completed).await?))?);
+    idempotency.run(&mut *state.pool.get().await?, set).await
 }
 
 /// Open a completed parent bag again.
@@ -193,9 +203,16 @@ pub async fn complete_bag(caller: Caller, client: Client, state: web::Data<AppSt
               (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[post("/bags/{qr_code}/reopen")]
-pub async fn reopen_bag(caller: Caller, client: Client, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+pub async fn reopen_bag(
+    caller: Caller,
+    client: Client,
+    idempotency: Idempotency,
+    state: web::Data<AppState>,
+    path: web::Path<String>,
+) -> Result<impl Responder> {
     let code = QrCode::parse(&path)?;
-    Ok(web::Json(Bag::from(set_status(&mut *state.pool.get().await?, &caller, &client, &code, BagStatus::Open).await?)))
+    let set = async |conn: &mut AsyncPgConnection| Ok(Reply::ok(&Bag::from(set_status(conn, &caller, &client, &code, BagStatus::Open).await?))?);
+    idempotency.run(&mut *state.pool.get().await?, set).await
 }
 
 /// Move a child to another parent, or take it out.
@@ -223,7 +240,7 @@ pub async fn change_bag_parent(
     Ok(web::Json(Bag::from(moved)))
 }
 
-async fn find_visible(conn: &mut diesel_async::AsyncPgConnection, caller: &Caller, code: &QrCode) -> Result<BagRecord> {
+async fn find_visible(conn: &mut AsyncPgConnection, caller: &Caller, code: &QrCode) -> Result<BagRecord> {
     let bag = queries::find(conn, code).await?;
     bag.filter(|bag| caller.may_see_area(bag.area_id)).ok_or_else(|| not_found(code))
 }

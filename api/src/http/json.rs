@@ -2,9 +2,11 @@
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use crate::error::{Error, ErrorCode, FieldError, Result};
@@ -26,32 +28,73 @@ impl<T: DeserializeOwned + Validate + 'static, const LIMIT: usize> FromRequest f
     type Future = LocalBoxFuture<'static, Result<Self>>;
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = has_json_content_type(req);
-        let body = web::Payload::from_request(req, payload);
-        Box::pin(async move {
-            if !is_json {
-                return Err(Error::refused(
-                    ErrorCode::UnsupportedMediaType,
-                    "This address takes JSON. Send the header Content-Type: application/json.",
-                ));
-            }
-            let unreadable = |_| Error::refused(ErrorCode::MalformedJson, "The body could not be read to its end. Send it again.");
-            let too_large =
-                |_| Error::refused(ErrorCode::PayloadTooLarge, format!("The body is larger than the {LIMIT} bytes that this address takes."));
-            let bytes = body.await.map_err(unreadable)?.to_bytes_limited(LIMIT).await.map_err(too_large)?.map_err(unreadable)?;
-            let value: T = parse(&bytes)?;
-            value.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
-            Ok(Self(value))
-        })
+        let body = read::<T, LIMIT>(req, payload, &["application/json"]);
+        Box::pin(async move { body.await.map(Self) })
     }
 }
 
-fn has_json_content_type(req: &HttpRequest) -> bool {
+/// A JSON Merge Patch (RFC 7396), as `application/merge-patch+json` or plain JSON. Fields of `T` are `Option`; where
+/// null is a value they are `Option<Option<_>>` with [`present`].
+///
+/// # Errors
+/// As [`Json`].
+#[derive(Debug)]
+pub struct MergePatch<T>(pub T);
+
+impl<T: DeserializeOwned + Validate + 'static> FromRequest for MergePatch<T> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = read::<T, DEFAULT_LIMIT_BYTES>(req, payload, &["application/merge-patch+json", "application/json"]);
+        Box::pin(async move { body.await.map(Self) })
+    }
+}
+
+/// Tells a field that is null from one that is absent: `#[serde(default, deserialize_with = "present")]`.
+///
+/// # Errors
+/// When the value is of the wrong type.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// SHA-256 of the body of a request that carries an idempotency key.
+pub struct BodyDigest(pub [u8; 32]);
+
+fn read<T: DeserializeOwned + Validate + 'static, const LIMIT: usize>(
+    req: &HttpRequest,
+    payload: &mut Payload,
+    content_types: &'static [&'static str],
+) -> impl Future<Output = Result<T>> + 'static {
+    let is_json = has_content_type(req, content_types);
+    let body = web::Payload::from_request(req, payload);
+    let req = req.clone();
+    async move {
+        if !is_json {
+            return Err(Error::refused(
+                ErrorCode::UnsupportedMediaType,
+                format!("This address takes JSON. Send the header Content-Type: {}.", content_types[0]),
+            ));
+        }
+        let unreadable = |_| Error::refused(ErrorCode::MalformedJson, "The body could not be read to its end. Send it again.");
+        let too_large = |_| Error::refused(ErrorCode::PayloadTooLarge, format!("The body is larger than the {LIMIT} bytes that this address takes."));
+        let bytes = body.await.map_err(unreadable)?.to_bytes_limited(LIMIT).await.map_err(too_large)?.map_err(unreadable)?;
+        if req.headers().contains_key(crate::idempotency::HEADER) {
+            req.extensions_mut().insert(BodyDigest(Sha256::digest(&bytes).into()));
+        }
+        let value: T = parse(&bytes)?;
+        value.validate().map_err(|errors| Error::invalid(field_errors(&errors)))?;
+        Ok(value)
+    }
+}
+
+fn has_content_type(req: &HttpRequest, accepted: &[&str]) -> bool {
     req.headers()
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
+        .is_some_and(|value| accepted.iter().any(|accepted| value.trim().eq_ignore_ascii_case(accepted)))
 }
 
 /// Parses a whole JSON text.

@@ -1,6 +1,7 @@
 //! Extractors, middleware and helpers of the HTTP layer. Knows no feature.
 
 pub mod client;
+pub mod etag;
 pub mod fallback;
 pub mod json;
 pub mod metrics;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use diesel_async::AsyncPgConnection;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -28,6 +29,7 @@ use crate::http::json::{self, Json};
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
+use crate::idempotency::{Idempotency, Reply};
 use crate::state::AppState;
 use crate::users::model::{Role, UserId};
 
@@ -239,9 +241,10 @@ pub async fn record_scans(
               Always, SignedIn),
 )]
 #[post("/undo-last")]
-pub async fn undo_last_scan(caller: Caller, client: Client, state: web::Data<AppState>) -> Result<impl Responder> {
-    let mut conn = state.pool.get().await?;
-    Ok(web::Json(undo_scan::undo_last_scan(&mut conn, &caller, &client, undo_window(&state)).await?))
+pub async fn undo_last_scan(caller: Caller, client: Client, idempotency: Idempotency, state: web::Data<AppState>) -> Result<impl Responder> {
+    let window = undo_window(&state);
+    let undo = async |conn: &mut AsyncPgConnection| Ok(Reply::ok(&undo_scan::undo_last_scan(conn, &caller, &client, window).await?)?);
+    idempotency.run(&mut *state.pool.get().await?, undo).await
 }
 
 /// Undo a scan.
@@ -257,10 +260,16 @@ pub async fn undo_last_scan(caller: Caller, client: Client, state: web::Data<App
               (status = 422, description = "`invalid_scan_id`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[post("/{id}/undo")]
-pub async fn undo_scan_by_id(caller: Caller, client: Client, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
-    let id = parse_id(&path)?;
-    let mut conn = state.pool.get().await?;
-    Ok(web::Json(undo_scan::undo_scan(&mut conn, &caller, &client, id, undo_window(&state)).await?))
+pub async fn undo_scan_by_id(
+    caller: Caller,
+    client: Client,
+    idempotency: Idempotency,
+    state: web::Data<AppState>,
+    path: web::Path<String>,
+) -> Result<impl Responder> {
+    let (id, window) = (parse_id(&path)?, undo_window(&state));
+    let undo = async |conn: &mut AsyncPgConnection| Ok(Reply::ok(&undo_scan::undo_scan(conn, &caller, &client, id, window).await?)?);
+    idempotency.run(&mut *state.pool.get().await?, undo).await
 }
 
 /// Show a scan.

@@ -17,8 +17,8 @@ use crate::auth::Caller;
 use crate::bags;
 use crate::bags::change_parent::{remove_child, unlink};
 use crate::bags::model::{Bag, BagRecord};
+use crate::db::sql;
 use crate::db::transaction::Abort;
-use crate::db::{sql, transaction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::client::Client;
 use crate::users::model::Role;
@@ -35,26 +35,23 @@ pub struct UndoResponse {
     pub parent: Option<Bag>,
 }
 
-/// Undoes the scan with this id. Undoing it again changes nothing.
+/// Undoes the scan with this id, in the transaction that `conn` is in. Undoing it again changes nothing.
 ///
 /// # Errors
 /// 404 `scan_not_found`; 403 `forbidden` for another's scan (billers and admins may); 409 `nothing_to_undo`,
 /// `undo_window_passed`, `scan_superseded` or `parent_on_completed_bill`.
-pub async fn undo_scan(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, id: Uuid, window: TimeDelta) -> Result<UndoResponse> {
+pub async fn undo_scan(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, id: Uuid, window: TimeDelta) -> Result<UndoResponse, Abort> {
     let actor = Actor::person(caller.user_id, &caller.username, client);
-    transaction(conn, async |conn| {
-        let seen = queries::find_many(conn, vec![id]).await?.into_iter().next().ok_or_else(not_found)?;
-        check_right(caller, &seen)?;
-        // Bags before scans, as the scan writer does: nobody waits in a circle.
-        let codes: Vec<_> = [Some(&seen.qr_code), seen.parent_qr_code.as_ref()].into_iter().flatten().collect();
-        let bags = bags::queries::lock(conn, &codes).await?;
-        let scan = queries::lock(conn, id).await?.ok_or_else(not_found)?;
-        if scan.undone_at.is_none() {
-            undo_locked(conn, caller, &actor, &scan, &bags, window).await?;
-        }
-        answer(conn, &scan).await
-    })
-    .await
+    let seen = queries::find_many(conn, vec![id]).await?.into_iter().next().ok_or_else(not_found)?;
+    check_right(caller, &seen)?;
+    // Bags before scans, as the scan writer does: nobody waits in a circle.
+    let codes: Vec<_> = [Some(&seen.qr_code), seen.parent_qr_code.as_ref()].into_iter().flatten().collect();
+    let bags = bags::queries::lock(conn, &codes).await?;
+    let scan = queries::lock(conn, id).await?.ok_or_else(not_found)?;
+    if scan.undone_at.is_none() {
+        undo_locked(conn, caller, &actor, &scan, &bags, window).await?;
+    }
+    answer(conn, &scan).await
 }
 
 /// Undoes the newest scan of the caller that linked a child. Sent again it changes nothing: the scan before
@@ -62,7 +59,7 @@ pub async fn undo_scan(conn: &mut AsyncPgConnection, caller: &Caller, client: &C
 ///
 /// # Errors
 /// As [`undo_scan`]; 409 `nothing_to_undo` when the caller has linked nothing within the window.
-pub async fn undo_last_scan(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, window: TimeDelta) -> Result<UndoResponse> {
+pub async fn undo_last_scan(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, window: TimeDelta) -> Result<UndoResponse, Abort> {
     let last = queries::last_link_of(conn, caller.user_id, Utc::now() - window).await?;
     let id = last.ok_or_else(|| Error::refused(ErrorCode::NothingToUndo, "You have linked no bag in the last hour, so there is nothing to undo."))?;
     undo_scan(conn, caller, client, id, window).await

@@ -1,8 +1,8 @@
 //! Listing and creating users, for admins.
 
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
+use actix_web::{HttpRequest, Responder, get, post, web};
 use diesel::result::{DatabaseErrorKind, Error as DbError};
+use diesel_async::AsyncPgConnection;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -13,7 +13,6 @@ use super::model::{Role, User};
 use super::queries::{self, NewUser, UserFilter};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole, password};
-use crate::db::transaction;
 use crate::db::transaction::Abort;
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
@@ -23,6 +22,7 @@ use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
 use crate::http::text::no_control_characters;
+use crate::idempotency::{Idempotency, Reply};
 use crate::state::AppState;
 
 /// Filters and paging of the list of users.
@@ -104,6 +104,7 @@ pub async fn create_user(
     admin: RequireRole<Admin>,
     state: web::Data<AppState>,
     client: Client,
+    idempotency: Idempotency,
     body: Json<CreateUserRequest>,
 ) -> Result<impl Responder> {
     let Json(request) = body;
@@ -122,7 +123,7 @@ pub async fn create_user(
     let password_hash = password::hash(request.password).await?;
     let mut conn = state.pool.get().await?;
     let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
-    let row = transaction(&mut conn, async |conn| {
+    let reply = async |conn: &mut AsyncPgConnection| {
         let user = NewUser {
             username: request.username.clone(),
             email: request.email.clone(),
@@ -136,11 +137,10 @@ pub async fn create_user(
             "username": row.username, "role": row.role, "dispatch_area": area.as_ref().map(|(_, code)| code),
         }));
         audit::record(conn, &actor, vec![entry]).await?;
-        Ok(row)
-    })
-    .await?;
-    let location = format!("/api/v1/users/{}", row.id);
-    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(User::from_row(row, area.map(|(_, code)| code))))
+        let user = User::from_row(row, area.as_ref().map(|(_, code)| code.clone()));
+        Ok(Reply::created(format!("/api/v1/users/{}", user.id), &user)?.with_version(user.version))
+    };
+    idempotency.run(&mut conn, reply).await
 }
 
 /// The unique index that was hit says which name is taken.

@@ -1,0 +1,128 @@
+//! `ETag`, `If-None-Match` and `If-Match` (RFC 9110, 13.1).
+//!
+//! The tag of a thing that has a version is `"<version>-<fingerprint>"`: the fingerprint changes with anything shown
+//! (a bill's weights), the version only with edits. A reader compares the whole tag, an editor the version.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, EntityTag, Header};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, ErrorCode, Result};
+
+/// Bytes of the fingerprint in a tag: enough that two states of one thing never share it.
+const FINGERPRINT_BYTES: usize = 12;
+
+/// The tag of a body.
+pub fn tag_of(body: &[u8], version: Option<i64>) -> EntityTag {
+    let fingerprint = URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..FINGERPRINT_BYTES]);
+    EntityTag::new_strong(match version {
+        Some(version) => format!("{version}-{fingerprint}"),
+        None => fingerprint,
+    })
+}
+
+/// Answers a GET: 200 with its `ETag`, or 304 when the caller has just that.
+///
+/// # Errors
+/// When the value can't be written as JSON (never for plain structures).
+pub fn respond<T: Serialize>(req: &HttpRequest, value: &T, version: Option<i64>) -> Result<HttpResponse> {
+    let body = serde_json::to_vec(value).map_err(anyhow::Error::from)?;
+    let tag = tag_of(&body, version);
+    Ok(respond_tagged(req, body, tag))
+}
+
+/// As [`respond`], for a JSON body that says the time it was made at: the tag is of `lasting`, what stays the same
+/// while nothing happens.
+///
+/// # Errors
+/// As [`respond`].
+pub fn respond_as_of<T: Serialize, L: Serialize>(req: &HttpRequest, value: &T, lasting: &L) -> Result<HttpResponse> {
+    let tag = tag_of(&serde_json::to_vec(lasting).map_err(anyhow::Error::from)?, None);
+    Ok(respond_tagged(req, serde_json::to_vec(value).map_err(anyhow::Error::from)?, tag))
+}
+
+fn respond_tagged(req: &HttpRequest, body: Vec<u8>, tag: EntityTag) -> HttpResponse {
+    let is_known = match header::IfNoneMatch::parse(req) {
+        Ok(header::IfNoneMatch::Any) => req.headers().contains_key(header::IF_NONE_MATCH),
+        Ok(header::IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
+        Err(_) => false,
+    };
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header(header::ETag(tag)).insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    if is_known { response.finish() } else { response.content_type("application/json").body(body) }
+}
+
+/// The `If-Match` header of a PATCH or DELETE.
+#[derive(Debug)]
+pub struct IfMatch(Option<header::IfMatch>);
+
+impl FromRequest for IfMatch {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(req: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        if !req.headers().contains_key(header::IF_MATCH) {
+            return ready(Ok(Self(None)));
+        }
+        let malformed = |_| Error::refused(ErrorCode::InvalidIfMatch, "The If-Match header must be the ETag of the answer, quotes included.");
+        ready(header::IfMatch::parse(req).map(|header| Self(Some(header))).map_err(malformed))
+    }
+}
+
+impl IfMatch {
+    /// Was the caller looking at this version?
+    ///
+    /// # Errors
+    /// 428 `if_match_required` without the header, 412 `stale_version` when the thing has changed since.
+    pub fn check(&self, version: i64) -> Result<()> {
+        match &self.0 {
+            None => Err(Error::refused(ErrorCode::IfMatchRequired, "Send If-Match with the ETag you got, so that nobody's change is overwritten.")),
+            Some(header::IfMatch::Any) => Ok(()),
+            Some(header::IfMatch::Items(tags)) => {
+                let is_seen = |tag: &EntityTag| tag.tag().split('-').next().and_then(|text| text.parse().ok()) == Some(version);
+                if tags.iter().any(is_seen) {
+                    return Ok(());
+                }
+                Err(Error::refused(ErrorCode::StaleVersion, "Somebody has changed this since you read it. Read it again and repeat your change."))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn check(header: Option<&str>, version: i64) -> Result<()> {
+        let mut request = TestRequest::default();
+        if let Some(value) = header {
+            request = request.insert_header((header::IF_MATCH, value));
+        }
+        IfMatch::from_request(&request.to_http_request(), &mut Payload::None).into_inner()?.check(version)
+    }
+
+    #[test]
+    fn an_editor_must_have_seen_the_version() {
+        assert!(check(Some("\"3-abc\""), 3).is_ok());
+        assert!(check(Some("\"3\""), 3).is_ok());
+        assert!(check(Some("\"2-x\", \"3-y\""), 3).is_ok());
+        assert!(check(Some("*"), 3).is_ok());
+        for (header, status) in [(None, 428), (Some("\"2-abc\""), 412), (Some("\"abc\""), 412), (Some("3"), 400)] {
+            assert_eq!(check(header, 3).unwrap_err().into_refusal().code.status().as_u16(), status, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_changes_with_what_is_shown() {
+        assert_ne!(tag_of(b"a", Some(1)), tag_of(b"b", Some(1)));
+        assert_eq!(tag_of(b"a", None), tag_of(b"a", None));
+    }
+}

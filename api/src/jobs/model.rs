@@ -1,0 +1,93 @@
+//! Jobs as rows and as JSON.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::pg_enum;
+
+pg_enum! {
+    /// How far a job is.
+    JobStatus as JobStatusSql = "job_status" {
+        /// Waits for a worker, or for its next try.
+        Queued = "queued",
+        /// A worker has it.
+        Running = "running",
+        /// Done.
+        Succeeded = "succeeded",
+        /// Tried as often as it may be; `error` says why it failed.
+        Failed = "failed",
+    }
+}
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Sends one e-mail.
+    Email,
+    /// Reads a file of bags or links.
+    Import,
+    /// Sends the end-of-day summary.
+    EndOfDay,
+}
+
+impl JobKind {
+    /// The name in SQL and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Import => "import",
+            Self::EndOfDay => "end_of_day",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Email, Self::Import, Self::EndOfDay].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// A job as admins see it; its payload is nobody's business.
+#[derive(Debug, Clone, Serialize, ToSchema, QueryableByName)]
+pub struct Job {
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    /// `email`, `import` or `end_of_day`.
+    #[schema(example = "email")]
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+    #[diesel(sql_type = JobStatusSql)]
+    pub status: JobStatus,
+    /// How far it is; what it holds depends on the kind.
+    #[schema(required, value_type = Option<Object>)]
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    pub progress: Option<Value>,
+    /// What came of it; what it holds depends on the kind.
+    #[schema(required, value_type = Option<Object>)]
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    pub result: Option<Value>,
+    /// Why the last try failed.
+    #[schema(required)]
+    #[diesel(sql_type = Nullable<Text>)]
+    pub error: Option<String>,
+    #[diesel(sql_type = SmallInt)]
+    pub attempts: i16,
+    #[diesel(sql_type = SmallInt)]
+    pub max_attempts: i16,
+    /// Not before this.
+    #[diesel(sql_type = Timestamptz)]
+    pub run_at: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    pub created_at: DateTime<Utc>,
+    #[schema(required)]
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub started_at: Option<DateTime<Utc>>,
+    #[schema(required)]
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub finished_at: Option<DateTime<Utc>>,
+}

@@ -1,0 +1,140 @@
+//! The table of jobs as a queue.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::QueryResult;
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::model::{Job, JobKind};
+use crate::db::sql;
+use crate::users::model::UserId;
+
+/// A worker renews its lease well before this; one that died keeps its job no longer.
+pub const LEASE: TimeDelta = TimeDelta::seconds(60);
+
+/// Columns of a [`Job`].
+pub const SELECT: &str = "SELECT j.id, j.kind, j.status, j.progress, j.result, j.error, j.attempts, j.max_attempts, j.run_at, j.created_at, \
+     j.started_at, j.finished_at FROM jobs j ";
+
+/// A job to be.
+pub struct NewJob {
+    pub kind: JobKind,
+    pub payload: Value,
+    /// At most one job ever has it; a second one is not made.
+    pub unique_key: Option<String>,
+    pub created_by: Option<UserId>,
+    pub max_attempts: i16,
+}
+
+impl NewJob {
+    /// A job that is tried five times.
+    pub fn new(kind: JobKind, payload: Value) -> Self {
+        Self { kind, payload, unique_key: None, created_by: None, max_attempts: 5 }
+    }
+}
+
+/// Writes a job in the transaction that `conn` is in. `None` when one with its unique key exists.
+///
+/// # Errors
+/// When the database can't be written.
+pub async fn enqueue(conn: &mut AsyncPgConnection, job: NewJob) -> QueryResult<Option<Uuid>> {
+    let id = Uuid::now_v7();
+    let made = sql("INSERT INTO jobs (id, kind, payload, unique_key, created_by, max_attempts) VALUES ($1, $2, $3, $4, $5, $6) \
+                    ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING")
+    .bind::<SqlUuid, _>(id)
+    .bind::<Text, _>(job.kind.as_str())
+    .bind::<Jsonb, _>(job.payload)
+    .bind::<Nullable<Text>, _>(job.unique_key)
+    .bind::<Nullable<BigInt>, _>(job.created_by)
+    .bind::<SmallInt, _>(job.max_attempts)
+    .execute_on(conn)
+    .await?;
+    Ok((made == 1).then_some(id))
+}
+
+/// A job that a worker has taken.
+#[derive(Debug, QueryableByName)]
+pub struct TakenJob {
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+    #[diesel(sql_type = Jsonb)]
+    pub payload: Value,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub created_by: Option<UserId>,
+    #[diesel(sql_type = SmallInt)]
+    pub attempts: i16,
+    #[diesel(sql_type = SmallInt)]
+    pub max_attempts: i16,
+}
+
+/// Takes the job that has been due longest, if any: queued, or left behind by a worker that died.
+pub async fn take(conn: &mut AsyncPgConnection) -> QueryResult<Option<TakenJob>> {
+    // One that died on its last try has failed; nobody else could say so.
+    sql("UPDATE jobs SET status = 'failed', finished_at = now(), leased_until = NULL, error = coalesce(error, 'The worker died.') \
+         WHERE status = 'running' AND leased_until < now() AND attempts >= max_attempts")
+    .execute_on(conn)
+    .await?;
+    let rows: Vec<TakenJob> = sql("UPDATE jobs SET status = 'running', attempts = attempts + 1, leased_until = now() + $1 * interval '1 second', \
+                started_at = coalesce(started_at, now()) \
+         WHERE id = (SELECT id FROM jobs WHERE status IN ('queued', 'running') AND run_at <= now() \
+                     AND (status = 'queued' OR leased_until < now()) ORDER BY run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) \
+         RETURNING id, kind, payload, created_by, attempts, max_attempts")
+    .bind::<BigInt, _>(LEASE.num_seconds())
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().next())
+}
+
+/// Keeps a job from being taken by others for another lease. `false` when it has been taken away.
+pub async fn renew(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16) -> QueryResult<bool> {
+    let renewed = sql("UPDATE jobs SET leased_until = now() + $3 * interval '1 second' WHERE id = $1 AND status = 'running' AND attempts = $2")
+        .bind::<SqlUuid, _>(id)
+        .bind::<SmallInt, _>(attempt)
+        .bind::<BigInt, _>(LEASE.num_seconds())
+        .execute_on(conn)
+        .await?;
+    Ok(renewed == 1)
+}
+
+/// Tells how far a job is.
+pub async fn set_progress(conn: &mut AsyncPgConnection, id: Uuid, progress: &Value) -> QueryResult<()> {
+    sql("UPDATE jobs SET progress = $2 WHERE id = $1").bind::<SqlUuid, _>(id).bind::<Jsonb, _>(progress).execute_on(conn).await?;
+    Ok(())
+}
+
+/// Notes that a job is done.
+pub async fn succeed(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16, result: &Value) -> QueryResult<()> {
+    sql("UPDATE jobs SET status = 'succeeded', finished_at = now(), leased_until = NULL, error = NULL, result = $3 WHERE id = $1 AND attempts = $2")
+        .bind::<SqlUuid, _>(id)
+        .bind::<SmallInt, _>(attempt)
+        .bind::<Jsonb, _>(result)
+        .execute_on(conn)
+        .await?;
+    Ok(())
+}
+
+/// Notes that a try failed: the next one comes later, or there is none.
+pub async fn fail(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16, error: &str, retry_at: Option<DateTime<Utc>>) -> QueryResult<()> {
+    sql("UPDATE jobs SET status = CASE WHEN $4 THEN 'queued' ELSE 'failed' END::job_status, error = $3, leased_until = NULL, \
+                run_at = coalesce($5, run_at), finished_at = CASE WHEN $4 THEN NULL ELSE now() END \
+         WHERE id = $1 AND attempts = $2")
+    .bind::<SqlUuid, _>(id)
+    .bind::<SmallInt, _>(attempt)
+    .bind::<Text, _>(error)
+    .bind::<Bool, _>(retry_at.is_some())
+    .bind::<Nullable<Timestamptz>, _>(retry_at)
+    .execute_on(conn)
+    .await?;
+    Ok(())
+}
+
+/// The job with this id, of this kind.
+pub async fn find(conn: &mut AsyncPgConnection, id: Uuid, kind: JobKind) -> QueryResult<Option<Job>> {
+    let rows: Vec<Job> = sql(SELECT).sql("WHERE j.id = $1 AND j.kind = $2").bind::<SqlUuid, _>(id).bind::<Text, _>(kind.as_str()).load(conn).await?;
+    Ok(rows.into_iter().next())
+}

@@ -1,0 +1,123 @@
+//! The workers of this process: take a job, do it, say what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+use chrono::{TimeDelta, Utc};
+use futures_util::FutureExt;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::model::JobKind;
+use super::queue::{self, TakenJob};
+use crate::state::AppState;
+
+/// Jobs of other processes and retries are looked for this often.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// A lease is renewed this often.
+const RENEW_INTERVAL: Duration = Duration::from_secs(20);
+/// The first retry comes after this; each further one after four times as long.
+const FIRST_RETRY: TimeDelta = TimeDelta::seconds(15);
+
+/// Why a job failed.
+#[derive(Debug)]
+pub enum JobError {
+    /// Trying again may help: a mail server that is away.
+    Retry(anyhow::Error),
+    /// It never will: a file that is not what it says.
+    Permanent(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for JobError {
+    fn from(cause: E) -> Self {
+        Self::Retry(cause.into())
+    }
+}
+
+/// Wakes the workers of this process when a job was made here.
+#[derive(Clone, Default)]
+pub struct WakeUp(Arc<Notify>);
+
+impl WakeUp {
+    /// Call it after the commit.
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Works until the task is aborted.
+pub async fn work(state: web::Data<AppState>) {
+    loop {
+        match take_and_run(&state).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let _timed_out = tokio::time::timeout(POLL_INTERVAL, state.jobs.0.notified()).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "jobs could not be read");
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        }
+    }
+}
+
+async fn take_and_run(state: &web::Data<AppState>) -> crate::error::Result<bool> {
+    let Some(job) = queue::take(&mut *state.pool.get().await?).await? else { return Ok(false) };
+    tracing::info!(job_id = %job.id, kind = job.kind, attempt = job.attempts, "job taken");
+    let outcome = tokio::select! {
+        outcome = std::panic::AssertUnwindSafe(run(state, &job)).catch_unwind() => outcome.unwrap_or_else(|_| Err(JobError::Permanent(anyhow::anyhow!("the job panicked")))),
+        () = keep_lease(state, &job) => return Ok(true),
+    };
+    let mut conn = state.pool.get().await?;
+    match outcome {
+        Ok(result) => queue::succeed(&mut conn, job.id, job.attempts, &result).await?,
+        Err(error) => {
+            let (cause, may_retry) = match error {
+                JobError::Retry(cause) => (cause, job.attempts < job.max_attempts),
+                JobError::Permanent(cause) => (cause, false),
+            };
+            tracing::warn!(job_id = %job.id, kind = job.kind, error = format!("{cause:#}"), may_retry, "job failed");
+            let retry_at = may_retry.then(|| Utc::now() + back_off(job.attempts));
+            queue::fail(&mut conn, job.id, job.attempts, &format!("{cause:#}"), retry_at).await?;
+        }
+    }
+    Ok(true)
+}
+
+async fn run(state: &web::Data<AppState>, job: &TakenJob) -> Result<Value, JobError> {
+    match JobKind::from_name(&job.kind) {
+        Some(JobKind::Email | JobKind::Import | JobKind::EndOfDay) | None => {
+            let _ = state;
+            Err(JobError::Permanent(anyhow::anyhow!("this version knows no job of kind {}", job.kind)))
+        }
+    }
+}
+
+/// Returns only when the job has been taken away.
+async fn keep_lease(state: &AppState, job: &TakenJob) {
+    loop {
+        tokio::time::sleep(RENEW_INTERVAL).await;
+        let renewed = async { queue::renew(&mut *state.pool.get().await?, job.id, job.attempts).await.map_err(crate::error::Error::from) };
+        if let Ok(false) = renewed.await {
+            tracing::warn!(job_id = %job.id, "job lost to another worker");
+            return;
+        }
+    }
+}
+
+fn back_off(attempts: i16) -> TimeDelta {
+    let times = 4_i32.saturating_pow(u32::try_from(attempts.max(1) - 1).unwrap_or(0));
+    (FIRST_RETRY * times).min(TimeDelta::hours(6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_come_further_and_further_apart() {
+        let seconds: Vec<i64> = (1..=8).map(|attempt| back_off(attempt).num_seconds()).collect();
+        assert_eq!(seconds, [15, 60, 240, 960, 3840, 15360, 21600, 21600]);
+    }
+}

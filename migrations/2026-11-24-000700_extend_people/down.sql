@@ -1,0 +1,16 @@
+DROP TABLE promotion_requests;
+DROP TYPE promotion_status;
+DROP TABLE notifications;
+DROP TYPE notification_priority;
+DROP TYPE notification_type;
+DROP TABLE api_keys;
+DROP TABLE password_resets;
+DROP TABLE recovery_codes;
+ALTER TABLE users
+    DROP CONSTRAINT users_two_factor_check,
+    DROP CONSTRAINT users_language_check,
+    DROP COLUMN language,
+    DROP COLUMN anonymised_at,
+    DROP COLUMN failed_codes,
+    DROP COLUMN totp_last_step,
+    DROP COLUMN totp_secret;
