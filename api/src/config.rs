@@ -152,6 +152,10 @@ pub struct Config {
     #[arg(long, env = "UNDO_WINDOW_SECONDS", default_value_t = 60 * 60, value_name = "SECONDS", help_heading = "Scanning")]
     pub undo_window_seconds: i64,
 
+    /// Parent bags that are not completed yet may be put on a bill, with a warning in the answer
+    #[arg(long, env = "BILL_OPEN_PARENTS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Bills")]
+    pub bill_open_parents: bool,
+
     /// Scans that may wait for the scan writer before new ones are answered with 503
     #[arg(long, env = "SCAN_QUEUE_SIZE", default_value_t = 4_096, value_name = "COUNT", help_heading = "Scanning")]
     pub scan_queue_size: usize,

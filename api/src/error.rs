@@ -96,6 +96,8 @@ error_codes! {
     NotFound = "not_found", NOT_FOUND, "Not found";
     /// No bag has this code, or it belongs to another dispatch area.
     BagNotFound = "bag_not_found", NOT_FOUND, "No such bag";
+    /// No bill has this number, or it has no bags of your dispatch area.
+    BillNotFound = "bill_not_found", NOT_FOUND, "No such bill";
     /// No scan has this id, or you may not see it.
     ScanNotFound = "scan_not_found", NOT_FOUND, "No such scan";
     /// No user has this id.
@@ -131,6 +133,16 @@ error_codes! {
     ScanSuperseded = "scan_superseded", CONFLICT, "The bag has moved on";
     /// A parent bag needs at least one child before it can be completed.
     EmptyParent = "empty_parent", CONFLICT, "Parent bag is empty";
+    /// There is a bill with this number already. Choose another.
+    BillExists = "bill_exists", CONFLICT, "Bill number taken";
+    /// The bill is finished and locked. An admin can reopen it.
+    BillCompleted = "bill_completed", CONFLICT, "Bill is finished";
+    /// Only a finished bill can be reopened.
+    BillNotCompleted = "bill_not_completed", CONFLICT, "Bill is not finished";
+    /// More bags are on the bill than would be expected. Take some off, or expect more.
+    BillAtCapacity = "bill_at_capacity", CONFLICT, "Bill has all its bags";
+    /// A bill needs at least one parent bag before it can be finished.
+    EmptyBill = "empty_bill", CONFLICT, "Bill is empty";
     /// The first request with this `Idempotency-Key` is still running. Wait for the time in `Retry-After`.
     RequestInProgress = "request_in_progress", CONFLICT, "Request in progress";
     /// Somebody has changed this since you read it. Read it again and repeat your change.

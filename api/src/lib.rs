@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod auth;
 pub mod bags;
+pub mod bills;
 pub mod config;
 pub mod db;
 pub mod dispatch_areas;
@@ -14,6 +15,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod openapi;
 pub mod redis;
+pub mod reports;
 pub mod scans;
 pub mod seed_demo;
 pub mod server;

@@ -27,6 +27,7 @@ use crate::server::{Limits, routes};
         (name = "dispatch-areas", description = "Places that dispatch bags"),
         (name = "scans", description = "Scanning: opening parents, linking children, undo"),
         (name = "bags", description = "Parent and child bags"),
+        (name = "bills", description = "Parent bags on vehicles, and their reports"),
         (name = "stats", description = "Numbers for dashboards"),
         (name = "health", description = "For load balancers and monitoring"),
     ),

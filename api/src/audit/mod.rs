@@ -43,6 +43,13 @@ actions! {
     ScanUndone = "scan_undone",
     ParentCompleted = "parent_completed",
     ParentReopened = "parent_reopened",
+    BillCreated = "bill_created",
+    BillChanged = "bill_changed",
+    BillBagAdded = "bill_bag_added",
+    BillBagRemoved = "bill_bag_removed",
+    BillFinished = "bill_finished",
+    BillReopened = "bill_reopened",
+    BillDeleted = "bill_deleted",
     AccessDenied = "access_denied",
 }
 
@@ -52,6 +59,7 @@ pub enum Entity {
     User,
     Session,
     Bag,
+    Bill,
 }
 
 impl Entity {
@@ -60,6 +68,7 @@ impl Entity {
             Self::User => "user",
             Self::Session => "session",
             Self::Bag => "bag",
+            Self::Bill => "bill",
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::client::Client;
+use crate::http::etag;
 use crate::http::json::Json;
 use crate::http::responses::{Always, SignedIn, WithBody};
 use crate::http::text::no_control_characters;
@@ -181,10 +182,11 @@ pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppSt
     responses((status = 200, description = "The caller", body = User), Always, SignedIn),
 )]
 #[get("/me")]
-pub async fn get_me(caller: Caller, state: web::Data<AppState>) -> Result<impl Responder> {
+pub async fn get_me(caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
     let mut conn = state.pool.get().await?;
     let (row, area) = queries::find(&mut conn, caller.user_id).await?.ok_or_else(session_ended)?;
-    Ok(web::Json(User::from_row(row, area)))
+    let version = row.version;
+    etag::respond(&req, &User::from_row(row, area), Some(version))
 }
 
 /// Change one's own password.

@@ -28,7 +28,7 @@ pub struct Page<T> {
     pub has_more: bool,
 }
 
-impl<T: Serialize> Page<T> {
+impl<T> Page<T> {
     /// Makes a page of rows that were read with one more than the limit, to know whether there are more.
     pub fn new<K: Serialize>(mut rows: Vec<T>, limit: Limit, position: &Position<'_>, key: impl Fn(&T) -> K) -> Self {
         let has_more = rows.len() > limit.rows();
@@ -37,6 +37,13 @@ impl<T: Serialize> Page<T> {
         Self { data: rows, next_cursor, has_more }
     }
 
+    /// The same page of what the rows become.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        Page { data: self.data.into_iter().map(change).collect(), next_cursor: self.next_cursor, has_more: self.has_more }
+    }
+}
+
+impl<T: Serialize> Page<T> {
     /// The 200 answer, with the `Link` header (RFC 8288) of the next page.
     pub fn into_response(self, req: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::Ok();

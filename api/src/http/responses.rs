@@ -53,3 +53,14 @@ pub enum WithQuery {
     #[response(status = 400, content_type = "application/problem+json")]
     InvalidQuery(#[to_schema] Problem),
 }
+
+/// Problems of operations that need `If-Match`.
+#[derive(IntoResponses)]
+pub enum WithIfMatch {
+    /// `stale_version`: somebody has changed it since it was read.
+    #[response(status = 412, content_type = "application/problem+json")]
+    Stale(#[to_schema] Problem),
+    /// `if_match_required`: send the `ETag` of what you read.
+    #[response(status = 428, content_type = "application/problem+json")]
+    Missing(#[to_schema] Problem),
+}

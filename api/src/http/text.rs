@@ -12,3 +12,14 @@ pub fn no_control_characters(text: &str) -> Result<(), ValidationError> {
     }
     Ok(())
 }
+
+/// Refuses text of nothing but white space.
+///
+/// # Errors
+/// `blank`.
+pub fn is_filled(text: &str) -> Result<(), ValidationError> {
+    if text.trim().is_empty() {
+        return Err(ValidationError::new("blank").with_message("Write something here.".into()));
+    }
+    Ok(())
+}

@@ -4,7 +4,9 @@ mod support;
 
 mod auth;
 mod bags;
+mod bills;
 mod concurrency;
+mod conventions;
 mod durability;
 mod errors;
 mod ground;

@@ -45,6 +45,26 @@ impl Person {
         self.send(Method::PUT, path, Some(body)).await
     }
 
+    /// A merge patch of what was read: the ETag of `seen` goes along.
+    pub async fn patch(&self, path: &str, seen: &Answer, body: Value) -> Answer {
+        let request = self.request(Method::PATCH, path).header("if-match", seen.header("etag"));
+        Answer::of(request.header("content-type", "application/merge-patch+json").body(body.to_string())).await
+    }
+
+    /// A DELETE of what was read.
+    pub async fn delete_seen(&self, path: &str, seen: &Answer) -> Answer {
+        Answer::of(self.request(Method::DELETE, path).header("if-match", seen.header("etag"))).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// A POST with an idempotency key.
+    pub async fn post_once(&self, key: &str, path: &str, body: Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).header("idempotency-key", key).json(&body)).await
+    }
+
     /// A POST without a body.
     pub async fn act(&self, path: &str) -> Answer {
         self.send(Method::POST, path, None).await
