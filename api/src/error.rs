@@ -96,6 +96,12 @@ error_codes! {
     NotFound = "not_found", NOT_FOUND, "Not found";
     /// No bag has this code, or it belongs to another dispatch area.
     BagNotFound = "bag_not_found", NOT_FOUND, "No such bag";
+    /// No promotion request has this id.
+    PromotionRequestNotFound = "promotion_request_not_found", NOT_FOUND, "No such promotion request";
+    /// No bag format has this id.
+    BagFormatNotFound = "bag_format_not_found", NOT_FOUND, "No such bag format";
+    /// No dispatch area has this code.
+    DispatchAreaNotFound = "dispatch_area_not_found", NOT_FOUND, "No such dispatch area";
     /// No bill has this number, or it has no bags of your dispatch area.
     BillNotFound = "bill_not_found", NOT_FOUND, "No such bill";
     /// No scan has this id, or you may not see it.
@@ -133,6 +139,14 @@ error_codes! {
     ScanSuperseded = "scan_superseded", CONFLICT, "The bag has moved on";
     /// A parent bag needs at least one child before it can be completed.
     EmptyParent = "empty_parent", CONFLICT, "Parent bag is empty";
+    /// There is a bag with this code already.
+    BagExists = "bag_exists", CONFLICT, "Bag exists";
+    /// The bag holds children, is in a parent or on a bill. Take it out first; `detail` says of what.
+    BagInUse = "bag_in_use", CONFLICT, "Bag in use";
+    /// There is a bag format with this name already. Choose another.
+    BagFormatExists = "bag_format_exists", CONFLICT, "Bag format exists";
+    /// There is a dispatch area with this code already. Choose another.
+    DispatchAreaExists = "dispatch_area_exists", CONFLICT, "Dispatch area exists";
     /// There is a bill with this number already. Choose another.
     BillExists = "bill_exists", CONFLICT, "Bill number taken";
     /// The bill is finished and locked. An admin can reopen it.
@@ -149,6 +163,16 @@ error_codes! {
     StaleVersion = "stale_version", PRECONDITION_FAILED, "Changed since you read it";
     /// Send `If-Match` with the `ETag` of what you read, so that nobody's change is overwritten.
     IfMatchRequired = "if_match_required", PRECONDITION_REQUIRED, "If-Match needed";
+    /// The last active admin can't be demoted, disabled or deleted. Make somebody else an admin first.
+    LastAdmin = "last_admin", CONFLICT, "Last admin";
+    /// Nobody changes their own role. Ask another admin.
+    OwnRole = "own_role", CONFLICT, "Own role";
+    /// Your earlier promotion request is not decided yet. Wait for it.
+    PromotionPending = "promotion_pending", CONFLICT, "Request pending";
+    /// The promotion request was decided before.
+    PromotionDecided = "promotion_decided", CONFLICT, "Request decided";
+    /// You have this role, or a higher one.
+    RoleNotHigher = "role_not_higher", CONFLICT, "Role not higher";
     /// The user name is taken. Choose another.
     UsernameTaken = "username_taken", CONFLICT, "User name taken";
     /// Another user has this e-mail address.

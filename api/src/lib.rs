@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod bag_formats;
 pub mod bags;
 pub mod bills;
 pub mod config;
@@ -13,7 +14,9 @@ pub mod health;
 pub mod http;
 pub mod idempotency;
 pub mod jobs;
+pub mod notifications;
 pub mod openapi;
+pub mod promotion_requests;
 pub mod redis;
 pub mod reports;
 pub mod scans;

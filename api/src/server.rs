@@ -16,6 +16,7 @@ use utoipa_actix_web::{AppExt, scope};
 
 use crate::auth::caller::ByCaller;
 use crate::auth::keys::TokenKeys;
+use crate::bag_formats::shared::SharedFormats;
 use crate::bags::qr_code::BagFormats;
 use crate::config::Config;
 use crate::db::{migrations, partitions, pool};
@@ -29,7 +30,7 @@ use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::AppState;
 use crate::users::first_admin;
-use crate::{auth, bags, bills, dispatch_areas, health, openapi, scans, stats, users};
+use crate::{auth, bag_formats, bags, bills, dispatch_areas, health, notifications, openapi, promotion_requests, scans, stats, users};
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
 const BACKLOG: u32 = 2048;
@@ -72,9 +73,14 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .wrap(requests)
                     .configure(auth::routes::routes)
                     .configure(users::routes::routes)
+                    .configure(users::edit_routes::routes)
                     .configure(dispatch_areas::routes)
+                    .configure(bag_formats::routes::routes)
                     .configure(bags::routes::routes)
+                    .configure(bags::edit_routes::routes)
                     .configure(bills::routes::routes)
+                    .configure(notifications::routes::routes)
+                    .configure(promotion_requests::routes::routes)
                     .configure(stats::routes::routes),
             );
     }
@@ -111,7 +117,7 @@ impl Application {
         let first_admin_password =
             first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
         let token_keys = TokenKeys::load(&mut conn, config.jwt_secret.as_ref()).await?;
-        let formats = BagFormats::load(&mut conn).await?;
+        let formats = SharedFormats::new(BagFormats::load(&mut conn).await?);
         drop(conn);
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
         metrics::handle();
@@ -119,14 +125,15 @@ impl Application {
         let listener = TcpListener::bind(config.bind)
             .with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
         let address = listener.local_addr()?;
-        let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats, &config);
-        let state = web::Data::new(AppState::new(config, pool.clone(), redis, token_keys, scan_writer));
+        let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), &config);
+        let state = web::Data::new(AppState::new(config, pool.clone(), redis, token_keys, scan_writer, formats.clone()));
         state.revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         let background = vec![
             tokio::spawn({
                 let (state, pool) = (state.clone(), pool.clone());
                 async move { state.revocations.keep_fresh(pool).await }
             }),
+            tokio::spawn(formats.keep_fresh(pool.clone())),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(keep_partitions(pool)),
             tokio::spawn(keep_metrics()),

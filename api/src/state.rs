@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
+use crate::bag_formats::shared::SharedFormats;
 use crate::config::Config;
 use crate::db::Pool;
 use crate::jobs::worker::WakeUp;
@@ -18,6 +19,7 @@ pub struct AppState {
     pub token_keys: TokenKeys,
     pub revocations: Revocations,
     pub scan_writer: ScanWriter,
+    pub formats: SharedFormats,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
     stopping: AtomicBool,
@@ -25,9 +27,9 @@ pub struct AppState {
 
 impl AppState {
     /// The state of a process that is about to serve.
-    pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter) -> Self {
+    pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter, formats: SharedFormats) -> Self {
         let revocations = Revocations::new(config.access_token_seconds);
-        Self { config, pool, redis, token_keys, revocations, scan_writer, jobs: WakeUp::default(), stopping: AtomicBool::new(false) }
+        Self { config, pool, redis, token_keys, revocations, scan_writer, formats, jobs: WakeUp::default(), stopping: AtomicBool::new(false) }
     }
 
     /// From now on readiness says no, so that load balancers send requests elsewhere.

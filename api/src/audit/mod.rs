@@ -43,6 +43,24 @@ actions! {
     ScanUndone = "scan_undone",
     ParentCompleted = "parent_completed",
     ParentReopened = "parent_reopened",
+    BagDeleted = "bag_deleted",
+    BagFormatCreated = "bag_format_created",
+    BagFormatChanged = "bag_format_changed",
+    DispatchAreaCreated = "dispatch_area_created",
+    DispatchAreaChanged = "dispatch_area_changed",
+    UserChanged = "user_changed",
+    UserDisabled = "user_disabled",
+    UserEnabled = "user_enabled",
+    UserDeleted = "user_deleted",
+    UserUnlocked = "user_unlocked",
+    RoleChanged = "role_changed",
+    PasswordSetByAdmin = "password_set_by_admin",
+    PersonalDataDownloaded = "personal_data_downloaded",
+    PromotionRequested = "promotion_requested",
+    PromotionApproved = "promotion_approved",
+    PromotionRejected = "promotion_rejected",
+    ReportSent = "report_sent",
+    CacheCleared = "cache_cleared",
     BillCreated = "bill_created",
     BillChanged = "bill_changed",
     BillBagAdded = "bill_bag_added",
@@ -60,6 +78,11 @@ pub enum Entity {
     Session,
     Bag,
     Bill,
+    BagFormat,
+    DispatchArea,
+    PromotionRequest,
+    Report,
+    System,
 }
 
 impl Entity {
@@ -69,6 +92,11 @@ impl Entity {
             Self::Session => "session",
             Self::Bag => "bag",
             Self::Bill => "bill",
+            Self::BagFormat => "bag_format",
+            Self::DispatchArea => "dispatch_area",
+            Self::PromotionRequest => "promotion_request",
+            Self::Report => "report",
+            Self::System => "system",
         }
     }
 }
@@ -177,4 +205,17 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
     .bind::<Array<Nullable<Text>>, _>(ips)
     .bind::<Array<Nullable<Text>>, _>(user_agents)
     .bind::<Array<Nullable<Text>>, _>(request_ids)
+}
+
+/// The fields of two JSON objects that differ, as they were and as they are; `None` when nothing does.
+pub fn difference(before: &Value, after: &Value) -> Option<(Value, Value)> {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else { return None };
+    let changed: Vec<&String> = after.keys().filter(|field| before.get(*field) != after.get(*field)).collect();
+    if changed.is_empty() {
+        return None;
+    }
+    let of = |object: &serde_json::Map<String, Value>| {
+        changed.iter().map(|field| ((*field).clone(), object.get(*field).cloned().unwrap_or(Value::Null))).collect::<serde_json::Map<_, _>>()
+    };
+    Some((of(before).into(), of(after).into()))
 }

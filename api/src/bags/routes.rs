@@ -102,10 +102,7 @@ pub async fn list_bags(caller: Caller, state: web::Data<AppState>, req: HttpRequ
     let position = Position::new("bags", &filters);
     let before = position.key(query.cursor.as_deref())?;
     let bags = queries::list(&mut conn, &filter, before, query.limit.rows_to_read()).await?;
-    let ids: Vec<Option<i64>> = bags.iter().map(|bag| bag.id).collect();
-    let rows: Vec<(Option<i64>, Bag)> = ids.into_iter().zip(bags.into_iter().map(Bag::from)).collect();
-    let page = Page::new(rows, query.limit, &position, |(id, _)| *id);
-    Ok(Page { data: page.data.into_iter().map(|(_, bag)| bag).collect(), next_cursor: page.next_cursor, has_more: page.has_more }.into_response(&req))
+    Ok(Page::new(bags, query.limit, &position, |bag| bag.id).map(Bag::from).into_response(&req))
 }
 
 /// Show a bag.

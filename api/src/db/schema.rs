@@ -30,6 +30,8 @@ diesel::table! {
         last_login_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         version -> BigInt,
+        failed_codes -> SmallInt,
+        anonymised_at -> Nullable<Timestamptz>,
     }
 }
 

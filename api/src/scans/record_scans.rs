@@ -20,8 +20,9 @@ use super::model::ScanRow;
 use super::queries;
 use super::rules::{Decision, ScanCommand, Warehouse};
 use super::write_sets::{Prepared, WriteSets, scan_row};
+use crate::bag_formats::shared::SharedFormats;
 use crate::bags;
-use crate::bags::qr_code::{BagFormats, QrCode};
+use crate::bags::qr_code::QrCode;
 use crate::config::Config;
 use crate::db::pool;
 use crate::db::transaction::{is_connection_lost, is_worth_retrying, jitter};
@@ -65,7 +66,7 @@ impl ScanWriterTasks {
 
 impl ScanWriter {
     /// Starts the writer tasks, each with a connection of its own.
-    pub fn start(database_url: &str, formats: BagFormats, config: &Config) -> (Self, ScanWriterTasks) {
+    pub fn start(database_url: &str, formats: SharedFormats, config: &Config) -> (Self, ScanWriterTasks) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let tasks = (0..config.scan_writers)
@@ -115,7 +116,7 @@ struct WriterTask {
     jobs: Arc<Mutex<mpsc::UnboundedReceiver<Job>>>,
     database_url: String,
     statement_timeout_seconds: u64,
-    formats: BagFormats,
+    formats: SharedFormats,
     batch_size: usize,
     conn: Option<AsyncPgConnection>,
     /// What this connection has prepared.
@@ -218,7 +219,7 @@ impl WriterTask {
 
         // PostgreSQL keeps microseconds: what is answered now must be what a replay will read.
         let now = Utc::now().trunc_subsecs(6);
-        let mut warehouse = Warehouse::new(self.formats.clone(), known_bags, now);
+        let mut warehouse = Warehouse::new(self.formats.current(), known_bags, now);
         let plan = Plan::make(scans, earlier, &mut warehouse, is_retry);
         let decided = plan.decided();
         let rows: Vec<ScanRow> = decided.iter().map(|(scan, decision)| scan_row(scan, decision, now)).collect();

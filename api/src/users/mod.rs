@@ -2,6 +2,8 @@
 //!
 //! Owns `users`. Sessions and passwords of people are `auth`'s business.
 
+pub mod edit_routes;
+pub mod edit_user;
 pub mod first_admin;
 pub mod model;
 pub mod queries;

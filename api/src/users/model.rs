@@ -43,6 +43,7 @@ pub struct UserRow {
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub version: i64,
+    pub anonymised_at: Option<DateTime<Utc>>,
 }
 
 /// A person who signs in.

@@ -55,6 +55,7 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &UserFilter, after: Opti
         .left_join(dispatch_areas::table)
         .select((UserRow::as_select(), dispatch_areas::code.nullable()))
         .order(users::id.asc())
+        .filter(users::anonymised_at.is_null())
         .limit(limit)
         .into_boxed();
     if let Some(after) = after {

@@ -63,7 +63,11 @@ pub struct CreateUserRequest {
     pub dispatch_area: Option<String>,
 }
 
-fn is_username(name: &str) -> Result<(), validator::ValidationError> {
+/// Refuses names that could be mistaken for something else.
+///
+/// # Errors
+/// `invalid_username`.
+pub fn is_username(name: &str) -> Result<(), validator::ValidationError> {
     if name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c)) {
         return Ok(());
     }
@@ -144,7 +148,7 @@ pub async fn create_user(
 }
 
 /// The unique index that was hit says which name is taken.
-fn name_taken(cause: DbError) -> Abort {
+pub fn name_taken(cause: DbError) -> Abort {
     if let DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, information) = &cause {
         match information.constraint_name() {
             Some("users_username_key") => return Error::refused(ErrorCode::UsernameTaken, "This user name is taken. Choose another.").into(),

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod administration;
 mod auth;
 mod bags;
 mod bills;

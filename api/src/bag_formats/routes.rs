@@ -1,0 +1,288 @@
+//! Bag formats over HTTP.
+
+use actix_web::{HttpRequest, Responder, get, patch, post, web};
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel::prelude::QueryableByName;
+use diesel::result::{DatabaseErrorKind, Error as DbError};
+use diesel::sql_types::{BigInt, Double, Nullable, SmallInt, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use crate::audit::{self, Action, Actor, Entity, Entry};
+use crate::auth::{Admin, Caller, RequireRole};
+use crate::bags::model::{BagKind, BagKindSql};
+use crate::db::transaction::Abort;
+use crate::db::{sql, transaction};
+use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
+use crate::http::client::Client;
+use crate::http::etag;
+use crate::http::json::{Json, MergePatch};
+use crate::http::page::Page;
+use crate::http::responses::{Always, SignedIn, WithBody};
+use crate::http::text::{is_filled, no_control_characters};
+use crate::idempotency::{Idempotency, Reply};
+use crate::state::AppState;
+
+/// Formats of admins are tried before the last one, the child format, which takes every code that no other takes.
+const LAST_PRIORITY: i16 = 1000;
+
+/// What a code looks like and what it means.
+#[derive(Debug, Clone, Serialize, ToSchema, QueryableByName)]
+pub struct BagFormat {
+    #[schema(example = 1)]
+    #[diesel(sql_type = SmallInt)]
+    pub id: i16,
+    #[schema(example = "Mustard")]
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    #[diesel(sql_type = BagKindSql)]
+    pub kind: BagKind,
+    /// Regular expression that the whole upper-case code must match.
+    #[schema(example = "SB[0-9]{5,62}")]
+    #[diesel(sql_type = Text)]
+    pub pattern: String,
+    /// Children that a parent of this format holds; parents only.
+    #[schema(required, example = 30)]
+    #[diesel(sql_type = Nullable<SmallInt>)]
+    pub capacity: Option<i16>,
+    /// Kilograms of one child: in a parent of this format, or of this child format.
+    #[schema(example = 1.0)]
+    #[diesel(sql_type = Double)]
+    pub child_weight_kg: f64,
+    /// Formats are tried in this order.
+    #[schema(example = 10)]
+    #[diesel(sql_type = SmallInt)]
+    pub priority: i16,
+    #[diesel(sql_type = Timestamptz)]
+    pub created_at: DateTime<Utc>,
+}
+
+/// A format to be.
+#[derive(Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct CreateBagFormatRequest {
+    #[validate(length(min = 1, max = 100), custom(function = is_filled), custom(function = no_control_characters))]
+    #[schema(example = "Wheat", min_length = 1, max_length = 100)]
+    pub name: String,
+    pub kind: BagKind,
+    /// Regular expression (Rust's `regex`) that the whole upper-case code must match.
+    #[validate(length(min = 1, max = 200), custom(function = no_control_characters))]
+    #[schema(example = "WH[0-9]{6}", min_length = 1, max_length = 200)]
+    pub pattern: String,
+    /// Needed for parents, not allowed for children.
+    #[validate(range(min = 1, max = 1000))]
+    #[schema(required = false, example = 30, minimum = 1, maximum = 1000)]
+    pub capacity: Option<i16>,
+    /// 1 kg by default.
+    #[serde(default = "one_kilogram")]
+    #[validate(range(min = 0.001, max = 10_000.0))]
+    #[schema(required = false, example = 1.0, minimum = 0.001, maximum = 10_000)]
+    pub child_weight_kg: f64,
+    /// 1 to 999; formats are tried in this order. 100 by default.
+    #[serde(default = "middle_priority")]
+    #[validate(range(min = 1, max = 999))]
+    #[schema(required = false, example = 100, minimum = 1, maximum = 999)]
+    pub priority: i16,
+}
+
+const fn one_kilogram() -> f64 {
+    1.0
+}
+
+const fn middle_priority() -> i16 {
+    100
+}
+
+/// A merge patch of a format: what is absent stays. Kind and weight stay for ever: they are part of the history of
+/// every bag of the format; make a new format instead.
+#[derive(Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeBagFormatRequest {
+    #[validate(length(min = 1, max = 100), custom(function = is_filled), custom(function = no_control_characters))]
+    #[schema(required = false, nullable = false, min_length = 1, max_length = 100)]
+    pub name: Option<String>,
+    #[validate(length(min = 1, max = 200), custom(function = no_control_characters))]
+    #[schema(required = false, nullable = false, min_length = 1, max_length = 200)]
+    pub pattern: Option<String>,
+    /// Of parents made from now on.
+    #[validate(range(min = 1, max = 1000))]
+    #[schema(required = false, nullable = false, minimum = 1, maximum = 1000)]
+    pub capacity: Option<i16>,
+    #[validate(range(min = 1, max = 999))]
+    #[schema(required = false, nullable = false, minimum = 1, maximum = 999)]
+    pub priority: Option<i16>,
+}
+
+const SELECT: &str = "SELECT id, name, kind, pattern, capacity, child_weight_kg::float8 AS child_weight_kg, priority, created_at FROM bag_formats ";
+
+/// List the bag formats.
+///
+/// All of them, in the order they are tried: there are a few, so there is always one page.
+#[utoipa::path(
+    operation_id = "list_bag_formats", tag = "bag-formats",
+    responses((status = 200, description = "All formats", body = Page<BagFormat>), Always, SignedIn),
+)]
+#[get("/bag-formats")]
+pub async fn list_bag_formats(_caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
+    let data: Vec<BagFormat> = sql(SELECT).sql("ORDER BY priority, id").load(&mut *state.pool.get().await?).await?;
+    etag::respond(&req, &Page { data, next_cursor: None, has_more: false }, None)
+}
+
+/// Create a bag format.
+#[utoipa::path(
+    operation_id = "create_bag_format", tag = "bag-formats", request_body = CreateBagFormatRequest,
+    responses((status = 201, description = "Created; scans are matched with it from now on", body = BagFormat),
+              (status = 409, description = "`bag_format_exists`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
+)]
+#[post("/bag-formats")]
+pub async fn create_bag_format(
+    admin: RequireRole<Admin>,
+    client: Client,
+    idempotency: Idempotency,
+    state: web::Data<AppState>,
+    body: Json<CreateBagFormatRequest>,
+) -> Result<impl Responder> {
+    let Json(request) = body;
+    check_pattern(&request.pattern)?;
+    if (request.kind == BagKind::Parent) != request.capacity.is_some() {
+        let detail = "A parent format needs a capacity, a child format has none.";
+        return Err(Error::invalid(vec![FieldError::new("/capacity", "wrong_for_kind", detail)]));
+    }
+    let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
+    let create = async |conn: &mut AsyncPgConnection| {
+        let rows: Vec<Id> = sql("INSERT INTO bag_formats (name, kind, pattern, capacity, child_weight_kg, priority) \
+                                 VALUES ($1, $2::text::bag_kind, $3, $4, $5::float8::numeric(8, 3), $6) RETURNING id")
+        .bind::<Text, _>(request.name.trim().to_owned())
+        .bind::<Text, _>(request.kind.as_str())
+        .bind::<Text, _>(request.pattern.clone())
+        .bind::<Nullable<SmallInt>, _>(request.capacity)
+        .bind::<Double, _>(request.child_weight_kg)
+        .bind::<SmallInt, _>(request.priority)
+        .load(conn)
+        .await
+        .map_err(name_taken)?;
+        let format = find(conn, rows.into_iter().next().map_or(0, |row| row.id)).await?.ok_or_else(not_found)?;
+        let entry = Entry::new(Action::BagFormatCreated, Entity::BagFormat, &format.name).after(json!({
+            "kind": format.kind, "pattern": format.pattern, "capacity": format.capacity, "child_weight_kg": format.child_weight_kg,
+            "priority": format.priority,
+        }));
+        audit::record(conn, &actor, vec![entry]).await?;
+        Ok(Reply::created(format!("/api/v1/bag-formats/{}", format.id), &format)?)
+    };
+    let response = idempotency.run(&mut *state.pool.get().await?, create).await?;
+    state.formats.refresh(&state.pool).await?;
+    Ok(response)
+}
+
+/// Change a bag format.
+#[utoipa::path(
+    operation_id = "change_bag_format", tag = "bag-formats", params(("id" = i16, Path, description = "Id of the format")),
+    request_body(content = ChangeBagFormatRequest, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "The format as it is now", body = BagFormat),
+              (status = 404, description = "`bag_format_not_found`", body = Problem, content_type = "application/problem+json"),
+              (status = 409, description = "`bag_format_exists`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
+)]
+#[patch("/bag-formats/{id}")]
+pub async fn change_bag_format(
+    admin: RequireRole<Admin>,
+    client: Client,
+    state: web::Data<AppState>,
+    path: web::Path<String>,
+    body: MergePatch<ChangeBagFormatRequest>,
+) -> Result<impl Responder> {
+    let id: i16 = path.parse().map_err(|_| not_found())?;
+    let MergePatch(request) = body;
+    if let Some(pattern) = &request.pattern {
+        check_pattern(pattern)?;
+    }
+    let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
+    let format = transaction(&mut *state.pool.get().await?, async |conn| {
+        sql("SELECT id FROM bag_formats WHERE id = $1 FOR UPDATE").bind::<SmallInt, _>(id).execute_on(conn).await?;
+        let before = find(conn, id).await?.ok_or_else(not_found)?;
+        check_possible(&before, &request)?;
+        let after = BagFormat {
+            name: request.name.as_deref().map_or_else(|| before.name.clone(), |name| name.trim().to_owned()),
+            pattern: request.pattern.clone().unwrap_or_else(|| before.pattern.clone()),
+            capacity: request.capacity.or(before.capacity),
+            priority: request.priority.unwrap_or(before.priority),
+            ..before.clone()
+        };
+        let Some((old, new)) = audit::difference(&json!(before), &json!(after)) else { return Ok(before) };
+        sql("UPDATE bag_formats SET name = $2, pattern = $3, capacity = $4, priority = $5 WHERE id = $1")
+            .bind::<SmallInt, _>(id)
+            .bind::<Text, _>(after.name.clone())
+            .bind::<Text, _>(after.pattern.clone())
+            .bind::<Nullable<SmallInt>, _>(after.capacity)
+            .bind::<SmallInt, _>(after.priority)
+            .execute_on(conn)
+            .await
+            .map_err(name_taken)?;
+        let entry = Entry::new(Action::BagFormatChanged, Entity::BagFormat, &before.name).before(old).after(new);
+        audit::record(conn, &actor, vec![entry]).await?;
+        Ok(after)
+    })
+    .await?;
+    state.formats.refresh(&state.pool).await?;
+    Ok(web::Json(format))
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = SmallInt)]
+    id: i16,
+}
+
+async fn find(conn: &mut AsyncPgConnection, id: i16) -> QueryResult<Option<BagFormat>> {
+    let rows: Vec<BagFormat> = sql(SELECT).sql("WHERE id = $1::bigint").bind::<BigInt, _>(i64::from(id)).load(conn).await?;
+    Ok(rows.into_iter().next())
+}
+
+/// A pattern is tried on every scan: it must be a regular expression, and a small one.
+fn check_pattern(pattern: &str) -> Result<()> {
+    let refused = |code: &str, detail: String| Err(Error::invalid(vec![FieldError::new("/pattern", code, detail)]));
+    let regex = match regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build() {
+        Ok(regex) => regex,
+        Err(_) => return refused("invalid_pattern", "The pattern is not a regular expression, or too large a one.".into()),
+    };
+    // One that takes anything would make a parent of every bag.
+    let strangers = ["000", "ZZZ-ZZZ-ZZZ", "A1B2C3D4"];
+    if strangers.iter().all(|code| Regex::is_match(&regex, code)) {
+        return refused("pattern_too_wide", "The pattern matches every code. Say what is special about these bags.".into());
+    }
+    Ok(())
+}
+
+fn check_possible(format: &BagFormat, request: &ChangeBagFormatRequest) -> Result<()> {
+    let refused = |field: &str, detail: &str| Err(Error::invalid(vec![FieldError::new(field, "wrong_for_kind", detail)]));
+    if format.priority >= LAST_PRIORITY && (request.pattern.is_some() || request.priority.is_some()) {
+        return refused("/pattern", "This format takes every code that no other takes, so it stays last and as it is.");
+    }
+    if format.kind == BagKind::Child && request.capacity.is_some() {
+        return refused("/capacity", "A child format has no capacity.");
+    }
+    Ok(())
+}
+
+fn name_taken(cause: DbError) -> Abort {
+    match &cause {
+        DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
+            Error::refused(ErrorCode::BagFormatExists, "There is a bag format with this name already. Choose another name.").into()
+        }
+        _ => cause.into(),
+    }
+}
+
+fn not_found() -> Error {
+    Error::refused(ErrorCode::BagFormatNotFound, "No bag format has this id.")
+}
+
+/// Mounts the calls of this feature.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(list_bag_formats).service(create_bag_format).service(change_bag_format);
+}

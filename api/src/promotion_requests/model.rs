@@ -1,0 +1,59 @@
+//! Promotion requests as rows and as JSON.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::pg_enum;
+use crate::users::model::{Role, UserRoleSql};
+
+pg_enum! {
+    /// What became of a promotion request.
+    PromotionStatus as PromotionStatusSql = "promotion_status" {
+        Pending = "pending",
+        Approved = "approved",
+        Rejected = "rejected",
+    }
+}
+
+/// Somebody's wish for another role.
+#[derive(Debug, Clone, Serialize, ToSchema, QueryableByName)]
+pub struct PromotionRequest {
+    #[schema(example = 3)]
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    #[schema(example = 7)]
+    #[diesel(sql_type = BigInt)]
+    pub user_id: i64,
+    #[schema(example = "asha")]
+    #[diesel(sql_type = Text)]
+    pub username: String,
+    /// The role now.
+    #[diesel(sql_type = UserRoleSql)]
+    pub role: Role,
+    #[diesel(sql_type = UserRoleSql)]
+    pub wanted_role: Role,
+    #[diesel(sql_type = Text)]
+    pub reason: String,
+    #[diesel(sql_type = PromotionStatusSql)]
+    pub status: PromotionStatus,
+    /// What the admin wrote.
+    #[schema(required)]
+    #[diesel(sql_type = Nullable<Text>)]
+    pub note: Option<String>,
+    /// User name of the admin.
+    #[schema(required)]
+    #[diesel(sql_type = Nullable<Text>)]
+    pub decided_by: Option<String>,
+    #[schema(required)]
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub decided_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Timestamptz)]
+    pub created_at: DateTime<Utc>,
+}
+
+/// Columns of a [`PromotionRequest`].
+pub const SELECT: &str = "SELECT r.id, r.user_id, u.username, u.role, r.wanted_role, r.reason, r.status, r.note, d.username AS decided_by, \
+     r.decided_at, r.created_at FROM promotion_requests r JOIN users u ON u.id = r.user_id LEFT JOIN users d ON d.id = r.decided_by ";
