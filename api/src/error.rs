@@ -96,6 +96,8 @@ error_codes! {
     NotFound = "not_found", NOT_FOUND, "Not found";
     /// No bag has this code, or it belongs to another dispatch area.
     BagNotFound = "bag_not_found", NOT_FOUND, "No such bag";
+    /// No entry of the audit log has this id.
+    AuditLogNotFound = "audit_log_not_found", NOT_FOUND, "No such audit entry";
     /// No promotion request has this id.
     PromotionRequestNotFound = "promotion_request_not_found", NOT_FOUND, "No such promotion request";
     /// No bag format has this id.

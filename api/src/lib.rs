@@ -20,6 +20,7 @@ pub mod promotion_requests;
 pub mod redis;
 pub mod reports;
 pub mod scans;
+pub mod search;
 pub mod seed_demo;
 pub mod server;
 pub mod state;

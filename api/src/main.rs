@@ -91,7 +91,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }),
         Command::SeedDemo { bags, password, database } => with_database(database, async move |url| {
             migrations::run_pending(&url).await?;
-            let mut conn = pool::connect(url, NO_STATEMENT_TIMEOUT).await?;
+            let mut conn = pool::connect_as_owner(url, NO_STATEMENT_TIMEOUT).await?;
             say(&seed_demo::seed(&mut conn, bags, &password).await?.to_string());
             Ok(())
         }),

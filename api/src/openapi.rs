@@ -31,6 +31,8 @@ use crate::server::{Limits, routes};
         (name = "scans", description = "Scanning: opening parents, linking children, undo"),
         (name = "bags", description = "Parent and child bags"),
         (name = "bills", description = "Parent bags on vehicles, and their reports"),
+        (name = "audit-logs", description = "Who did what"),
+        (name = "search", description = "One search over everything"),
         (name = "stats", description = "Numbers for dashboards"),
         (name = "health", description = "For load balancers and monitoring"),
     ),

@@ -30,7 +30,7 @@ use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::AppState;
 use crate::users::first_admin;
-use crate::{auth, bag_formats, bags, bills, dispatch_areas, health, notifications, openapi, promotion_requests, scans, stats, users};
+use crate::{audit, auth, bag_formats, bags, bills, dispatch_areas, health, notifications, openapi, promotion_requests, scans, search, stats, users};
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
 const BACKLOG: u32 = 2048;
@@ -81,7 +81,10 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .configure(bills::routes::routes)
                     .configure(notifications::routes::routes)
                     .configure(promotion_requests::routes::routes)
-                    .configure(stats::routes::routes),
+                    .configure(audit::routes::routes)
+                    .configure(search::routes)
+                    .configure(stats::routes::routes)
+                    .configure(stats::breakdown_routes::routes),
             );
     }
 }
@@ -202,6 +205,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
         // The one wrapped last runs first.
         App::new()
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
+            .wrap(from_fn(audit::denied::note_denials))
             .wrap(Compress::default())
             .wrap(from_fn(rate_limit::tell_budget))
             .wrap(from_fn(metrics::middleware))

@@ -2,6 +2,9 @@
 //!
 //! Owns `audit_logs`. Knows no feature; features name what happened.
 
+pub mod denied;
+pub mod routes;
+
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};

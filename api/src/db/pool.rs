@@ -47,12 +47,25 @@ pub fn create(url: &str, config: &DatabaseConfig) -> anyhow::Result<Pool> {
         .build()?)
 }
 
+/// Opens one connection as the application works: [`connect_as_owner`], and then as the role that can't change the audit
+/// log, where the migrations could make it.
+///
+/// # Errors
+/// As [`connect_as_owner`].
+pub async fn connect(url: String, statement_timeout_seconds: u64) -> ConnectionResult<AsyncPgConnection> {
+    let mut conn = connect_as_owner(url, statement_timeout_seconds).await?;
+    conn.batch_execute("SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = 'traitortrack_app' AND pg_has_role(oid, 'MEMBER')")
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}
+
 /// Opens one connection with the time-outs that every connection of the application has: a statement
 /// can't run for ever, a lock can't be waited for without end, and a forgotten transaction is ended by the server.
 ///
 /// # Errors
 /// When the database can't be reached or refuses the user.
-pub async fn connect(url: String, statement_timeout_seconds: u64) -> ConnectionResult<AsyncPgConnection> {
+pub async fn connect_as_owner(url: String, statement_timeout_seconds: u64) -> ConnectionResult<AsyncPgConnection> {
     let mut conn = AsyncPgConnection::establish(&url).await?;
     conn.batch_execute(&format!(
         "SET application_name = 'traitortrack'; SET TIME ZONE 'UTC'; SET statement_timeout = '{statement_timeout_seconds}s'; \

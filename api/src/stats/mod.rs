@@ -2,9 +2,11 @@
 //!
 //! Reads `stat_counters` and `scan_hours`, which database triggers keep for every way of writing.
 
+pub mod breakdown_routes;
+pub mod breakdowns;
 pub mod routes;
 
-use chrono::{DateTime, DurationRound, LocalResult, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, DurationRound, LocalResult, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -123,17 +125,18 @@ async fn scans_between(conn: &mut &AsyncPgConnection, from: DateTime<Utc>, to: D
     Ok(counts.into_iter().next().map_or(0, |row| row.count))
 }
 
-/// The last midnight of a time zone. Where clocks skip it, the first moment of the day.
+/// The last midnight of a time zone.
 fn midnight(time_zone: chrono_tz::Tz, now: DateTime<Utc>) -> DateTime<Utc> {
-    let today = now.with_timezone(&time_zone).date_naive();
+    midnight_of(time_zone, now.with_timezone(&time_zone).date_naive()).unwrap_or(now)
+}
+
+/// When a date begins. Where clocks skip midnight, the first moment of the day.
+pub fn midnight_of(time_zone: chrono_tz::Tz, date: NaiveDate) -> Option<DateTime<Utc>> {
     let candidates = [NaiveTime::MIN, NaiveTime::from_hms_opt(1, 0, 0).unwrap_or(NaiveTime::MIN)];
-    candidates
-        .iter()
-        .find_map(|time| match time_zone.from_local_datetime(&today.and_time(*time)) {
-            LocalResult::Single(moment) | LocalResult::Ambiguous(moment, _) => Some(moment.with_timezone(&Utc)),
-            LocalResult::None => None,
-        })
-        .unwrap_or(now)
+    candidates.iter().find_map(|time| match time_zone.from_local_datetime(&date.and_time(*time)) {
+        LocalResult::Single(moment) | LocalResult::Ambiguous(moment, _) => Some(moment.with_timezone(&Utc)),
+        LocalResult::None => None,
+    })
 }
 
 #[cfg(test)]

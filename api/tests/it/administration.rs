@@ -38,7 +38,14 @@ async fn a_persons_whole_life() {
     let packer = warehouse.nobody().signed_in("dispatcher-0", PASSWORD).await;
     admin.patch(&path, &moved, json!({"dispatch_area": null})).await.problem(422, "validation_failed");
     admin.patch(&path, &moved, json!({"dispatch_area": "Atlantis"})).await.problem(422, "validation_failed");
-    for wrong in [json!({"role": "king"}), json!({"username": ""}), json!({"email": "nonsense"}), json!({"password": "x"}), json!({"id": 1}), json!({"is_active": "no"})] {
+    for wrong in [
+        json!({"role": "king"}),
+        json!({"username": ""}),
+        json!({"email": "nonsense"}),
+        json!({"password": "x"}),
+        json!({"id": 1}),
+        json!({"is_active": "no"}),
+    ] {
         admin.patch(&path, &moved, wrong).await.problem(422, "validation_failed");
     }
     admin.patch(&path, &moved, json!({"username": "ADMIN"})).await.problem(409, "username_taken");
@@ -53,7 +60,11 @@ async fn a_persons_whole_life() {
     warehouse.nobody().signed_in("dispatcher-0", "Another-Pass1").await;
 
     for _ in 0..5 {
-        warehouse.nobody().post("/auth/login", json!({"username": "dispatcher-0", "password": "Wrong-Pass1"})).await.problem(401, "invalid_credentials");
+        warehouse
+            .nobody()
+            .post("/auth/login", json!({"username": "dispatcher-0", "password": "Wrong-Pass1"}))
+            .await
+            .problem(401, "invalid_credentials");
     }
     warehouse.nobody().post("/auth/login", json!({"username": "dispatcher-0", "password": "Another-Pass1"})).await.problem(423, "account_locked");
     assert!(admin.get(&path).await.expect(200).body["locked_until"].is_string());
@@ -63,7 +74,11 @@ async fn a_persons_whole_life() {
     let seen = admin.get(&path).await.expect(200);
     let off = admin.patch(&path, &seen, json!({"is_active": false})).await.expect(200);
     packer.get("/me").await.problem(401, "session_expired");
-    warehouse.nobody().post("/auth/login", json!({"username": "dispatcher-0", "password": "Another-Pass1"})).await.problem(401, "invalid_credentials");
+    warehouse
+        .nobody()
+        .post("/auth/login", json!({"username": "dispatcher-0", "password": "Another-Pass1"}))
+        .await
+        .problem(401, "invalid_credentials");
     let on = admin.patch(&path, &off, json!({"is_active": true})).await.expect(200);
     let packer = warehouse.nobody().signed_in("dispatcher-0", "Another-Pass1").await;
     packer.packs("SB00001", ["CB-1".into()]).await;
@@ -129,13 +144,23 @@ async fn areas_are_made_renamed_and_closed() {
     let made = admin.post("/dispatch-areas", json!({"code": " Navi Mumbai "})).await.expect(201);
     assert_eq!((made.body["code"].as_str(), made.header("location")), (Some("Navi Mumbai"), "/api/v1/dispatch-areas/Navi%20Mumbai"));
     admin.post("/dispatch-areas", json!({"code": "navi mumbai"})).await.problem(409, "dispatch_area_exists");
-    for wrong in [json!({"code": ""}), json!({"code": "  "}), json!({"code": "x".repeat(65)}), json!({"code": "a\u{7}b"}), json!({}), json!({"code": "X", "size": 3})] {
+    for wrong in [
+        json!({"code": ""}),
+        json!({"code": "  "}),
+        json!({"code": "x".repeat(65)}),
+        json!({"code": "a\u{7}b"}),
+        json!({}),
+        json!({"code": "X", "size": 3}),
+    ] {
         admin.post("/dispatch-areas", wrong).await.problem(422, "validation_failed");
     }
     warehouse.packer("Navi Mumbai").await.scans("SB00001").await.expect(201);
     let closed = merge(&admin, "/dispatch-areas/navi%20mumbai", json!({"name": "New Bombay", "is_active": false})).await.expect(200);
     assert_eq!((closed.body["name"].as_str(), closed.body["is_active"].as_bool()), (Some("New Bombay"), Some(false)));
-    admin.post("/users", json!({"username": "x", "password": PASSWORD, "role": "dispatcher", "dispatch_area": "Navi Mumbai"})).await.problem(422, "validation_failed");
+    admin
+        .post("/users", json!({"username": "x", "password": PASSWORD, "role": "dispatcher", "dispatch_area": "Navi Mumbai"}))
+        .await
+        .problem(422, "validation_failed");
     merge(&admin, "/dispatch-areas/Atlantis", json!({"name": "X"})).await.problem(404, "dispatch_area_not_found");
     merge(&admin, "/dispatch-areas/%25", json!({"name": "X"})).await.problem(404, "dispatch_area_not_found");
     let biller = warehouse.biller().await;
@@ -210,7 +235,10 @@ async fn bags_are_made_renamed_and_deleted() {
     let warehouse = Warehouse::open().await;
     let (admin, biller, packer) = (warehouse.admin().await, warehouse.biller().await, warehouse.packer("Lucknow").await);
     let made = admin.post("/bags", json!({"qr_code": " sb00001 ", "name": "Front", "dispatch_area": "Lucknow"})).await.expect(201);
-    assert_eq!((made.header("location"), made.body["status"].as_str(), made.body["capacity"].as_i64()), ("/api/v1/bags/SB00001", Some("open"), Some(30)));
+    assert_eq!(
+        (made.header("location"), made.body["status"].as_str(), made.body["capacity"].as_i64()),
+        ("/api/v1/bags/SB00001", Some("open"), Some(30))
+    );
     admin.post("/bags", json!({"qr_code": "SB00001"})).await.problem(409, "bag_exists");
     admin.post("/bags", json!({"qr_code": "SB00002", "kind": "child"})).await.problem(409, "kind_mismatch");
     admin.post("/bags", json!({"qr_code": "<script>"})).await.problem(422, "invalid_qr_code");
@@ -237,7 +265,8 @@ async fn bags_are_made_renamed_and_deleted() {
     biller.put("/bags/CB-2/parent", json!({"parent_qr_code": null})).await.expect(200);
     let codes = ["CB-2", "CB-1", "SB00001", "SB99999", "??", "CB-2"];
     let results = admin.post("/bags/bulk-delete", json!({"qr_codes": codes})).await.expect(200).body;
-    let outcomes: Vec<&str> = results["results"].as_array().expect("results").iter().map(|result| result["outcome"].as_str().expect("text")).collect();
+    let outcomes: Vec<&str> =
+        results["results"].as_array().expect("results").iter().map(|result| result["outcome"].as_str().expect("text")).collect();
     assert_eq!(outcomes, ["deleted", "bag_in_use", "bag_in_use", "not_found", "invalid_qr_code", "not_found"]);
     let kept = "SELECT count(*) AS n FROM scans WHERE qr_code = 'CB-2'";
     assert_eq!(database::number(&warehouse.database_url, kept).await, 1, "history stays");
@@ -289,7 +318,10 @@ async fn a_wish_for_another_role() {
     let biller = warehouse.nobody().signed_in("dispatcher-0", PASSWORD).await;
     assert_eq!(biller.get("/me").await.expect(200).body["role"], "biller");
     let notices = biller.get("/notifications").await.expect(200);
-    assert_eq!((notices.rows().len(), notices.rows()[0]["type"].as_str(), notices.rows()[0]["priority"].as_str()), (2, Some("success"), Some("high")));
+    assert_eq!(
+        (notices.rows().len(), notices.rows()[0]["type"].as_str(), notices.rows()[0]["priority"].as_str()),
+        (2, Some("success"), Some("high"))
+    );
     let read = merge(&biller, "/notifications", json!({"is_read": true, "ids": [notices.rows()[0]["id"]]})).await.expect(200).body;
     assert_eq!((read["changed"].as_i64(), read["unread"].as_i64()), (Some(1), Some(1)));
     assert_eq!(merge(&biller, "/notifications", json!({"is_read": true})).await.expect(200).body["unread"], 0);

@@ -3,6 +3,7 @@
 mod support;
 
 mod administration;
+mod audit;
 mod auth;
 mod bags;
 mod bills;
@@ -13,6 +14,7 @@ mod errors;
 mod ground;
 mod migrations;
 mod openapi;
+mod overview;
 mod scans;
 mod seed_demo;
 mod shared;

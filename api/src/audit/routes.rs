@@ -1,0 +1,254 @@
+//! The audit log over HTTP, for admins.
+
+use actix_web::{HttpRequest, Responder, get, web};
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use crate::auth::{Admin, RequireRole};
+use crate::db::sql;
+use crate::db::sql::escape_like;
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::http::page::{Limit, Page, Position};
+use crate::http::query::Query;
+use crate::http::responses::{Always, SignedIn, WithQuery};
+use crate::scans::queries::floor_id;
+use crate::state::AppState;
+
+/// Who did something.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AuditActor {
+    /// Id of the user.
+    #[schema(required, example = 7)]
+    pub id: Option<i64>,
+    /// User name at the time.
+    #[schema(required, example = "asha")]
+    pub username: Option<String>,
+}
+
+/// One field that changed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AuditChange {
+    #[schema(example = "destination")]
+    pub field: String,
+    #[schema(required, value_type = Option<Value>)]
+    pub before: Option<Value>,
+    #[schema(required, value_type = Option<Value>)]
+    pub after: Option<Value>,
+}
+
+/// Who did what, when, from where.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AuditEntry {
+    /// UUIDv7; the list is sorted by it, newest first.
+    pub id: Uuid,
+    pub at: DateTime<Utc>,
+    /// Null for the system itself and for people who were not signed in.
+    #[schema(required)]
+    pub actor: Option<AuditActor>,
+    #[schema(example = "bill_changed")]
+    pub action: String,
+    #[schema(example = "bill")]
+    pub entity_type: String,
+    #[schema(example = "BILL-000001")]
+    pub entity_id: String,
+    /// The changed fields as they were.
+    #[schema(required, value_type = Option<Object>)]
+    pub before: Option<Value>,
+    /// The changed fields as they became.
+    #[schema(required, value_type = Option<Object>)]
+    pub after: Option<Value>,
+    /// Both, field by field.
+    pub changes: Vec<AuditChange>,
+    #[schema(required, example = "203.0.113.7")]
+    pub ip: Option<String>,
+    #[schema(required)]
+    pub user_agent: Option<String>,
+    #[schema(required)]
+    pub request_id: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    actor_id: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    actor_name: Option<String>,
+    #[diesel(sql_type = Text)]
+    action: String,
+    #[diesel(sql_type = Text)]
+    entity_type: String,
+    #[diesel(sql_type = Text)]
+    entity_id: String,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    before: Option<Value>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    after: Option<Value>,
+    #[diesel(sql_type = Nullable<Text>)]
+    ip: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    user_agent: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    request_id: Option<String>,
+}
+
+impl From<Row> for AuditEntry {
+    fn from(row: Row) -> Self {
+        let field = |value: &Option<Value>, name: &str| value.as_ref().and_then(|value| value.get(name)).cloned();
+        let mut names: Vec<&String> =
+            [&row.before, &row.after].into_iter().flatten().filter_map(Value::as_object).flat_map(|object| object.keys()).collect();
+        names.sort();
+        names.dedup();
+        let changes = names
+            .into_iter()
+            .map(|name| AuditChange { field: name.clone(), before: field(&row.before, name), after: field(&row.after, name) })
+            .collect();
+        let is_known = row.actor_id.is_some() || row.actor_name.is_some();
+        Self {
+            id: row.id,
+            at: row.at,
+            actor: is_known.then_some(AuditActor { id: row.actor_id, username: row.actor_name }),
+            action: row.action,
+            entity_type: row.entity_type,
+            entity_id: row.entity_id,
+            changes,
+            before: row.before,
+            after: row.after,
+            ip: row.ip,
+            user_agent: row.user_agent,
+            request_id: row.request_id,
+        }
+    }
+}
+
+const SELECT: &str =
+    "SELECT id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id FROM audit_logs ";
+
+/// Filters and paging of the audit log.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListAuditLogsQuery {
+    /// Id of the user who acted.
+    pub actor_id: Option<i64>,
+    #[param(example = "bill_changed")]
+    pub action: Option<String>,
+    /// `user`, `session`, `bag`, `bill`, …
+    #[param(example = "bill")]
+    pub entity_type: Option<String>,
+    /// With `entity_type`, the whole history of one thing.
+    #[param(example = "BILL-000001")]
+    pub entity_id: Option<String>,
+    pub request_id: Option<String>,
+    pub ip: Option<String>,
+    pub after: Option<DateTime<Utc>>,
+    pub before: Option<DateTime<Utc>>,
+    /// Part of the entity's id or the actor's name.
+    pub q: Option<String>,
+    /// Rows of a page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// List the audit log, newest first.
+#[utoipa::path(
+    operation_id = "list_audit_logs", tag = "audit-logs", params(ListAuditLogsQuery),
+    responses((status = 200, description = "One page of entries", body = Page<AuditEntry>), Always, SignedIn, WithQuery),
+)]
+#[get("/audit-logs")]
+pub async fn list_audit_logs(
+    _admin: RequireRole<Admin>,
+    state: web::Data<AppState>,
+    req: HttpRequest,
+    query: Query<ListAuditLogsQuery>,
+) -> Result<impl Responder> {
+    let Query(mut query) = query;
+    for text in
+        [&mut query.action, &mut query.entity_type, &mut query.entity_id, &mut query.request_id, &mut query.ip, &mut query.q].into_iter().flatten()
+    {
+        // NUL can be in a query string, but not in the database.
+        text.retain(|c| c != '\0');
+    }
+    let filters = format!(
+        "{:?}",
+        (query.actor_id, &query.action, &query.entity_type, &query.entity_id, &query.request_id, &query.ip, query.after, query.before, &query.q)
+    );
+    let position = Position::new("audit_logs", &filters);
+    let cursor: Option<Uuid> = position.key(query.cursor.as_deref())?;
+    let limit = query.limit;
+    let rows = list(&mut *state.pool.get().await?, query, cursor).await?;
+    Ok(Page::new(rows, limit, &position, |row| row.id).map(AuditEntry::from).into_response(&req))
+}
+
+async fn list(conn: &mut AsyncPgConnection, query: ListAuditLogsQuery, cursor: Option<Uuid>) -> QueryResult<Vec<Row>> {
+    let mut statement = sql(SELECT).sql("WHERE true");
+    let mut place = 0;
+    let mut next_place = || {
+        place += 1;
+        place
+    };
+    if let Some(actor_id) = query.actor_id {
+        statement = statement.sql(&format!(" AND actor_id = ${}", next_place())).bind::<BigInt, _>(actor_id);
+    }
+    let texts = [
+        ("action", query.action),
+        ("entity_type", query.entity_type),
+        ("entity_id", query.entity_id),
+        ("request_id", query.request_id),
+        ("ip", query.ip),
+    ];
+    for (column, value) in texts {
+        if let Some(value) = value {
+            statement = statement.sql(&format!(" AND {column} = ${}", next_place())).bind::<Text, _>(value);
+        }
+    }
+    if let Some(q) = query.q.filter(|q| !q.trim().is_empty()) {
+        let n = next_place();
+        statement =
+            statement.sql(&format!(" AND (entity_id ILIKE ${n} OR actor_name ILIKE ${n})")).bind::<Text, _>(format!("%{}%", escape_like(q.trim())));
+    }
+    // Times are ranges on the primary key, which prunes the partitions.
+    if let Some(after) = query.after {
+        statement = statement.sql(&format!(" AND id >= ${}", next_place())).bind::<SqlUuid, _>(floor_id(after));
+    }
+    if let Some(before) = query.before {
+        statement = statement.sql(&format!(" AND id < ${}", next_place())).bind::<SqlUuid, _>(floor_id(before));
+    }
+    if let Some(cursor) = cursor {
+        statement = statement.sql(&format!(" AND id < ${}", next_place())).bind::<SqlUuid, _>(cursor);
+    }
+    statement.sql(&format!(" ORDER BY id DESC LIMIT ${}", next_place())).bind::<BigInt, _>(query.limit.rows_to_read()).load(conn).await
+}
+
+/// Show one entry of the audit log.
+#[utoipa::path(
+    operation_id = "get_audit_log", tag = "audit-logs", params(("id" = Uuid, Path, description = "Id of the entry")),
+    responses((status = 200, description = "The entry", body = AuditEntry),
+              (status = 404, description = "`audit_log_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[get("/audit-logs/{id}")]
+pub async fn get_audit_log(_admin: RequireRole<Admin>, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+    let not_found = || Error::refused(ErrorCode::AuditLogNotFound, "No entry of the audit log has this id.");
+    let id = Uuid::try_parse(&path).map_err(|_| not_found())?;
+    let rows: Vec<Row> = sql(SELECT).sql("WHERE id = $1").bind::<SqlUuid, _>(id).load(&mut *state.pool.get().await?).await?;
+    Ok(web::Json(AuditEntry::from(rows.into_iter().next().ok_or_else(not_found)?)))
+}
+
+/// Mounts the calls of this feature.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(list_audit_logs).service(get_audit_log);
+}

@@ -1,0 +1,90 @@
+//! The audit log: what is in it, that it can be searched, and that nobody can change it.
+
+use diesel_async::SimpleAsyncConnection;
+use reqwest::Method;
+use serde_json::json;
+use traitortrack::db::pool;
+
+use crate::support::warehouse::PASSWORD;
+use crate::support::{Answer, Warehouse};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_searched_and_followed() {
+    let warehouse = Warehouse::open().await;
+    let (admin, biller) = (warehouse.admin().await, warehouse.biller().await);
+    let body = json!({"bill_number": "B7", "destination": "Jaipur", "vehicle_number": "RJ14", "expected_parent_bags": 3});
+    let request = biller.request(Method::POST, "/bills").header("x-request-id", "the-request").header("user-agent", "Scanner/1.0").json(&body);
+    Answer::of(request).await.expect(201);
+    let seen = biller.get("/bills/B7").await.expect(200);
+    biller.patch("/bills/B7", &seen, json!({"destination": "Delhi", "description": "Late"})).await.expect(200);
+
+    let history = admin.get("/audit-logs?entity_type=bill&entity_id=B7").await.expect(200);
+    let actions: Vec<&str> = history.rows().iter().map(|entry| entry["action"].as_str().expect("an action")).collect();
+    assert_eq!(actions, ["bill_changed", "bill_created"]);
+    let changed = &history.rows()[0];
+    assert_eq!(changed["changes"], json!([{"field": "description", "before": null, "after": "Late"}, {"field": "destination", "before": "Jaipur", "after": "Delhi"}]));
+    assert_eq!(changed["actor"]["username"], "biller-0");
+    let created = &history.rows()[1];
+    assert_eq!((created["request_id"].as_str(), created["user_agent"].as_str(), created["ip"].as_str()), (Some("the-request"), Some("Scanner/1.0"), Some("127.0.0.1")));
+    assert_eq!(admin.get(&format!("/audit-logs/{}", created["id"].as_str().expect("an id"))).await.expect(200).body, *created);
+
+    let count = async |query: &str| admin.get(&format!("/audit-logs?{query}")).await.expect(200).rows().len();
+    assert_eq!(count("request_id=the-request").await, 1);
+    assert_eq!(count(&format!("actor_id={}&action=bill_created", created["actor"]["id"])).await, 1);
+    assert_eq!(count("action=bill_changed&ip=127.0.0.1").await, 1);
+    assert_eq!(count("q=b7").await, 2);
+    assert_eq!(count("q=%25").await, 0);
+    assert_eq!(count("action=no_such_action").await, 0);
+    assert_eq!(count("entity_id=%00B7").await, 2);
+    assert_eq!(count("entity_id=B7&after=9999-12-31T23:59:59Z").await, 0);
+    assert_eq!(count("entity_id=B7&before=0001-01-01T00:00:00Z").await, 0);
+    assert_eq!(count("entity_id=B7&after=2020-01-01T00:00:00Z&before=2100-01-01T00:00:00Z").await, 2);
+    let first = admin.get("/audit-logs?entity_id=B7&limit=1").await.expect(200);
+    let cursor = first.body["next_cursor"].as_str().expect("more");
+    assert_eq!(admin.get(&format!("/audit-logs?entity_id=B7&limit=1&cursor={cursor}")).await.expect(200).rows()[0]["action"], "bill_created");
+    admin.get(&format!("/audit-logs?entity_id=B8&limit=1&cursor={cursor}")).await.problem(400, "invalid_cursor");
+    admin.get("/audit-logs?colour=red").await.problem(400, "invalid_query");
+    admin.get("/audit-logs/nonsense").await.problem(404, "audit_log_not_found");
+    admin.get("/audit-logs/019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11").await.problem(404, "audit_log_not_found");
+    let whole = admin.get("/audit-logs?limit=200").await.expect(200).text;
+    assert!(!whole.contains("argon2") && !whole.contains(PASSWORD), "no secrets");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_written_down() {
+    let warehouse = Warehouse::open().await;
+    let (admin, packer) = (warehouse.admin().await, warehouse.packer("Lucknow").await);
+    packer.get("/users").await.problem(403, "forbidden");
+    packer.get("/audit-logs").await.problem(403, "forbidden");
+    packer.get("/bags/SB99999").await.problem(404, "bag_not_found");
+    let denied = admin.get("/audit-logs?action=access_denied").await.expect(200);
+    assert_eq!(denied.rows().len(), 2);
+    assert_eq!(denied.rows()[1]["after"], json!({"method": "GET", "route": "/api/v1/users"}));
+    assert_eq!(denied.rows()[1]["actor"]["username"], "dispatcher-0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_changes_what_was_written() {
+    let warehouse = Warehouse::open().await;
+    warehouse.packer("Lucknow").await.packs("SB00001", ["CB-1".into()]).await;
+    let url = &warehouse.database_url;
+    let mut application = pool::connect(url.clone(), 30).await.expect("connects");
+    for statement in [
+        "UPDATE audit_logs SET action = 'nothing_happened'",
+        "DELETE FROM audit_logs",
+        "TRUNCATE audit_logs",
+        "DO $$ DECLARE p regclass; BEGIN FOR p IN SELECT relid FROM pg_partition_tree('audit_logs') WHERE isleaf LOOP EXECUTE format('DELETE FROM %s', p); END LOOP; END $$",
+        "DROP TABLE audit_logs",
+        "ALTER TABLE audit_logs DISABLE TRIGGER ALL",
+        "SET traitortrack.maintenance = 'on'; DELETE FROM audit_logs",
+        "DELETE FROM scans",
+        "TRUNCATE scans",
+    ] {
+        let refused = application.batch_execute(statement).await.expect_err(statement).to_string();
+        assert!(refused.contains("permission denied") || refused.contains("must be owner"), "{statement}: {refused}");
+    }
+    // The owner can't by a slip of the hand, either.
+    let mut owner = pool::connect_as_owner(url.clone(), 30).await.expect("connects");
+    let refused = owner.batch_execute("DELETE FROM audit_logs").await.expect_err("append-only").to_string();
+    assert!(refused.contains("append-only"), "{refused}");
+}
