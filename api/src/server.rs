@@ -30,7 +30,10 @@ use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::AppState;
 use crate::users::first_admin;
-use crate::{audit, auth, bag_formats, bags, bills, dispatch_areas, health, notifications, openapi, promotion_requests, scans, search, stats, users};
+use crate::{
+    audit, auth, bag_formats, bags, bills, dispatch_areas, events, health, notifications, openapi, promotion_requests, reports, scans, search, stats,
+    system, users,
+};
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
 const BACKLOG: u32 = 2048;
@@ -83,6 +86,9 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .configure(promotion_requests::routes::routes)
                     .configure(audit::routes::routes)
                     .configure(search::routes)
+                    .configure(events::routes::routes)
+                    .configure(system::routes::routes)
+                    .configure(reports::routes::routes)
                     .configure(stats::routes::routes)
                     .configure(stats::breakdown_routes::routes),
             );
@@ -137,7 +143,9 @@ impl Application {
                 async move { state.revocations.keep_fresh(pool).await }
             }),
             tokio::spawn(formats.keep_fresh(pool.clone())),
+            tokio::spawn(state.events.clone().keep_telling(pool.clone())),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
+            tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
             tokio::spawn(keep_partitions(pool)),
             tokio::spawn(keep_metrics()),
         ];

@@ -7,6 +7,7 @@ use crate::auth::revocations::Revocations;
 use crate::bag_formats::shared::SharedFormats;
 use crate::config::Config;
 use crate::db::Pool;
+use crate::events::hub::Hub;
 use crate::jobs::worker::WakeUp;
 use crate::redis::Redis;
 use crate::scans::record_scans::ScanWriter;
@@ -20,6 +21,8 @@ pub struct AppState {
     pub revocations: Revocations,
     pub scan_writer: ScanWriter,
     pub formats: SharedFormats,
+    /// What happens, for those who listen.
+    pub events: Hub,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
     stopping: AtomicBool,
@@ -29,7 +32,18 @@ impl AppState {
     /// The state of a process that is about to serve.
     pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter, formats: SharedFormats) -> Self {
         let revocations = Revocations::new(config.access_token_seconds);
-        Self { config, pool, redis, token_keys, revocations, scan_writer, formats, jobs: WakeUp::default(), stopping: AtomicBool::new(false) }
+        Self {
+            config,
+            pool,
+            redis,
+            token_keys,
+            revocations,
+            scan_writer,
+            formats,
+            events: Hub::default(),
+            jobs: WakeUp::default(),
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// From now on readiness says no, so that load balancers send requests elsewhere.

@@ -3,9 +3,12 @@
 //! Owns no table. Knows how reports look; the features know what is in them.
 
 pub mod csv;
+pub mod daily;
 pub mod document;
 pub mod pdf;
 mod pdf_text;
+pub mod routes;
+pub mod summaries;
 pub mod xlsx;
 
 use actix_web::HttpResponse;

@@ -22,10 +22,16 @@ async fn the_log_is_searched_and_followed() {
     let actions: Vec<&str> = history.rows().iter().map(|entry| entry["action"].as_str().expect("an action")).collect();
     assert_eq!(actions, ["bill_changed", "bill_created"]);
     let changed = &history.rows()[0];
-    assert_eq!(changed["changes"], json!([{"field": "description", "before": null, "after": "Late"}, {"field": "destination", "before": "Jaipur", "after": "Delhi"}]));
+    assert_eq!(
+        changed["changes"],
+        json!([{"field": "description", "before": null, "after": "Late"}, {"field": "destination", "before": "Jaipur", "after": "Delhi"}])
+    );
     assert_eq!(changed["actor"]["username"], "biller-0");
     let created = &history.rows()[1];
-    assert_eq!((created["request_id"].as_str(), created["user_agent"].as_str(), created["ip"].as_str()), (Some("the-request"), Some("Scanner/1.0"), Some("127.0.0.1")));
+    assert_eq!(
+        (created["request_id"].as_str(), created["user_agent"].as_str(), created["ip"].as_str()),
+        (Some("the-request"), Some("Scanner/1.0"), Some("127.0.0.1"))
+    );
     assert_eq!(admin.get(&format!("/audit-logs/{}", created["id"].as_str().expect("an id"))).await.expect(200).body, *created);
 
     let count = async |query: &str| admin.get(&format!("/audit-logs?{query}")).await.expect(200).rows().len();

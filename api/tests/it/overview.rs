@@ -15,7 +15,11 @@ async fn one_search_finds_bags_bills_and_people() {
     admin.post("/bills", body).await.expect(201);
     admin.post("/bills/T-77/bags", json!({"qr_codes": ["SB77001"]})).await.expect(200);
     let found = admin.get("/search?q=77").await.expect(200).body;
-    assert_eq!((found["bags"].as_array().map(Vec::len), found["bills"].as_array().map(Vec::len)), (Some(0), Some(1)), "two characters are a beginning");
+    assert_eq!(
+        (found["bags"].as_array().map(Vec::len), found["bills"].as_array().map(Vec::len)),
+        (Some(0), Some(1)),
+        "two characters are a beginning"
+    );
     let found = admin.get("/search?q=b77").await.expect(200).body;
     assert_eq!((found["bags"].as_array().map(Vec::len), found["bills"].as_array().map(Vec::len)), (Some(2), Some(0)));
     assert_eq!(admin.get("/search?q=b7700&limit=1").await.expect(200).body["bags"].as_array().map(Vec::len), Some(1));
@@ -61,7 +65,10 @@ async fn numbers_by_hour_area_and_person_equal_the_scans() {
 
     let people = admin.get("/stats/people").await.expect(200).body;
     let first = &people["data"][0];
-    assert_eq!((first["username"].as_str(), first["scans"].as_i64(), first["child"].as_i64(), first["scans_day_before"].as_i64()), (Some("dispatcher-0"), Some(32), Some(30), Some(0)));
+    assert_eq!(
+        (first["username"].as_str(), first["scans"].as_i64(), first["child"].as_i64(), first["scans_day_before"].as_i64()),
+        (Some("dispatcher-0"), Some(32), Some(30), Some(0))
+    );
     assert_eq!(indore.get("/stats/people").await.expect(200).body["data"].as_array().map(Vec::len), Some(1));
 
     let recent = admin.get("/stats/recent?limit=3").await.expect(200);
@@ -70,9 +77,16 @@ async fn numbers_by_hour_area_and_person_equal_the_scans() {
     let again = Answer::of(admin.request(Method::GET, "/stats/recent?limit=3").header("if-none-match", recent.header("etag"))).await;
     again.expect(304);
 
-    for wrong in
-        ["scans-per-hour?hours=0", "scans-per-hour?hours=169", "scans-per-hour?hours=x", "areas?date=2026-02-30", "people?date=0000-01-01", "people?date=9999-12-31", "recent?limit=101", "recent?limit=-1"]
-    {
+    for wrong in [
+        "scans-per-hour?hours=0",
+        "scans-per-hour?hours=169",
+        "scans-per-hour?hours=x",
+        "areas?date=2026-02-30",
+        "people?date=0000-01-01",
+        "people?date=9999-12-31",
+        "recent?limit=101",
+        "recent?limit=-1",
+    ] {
         admin.get(&format!("/stats/{wrong}")).await.problem(400, "invalid_query");
     }
 }

@@ -1,0 +1,212 @@
+//! Reads what is new and hands it to everyone who listens in this process.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::QueryResult;
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::{Value, json};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use super::model::{Audience, Event, EventData, Topic};
+use crate::db::{Pool, sql};
+use crate::error::Result;
+use crate::scans::queries::floor_id;
+
+/// What is new is looked for this often while somebody listens.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// A transaction that takes this long commits rows with older ids than others have seen: each look reaches back so far,
+/// and what was told is remembered.
+const OVERLAP: TimeDelta = TimeDelta::seconds(10);
+/// Most rows of one look. More at once are told as a reset: no screen could show them one by one.
+const MAX_ROWS: i64 = 2_000;
+/// Events a slow listener may lag behind.
+const BACKLOG: usize = 4_096;
+
+/// The way to listen.
+#[derive(Clone)]
+pub struct Hub(broadcast::Sender<Arc<Event>>);
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self(broadcast::channel(BACKLOG).0)
+    }
+}
+
+impl Hub {
+    /// Events from now on.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.0.subscribe()
+    }
+
+    /// Tells until the task is aborted.
+    pub async fn keep_telling(self, pool: Pool) {
+        let mut told = Told::default();
+        loop {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            if self.0.receiver_count() == 0 {
+                told = Told::default();
+                continue;
+            }
+            match news(&pool, &mut told).await {
+                Ok(events) => {
+                    for event in events {
+                        // Without a listener by now there is nobody to tell.
+                        let _ = self.0.send(Arc::new(event));
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "events could not be read"),
+            }
+        }
+    }
+}
+
+/// What has been told already.
+#[derive(Default)]
+struct Told {
+    ids: HashMap<Uuid, DateTime<Utc>>,
+    jobs: HashMap<Uuid, (String, Value)>,
+    is_warm: bool,
+}
+
+async fn news(pool: &Pool, told: &mut Told) -> Result<Vec<Event>> {
+    let now = Utc::now();
+    let since = now - OVERLAP;
+    let mut conn = pool.get().await?;
+    let mut events = changes(&mut conn, floor_id(since), MAX_ROWS).await?;
+    let is_flooded = events.len() >= MAX_ROWS as usize;
+    events.extend(notifications(&mut conn, floor_id(since)).await?);
+    events.retain(|event| event.id.is_none_or(|id| told.ids.insert(id, now).is_none()));
+    told.ids.retain(|_, at| *at > now - OVERLAP * 2);
+    events.extend(jobs(&mut conn, since, &mut told.jobs).await?);
+    // The first look only learns what is old.
+    if !std::mem::replace(&mut told.is_warm, true) {
+        return Ok(Vec::new());
+    }
+    if is_flooded {
+        return Ok(vec![Event::reset()]);
+    }
+    events.sort_by_key(|event| event.id);
+    Ok(events)
+}
+
+#[derive(QueryableByName)]
+struct Change {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Text>)]
+    actor_name: Option<String>,
+    #[diesel(sql_type = Text)]
+    action: String,
+    #[diesel(sql_type = Text)]
+    entity_type: String,
+    #[diesel(sql_type = Text)]
+    entity_id: String,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    before: Option<Value>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    after: Option<Value>,
+    #[diesel(sql_type = Array<Nullable<Integer>>)]
+    areas: Vec<Option<i32>>,
+}
+
+/// Changes of bags and bills after an id, oldest first.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn changes(conn: &mut AsyncPgConnection, after: Uuid, limit: i64) -> QueryResult<Vec<Event>> {
+    let rows: Vec<Change> = sql("SELECT l.id, l.at, l.actor_name, l.action, l.entity_type, l.entity_id, l.before, l.after, \
+           CASE l.entity_type WHEN 'bag' THEN ARRAY(SELECT b.dispatch_area_id FROM bags b WHERE b.qr_code = l.entity_id) \
+             ELSE ARRAY(SELECT DISTINCT p.dispatch_area_id FROM bills i JOIN bill_bags bb ON bb.bill_id = i.id JOIN bags p ON p.id = bb.bag_id \
+                        WHERE i.bill_number = l.entity_id) END AS areas \
+         FROM audit_logs l WHERE l.id > $1 AND l.entity_type IN ('bag', 'bill') ORDER BY l.id LIMIT $2")
+    .bind::<SqlUuid, _>(after)
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await?;
+    let event = |row: Change| {
+        let topic = match (row.entity_type.as_str(), row.action.as_str()) {
+            ("bill", _) => Topic::Bill,
+            (_, "child_linked" | "scan_undone") => Topic::Scan,
+            _ => Topic::Bag,
+        };
+        let details = (row.before.is_some() || row.after.is_some()).then(|| json!({"before": row.before, "after": row.after}));
+        Event {
+            id: Some(row.id),
+            topic,
+            audience: Audience::Areas(row.areas.into_iter().flatten().collect()),
+            data: EventData { action: row.action, entity_id: row.entity_id, at: row.at, actor: row.actor_name, details },
+        }
+    };
+    Ok(rows.into_iter().map(event).collect())
+}
+
+async fn notifications(conn: &mut AsyncPgConnection, after: Uuid) -> QueryResult<Vec<Event>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+        #[diesel(sql_type = BigInt)]
+        user_id: i64,
+        #[diesel(sql_type = Text)]
+        code: String,
+        #[diesel(sql_type = Timestamptz)]
+        created_at: DateTime<Utc>,
+        #[diesel(sql_type = Jsonb)]
+        details: Value,
+    }
+    let rows: Vec<Row> =
+        sql("SELECT id, user_id, code, created_at, jsonb_build_object('type', type, 'priority', priority, 'title', title, 'message', message, \
+                'parameters', parameters, 'link', link) AS details FROM notifications WHERE id > $1 ORDER BY id LIMIT $2")
+        .bind::<SqlUuid, _>(after)
+        .bind::<BigInt, _>(MAX_ROWS)
+        .load(conn)
+        .await?;
+    let event = |row: Row| Event {
+        id: Some(row.id),
+        topic: Topic::Notification,
+        audience: Audience::Person(row.user_id),
+        data: EventData { action: row.code, entity_id: row.id.to_string(), at: row.created_at, actor: None, details: Some(row.details) },
+    };
+    Ok(rows.into_iter().map(event).collect())
+}
+
+/// Jobs whose status or progress is not what was told last.
+async fn jobs(conn: &mut AsyncPgConnection, since: DateTime<Utc>, known: &mut HashMap<Uuid, (String, Value)>) -> QueryResult<Vec<Event>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SqlUuid)]
+        id: Uuid,
+        #[diesel(sql_type = Text)]
+        status: String,
+        #[diesel(sql_type = Nullable<BigInt>)]
+        created_by: Option<i64>,
+        #[diesel(sql_type = Jsonb)]
+        details: Value,
+    }
+    let rows: Vec<Row> =
+        sql("SELECT id, status::text AS status, created_by, jsonb_build_object('kind', kind, 'progress', progress, 'error', error) AS details \
+         FROM jobs WHERE status IN ('queued', 'running') OR finished_at > $1 ORDER BY id DESC LIMIT $2")
+        .bind::<Timestamptz, _>(since)
+        .bind::<BigInt, _>(MAX_ROWS)
+        .load(conn)
+        .await?;
+    let current: HashMap<Uuid, (String, Value)> = rows.iter().map(|row| (row.id, (row.status.clone(), row.details.clone()))).collect();
+    let is_news = |row: &Row| known.get(&row.id).is_none_or(|(status, details)| *status != row.status || *details != row.details);
+    let event = |row: Row| Event {
+        id: None,
+        topic: Topic::Job,
+        audience: Audience::PersonAndAdmins(row.created_by),
+        data: EventData { action: row.status, entity_id: row.id.to_string(), at: Utc::now(), actor: None, details: Some(row.details) },
+    };
+    let events = rows.into_iter().rev().filter(is_news).map(event).collect();
+    *known = current;
+    Ok(events)
+}

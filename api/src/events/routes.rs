@@ -1,0 +1,131 @@
+//! The stream of events over HTTP.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, Responder, get, web};
+use chrono::{TimeDelta, Utc};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use utoipa_actix_web::service_config::ServiceConfig;
+use uuid::Uuid;
+
+use super::hub;
+use super::model::{Event, EventData};
+use crate::auth::Caller;
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::http::responses::{Always, SignedIn};
+use crate::scans::model::time_of;
+use crate::scans::queries::floor_id;
+use crate::state::AppState;
+
+/// A quiet stream says that it lives this often, so that proxies keep it and the dead are noticed.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Whether the session still stands is looked at this often.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// Most events told again to a listener who comes back; one who missed more is told to start anew.
+const MAX_RESUMED: i64 = 1_000;
+/// A listener who comes back is told from a little before its last event: one that was being committed then has an older id.
+const RESUME_OVERLAP: TimeDelta = TimeDelta::seconds(5);
+/// Frames that wait for a slow listener before it is waited for.
+const WINDOW: usize = 64;
+
+/// Listen to what happens.
+///
+/// Server-sent events with topics `scan`, `bag`, `bill`, `notification` and `job`, of what the caller may see. With
+/// `Last-Event-ID` the stream goes on from there; an event may then come twice, its id tells. `reset` means that too much was
+/// missed: read again what is shown. The stream ends when the access token does: connect again with a new one.
+#[utoipa::path(
+    operation_id = "listen_to_events", tag = "events",
+    params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen")),
+    responses((status = 200, description = "A stream that does not end; each `data` line is an EventData", content_type = "text/event-stream", body = EventData),
+              (status = 400, description = "`invalid_query`: Last-Event-ID is not the id of an event", body = Problem, content_type = "application/problem+json"),
+              Always, SignedIn),
+)]
+#[get("/events")]
+pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
+    let last = last_event_id(&req)?;
+    // Listening first: nothing can happen between what is resumed and what comes.
+    let mut news = state.events.listen();
+    let missed = match last {
+        Some(last) => resumed(&state, last).await?,
+        None => Vec::new(),
+    };
+    let (sender, receiver) = mpsc::channel::<String>(WINDOW);
+    let ends_at = tokio::time::Instant::now() + Duration::from_secs(state.config.access_token_seconds.unsigned_abs());
+    actix_web::rt::spawn(async move {
+        if sender.send(": listening\n\n".into()).await.is_err() {
+            return;
+        }
+        let resumed: HashSet<Option<Uuid>> = missed.iter().map(|event| event.id).filter(Option::is_some).collect();
+        for event in missed.iter().filter(|event| event.is_for(&caller)) {
+            if sender.send(event.to_frame()).await.is_err() {
+                return;
+            }
+        }
+        let mut check = tokio::time::interval(CHECK_INTERVAL);
+        let mut quiet_since = tokio::time::Instant::now();
+        loop {
+            let frame = tokio::select! {
+                event = news.recv() => match event {
+                    Ok(event) if event.is_for(&caller) && !resumed.contains(&event.id) => event.to_frame(),
+                    Ok(_) => continue,
+                    Err(RecvError::Lagged(_)) => Event::reset().to_frame(),
+                    Err(RecvError::Closed) => return,
+                },
+                _ = check.tick() => {
+                    let is_over = state.is_stopping() || tokio::time::Instant::now() >= ends_at
+                        || caller.session_id().is_some_and(|session| state.revocations.is_revoked(session));
+                    if is_over || sender.is_closed() {
+                        return;
+                    }
+                    if quiet_since.elapsed() < HEARTBEAT {
+                        continue;
+                    }
+                    ": alive\n\n".to_owned()
+                }
+            };
+            quiet_since = tokio::time::Instant::now();
+            if sender.send(frame).await.is_err() {
+                return;
+            }
+        }
+    });
+    let stream = futures_util::stream::unfold(receiver, |mut receiver| async {
+        let frame = receiver.recv().await?;
+        Some((Ok::<_, Infallible>(web::Bytes::from(frame)), receiver))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/event-stream"))
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        // A compressor would hold events back until its buffer is full, and so would a proxy's.
+        .insert_header(header::ContentEncoding::Identity)
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(stream))
+}
+
+fn last_event_id(req: &HttpRequest) -> Result<Option<Uuid>> {
+    let Some(value) = req.headers().get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok()).filter(|id| time_of(*id).is_ok());
+    id.map(Some).ok_or_else(|| Error::refused(ErrorCode::InvalidQuery, "Last-Event-ID is not the id of an event. Connect without it."))
+}
+
+async fn resumed(state: &AppState, last: Uuid) -> Result<Vec<Event>> {
+    let since = time_of(last)? - RESUME_OVERLAP;
+    if since < Utc::now() - TimeDelta::days(1) {
+        return Ok(vec![Event::reset()]);
+    }
+    let mut missed = hub::changes(&mut *state.pool.get().await?, floor_id(since), MAX_RESUMED + 1).await?;
+    if missed.len() > MAX_RESUMED as usize {
+        return Ok(vec![Event::reset()]);
+    }
+    missed.retain(|event| event.id != Some(last));
+    Ok(missed)
+}
+
+/// Mounts the calls of this feature.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(listen_to_events);
+}

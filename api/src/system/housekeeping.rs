@@ -1,0 +1,70 @@
+//! What has served its time is cleared away, by whichever process comes first.
+
+use std::time::Duration;
+
+use diesel_async::AsyncPgConnection;
+
+use crate::db::{Pool, sql};
+use crate::error::Result;
+
+/// How often.
+const INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// Rows of one statement: a long delete would hold locks and bloat.
+const CHUNK: usize = 5_000;
+
+/// Statements that delete up to a chunk of what is no longer needed.
+const SWEEPS: [(&str, &str); 5] = [
+    ("idempotency_keys", "DELETE FROM idempotency_keys WHERE ctid IN (SELECT ctid FROM idempotency_keys WHERE expires_at < now() LIMIT 5000)"),
+    (
+        "sessions",
+        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < now() - interval '30 days' \
+         OR revoked_at < now() - interval '30 days' LIMIT 5000)",
+    ),
+    (
+        "password_resets",
+        "DELETE FROM password_resets WHERE token_hash IN (SELECT token_hash FROM password_resets WHERE expires_at < now() - interval '1 day' LIMIT 5000)",
+    ),
+    ("jobs", "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE kind <> 'import' AND finished_at < now() - interval '30 days' LIMIT 5000)"),
+    (
+        "notifications",
+        "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications WHERE created_at < now() - interval '180 days' LIMIT 5000)",
+    ),
+];
+
+/// Clears away until the task is aborted.
+pub async fn keep_clean(pool: Pool) {
+    loop {
+        tokio::time::sleep(INTERVAL).await;
+        if let Err(error) = sweep(&pool).await {
+            tracing::warn!(%error, "old rows could not be cleared away");
+        }
+    }
+}
+
+/// Clears away everything that has served its time. Returns how many rows went.
+///
+/// # Errors
+/// When the database can't be written.
+pub async fn sweep(pool: &Pool) -> Result<usize> {
+    let mut conn = pool.get().await?;
+    let mut gone = 0;
+    for (table, statement) in SWEEPS {
+        let removed = sweep_table(&mut conn, statement).await?;
+        if removed > 0 {
+            tracing::info!(table, removed, "old rows cleared away");
+        }
+        gone += removed;
+    }
+    Ok(gone)
+}
+
+async fn sweep_table(conn: &mut AsyncPgConnection, statement: &str) -> Result<usize> {
+    let mut gone = 0;
+    loop {
+        let removed = sql(statement).execute_on(conn).await?;
+        gone += removed;
+        if removed < CHUNK {
+            return Ok(gone);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! How the system itself is, for admins: pools, memory, database, jobs.
+//!
+//! Owns no table.
+
+pub mod housekeeping;
+pub mod queries;
+pub mod routes;
