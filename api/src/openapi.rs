@@ -24,6 +24,7 @@ use crate::server::{Limits, routes};
         (name = "auth", description = "Signing in and out"),
         (name = "me", description = "One's own account"),
         (name = "users", description = "People who sign in"),
+        (name = "api-keys", description = "Keys of integrators"),
         (name = "dispatch-areas", description = "Places that dispatch bags"),
         (name = "scans", description = "Scanning: opening parents, linking children, undo"),
         (name = "bags", description = "Parent and child bags"),
@@ -43,7 +44,7 @@ impl Modify for Security {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("Access token of `POST /api/v1/auth/login`"))
+            .description(Some("Access token of `POST /api/v1/auth/login`, or an API key (`ttk_…`) of `POST /api/v1/api-keys`"))
             .build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
         let cookie = ApiKeyValue::with_description(crate::auth::sessions::COOKIE, "Refresh token, set by signing in");

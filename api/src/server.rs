@@ -29,7 +29,7 @@ use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::AppState;
 use crate::users::first_admin;
-use crate::{auth, bags, dispatch_areas, health, openapi, scans, stats, users};
+use crate::{api_keys, auth, bags, dispatch_areas, health, openapi, scans, stats, users};
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
 const BACKLOG: u32 = 2048;
@@ -65,6 +65,7 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
     move |cfg| {
         cfg.configure(health::routes)
             .service(get_problem)
+            .service(auth::jwks::get_jwks)
             .service(scope::scope("/api/v1/auth/login").wrap(sign_in).configure(auth::routes::login_routes))
             .service(scope::scope("/api/v1/scans").wrap(scan_limit).configure(scans::routes::routes))
             .service(
@@ -74,7 +75,8 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .configure(users::routes::routes)
                     .configure(dispatch_areas::routes)
                     .configure(bags::routes::routes)
-                    .configure(stats::routes::routes),
+                    .configure(stats::routes::routes)
+                    .configure(api_keys::routes::routes),
             );
     }
 }
@@ -109,7 +111,7 @@ impl Application {
         partitions::ensure(&mut conn).await?;
         let first_admin_password =
             first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
-        let token_keys = TokenKeys::load(&mut conn, config.jwt_secret.as_ref()).await?;
+        let token_keys = TokenKeys::load(&mut conn, config.jwt_algorithm, config.jwt_secret.as_ref()).await?;
         let formats = BagFormats::load(&mut conn).await?;
         drop(conn);
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
@@ -125,6 +127,14 @@ impl Application {
             tokio::spawn({
                 let (state, pool) = (state.clone(), pool.clone());
                 async move { state.revocations.keep_fresh(pool).await }
+            }),
+            tokio::spawn({
+                let state = state.clone();
+                async move { state.revocations.listen().await }
+            }),
+            tokio::spawn({
+                let (state, pool) = (state.clone(), pool.clone());
+                async move { state.token_keys.keep_fresh(pool).await }
             }),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(keep_partitions(pool)),
@@ -193,6 +203,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let server = HttpServer::new(move || {
         // The one wrapped last runs first.
         App::new()
+            .wrap(from_fn(auth::bearer::middleware))
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
             .wrap(Compress::default())
             .wrap(from_fn(rate_limit::tell_budget))

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::api_keys::key_ring::KeyRing;
 use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
 use crate::config::Config;
@@ -9,6 +10,7 @@ use crate::db::Pool;
 use crate::jobs::worker::WakeUp;
 use crate::redis::Redis;
 use crate::scans::record_scans::ScanWriter;
+use crate::shared_limits::SharedLimits;
 
 /// The parts of the running application.
 pub struct AppState {
@@ -17,6 +19,8 @@ pub struct AppState {
     pub redis: Option<Redis>,
     pub token_keys: TokenKeys,
     pub revocations: Revocations,
+    pub api_keys: KeyRing,
+    pub limits: SharedLimits,
     pub scan_writer: ScanWriter,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
@@ -26,8 +30,20 @@ pub struct AppState {
 impl AppState {
     /// The state of a process that is about to serve.
     pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter) -> Self {
-        let revocations = Revocations::new(config.access_token_seconds);
-        Self { config, pool, redis, token_keys, revocations, scan_writer, jobs: WakeUp::default(), stopping: AtomicBool::new(false) }
+        let revocations = Revocations::new(config.access_token_seconds, redis.clone());
+        let limits = SharedLimits::new(redis.clone());
+        Self {
+            config,
+            pool,
+            redis,
+            token_keys,
+            revocations,
+            api_keys: KeyRing::default(),
+            limits,
+            scan_writer,
+            jobs: WakeUp::default(),
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// From now on readiness says no, so that load balancers send requests elsewhere.

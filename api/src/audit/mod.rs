@@ -44,6 +44,13 @@ actions! {
     ParentCompleted = "parent_completed",
     ParentReopened = "parent_reopened",
     AccessDenied = "access_denied",
+    ApiKeyCreated = "api_key_created",
+    ApiKeyRevoked = "api_key_revoked",
+    PasswordResetRequested = "password_reset_requested",
+    PasswordReset = "password_reset",
+    TwoFactorEnabled = "two_factor_enabled",
+    TwoFactorDisabled = "two_factor_disabled",
+    UserChanged = "user_changed",
 }
 
 /// What an entry is about.
@@ -52,6 +59,7 @@ pub enum Entity {
     User,
     Session,
     Bag,
+    ApiKey,
 }
 
 impl Entity {
@@ -60,6 +68,7 @@ impl Entity {
             Self::User => "user",
             Self::Session => "session",
             Self::Bag => "bag",
+            Self::ApiKey => "api_key",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod api_keys;
 mod auth;
 mod bags;
 mod concurrency;

@@ -45,6 +45,14 @@ impl Person {
         self.send(Method::PUT, path, Some(body)).await
     }
 
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
     /// A POST without a body.
     pub async fn act(&self, path: &str) -> Answer {
         self.send(Method::POST, path, None).await
