@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser};
 
+use crate::users::model::Role;
+
 /// A setting that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -55,6 +57,10 @@ pub struct DatabaseConfig {
     /// Longest a single SQL statement may take
     #[arg(long, env = "STATEMENT_TIMEOUT_SECONDS", default_value_t = 15, value_name = "SECONDS", help_heading = "Data")]
     pub statement_timeout_seconds: u64,
+
+    /// The server runs its own PostgreSQL, so DATA_DIR is a place to keep things.
+    #[arg(skip)]
+    pub is_embedded: bool,
 }
 
 /// Everything `api serve` can be told. Each setting is also an environment variable, and each variable
@@ -89,6 +95,26 @@ pub struct Config {
     #[arg(long, env = "TIME_ZONE", default_value = "Asia/Kolkata", value_name = "ZONE", help_heading = "Server")]
     pub time_zone: chrono_tz::Tz,
 
+    /// Address under which people reach the server, for links in e-mails; without it the one of BIND
+    #[arg(long, env = "PUBLIC_URL", value_name = "URL", help_heading = "E-mail")]
+    pub public_url: Option<String>,
+
+    /// Sender of e-mails
+    #[arg(long, env = "MAIL_FROM", default_value = "TraitorTrack <traitortrack@localhost>", value_name = "ADDRESS", help_heading = "E-mail")]
+    pub mail_from: String,
+
+    /// Mail server, as smtps://user:password@host or smtp://host:587?tls=required; without it and SENDGRID_API_KEY e-mails land in DATA_DIR/mail
+    #[arg(long, env = "SMTP_URL", hide_env_values = true, value_name = "URL", help_heading = "E-mail")]
+    pub smtp_url: Option<Secret>,
+
+    /// Key of SendGrid, to send e-mails over its HTTP API
+    #[arg(long, env = "SENDGRID_API_KEY", hide_env_values = true, value_name = "KEY", help_heading = "E-mail")]
+    pub sendgrid_api_key: Option<Secret>,
+
+    /// Where SendGrid's API is
+    #[arg(long, env = "SENDGRID_URL", default_value = "https://api.sendgrid.com", value_name = "URL", help_heading = "E-mail")]
+    pub sendgrid_url: String,
+
     #[command(flatten)]
     pub database: DatabaseConfig,
 
@@ -111,6 +137,22 @@ pub struct Config {
     /// Key that signs access tokens, 32 bytes or more; without it one is made and kept in the database
     #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_name = "KEY", help_heading = "Sign-in")]
     pub jwt_secret: Option<Secret>,
+
+    /// How access tokens are signed: HS256, or EdDSA, whose public keys are at /.well-known/jwks.json
+    #[arg(long, env = "JWT_ALGORITHM", default_value = "HS256", value_name = "ALGORITHM", help_heading = "Sign-in")]
+    pub jwt_algorithm: JwtAlgorithm,
+
+    /// Key, 32 bytes or more, that secrets such as those of second factors are encrypted with; without it one is made and kept in DATA_DIR, or in the database where DATABASE_URL is set
+    #[arg(long, env = "DATA_ENCRYPTION_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Sign-in")]
+    pub data_encryption_key: Option<Secret>,
+
+    /// Roles that must have a second factor, as biller,admin
+    #[arg(long, env = "TWO_FACTOR_REQUIRED_ROLES", value_delimiter = ',', value_parser = role, value_name = "ROLES", help_heading = "Sign-in")]
+    pub two_factor_required_roles: Vec<Role>,
+
+    /// How long the link to a new password is good
+    #[arg(long, env = "PASSWORD_RESET_SECONDS", default_value_t = 60 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
+    pub password_reset_seconds: i64,
 
     /// Lifetime of an access token
     #[arg(long, env = "ACCESS_TOKEN_SECONDS", default_value_t = 15 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
@@ -139,6 +181,14 @@ pub struct Config {
     /// Sign-in attempts a minute from one address
     #[arg(long, env = "SIGN_IN_LIMIT_PER_MINUTE", default_value_t = 10, value_name = "COUNT", help_heading = "Limits")]
     pub sign_in_limit_per_minute: u32,
+
+    /// Links to a new password an hour for one account
+    #[arg(long, env = "PASSWORD_RESET_LIMIT_PER_HOUR", default_value_t = 3, value_name = "COUNT", help_heading = "Limits")]
+    pub password_reset_limit_per_hour: u32,
+
+    /// Links to a new password an hour asked for from one address
+    #[arg(long, env = "PASSWORD_RESET_LIMIT_PER_ADDRESS", default_value_t = 30, value_name = "COUNT", help_heading = "Limits")]
+    pub password_reset_limit_per_address: u32,
 
     /// Requests a minute of one caller (scans have their own limit)
     #[arg(long, env = "REQUEST_LIMIT_PER_MINUTE", default_value_t = 10_000, value_name = "COUNT", help_heading = "Limits")]
@@ -198,6 +248,18 @@ impl Config {
         {
             return Err("JWT_SECRET must be 32 bytes or longer, for example from `openssl rand -base64 48`.".into());
         }
+        if self.jwt_secret.is_some() && self.jwt_algorithm != JwtAlgorithm::Hs256 {
+            return Err("JWT_SECRET is a key for HS256. Leave it out, or set JWT_ALGORITHM=HS256.".into());
+        }
+        if self.data_encryption_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
+            return Err("DATA_ENCRYPTION_KEY must be 32 bytes or longer, for example from `openssl rand -base64 48`.".into());
+        }
+        if self.smtp_url.is_some() && self.sendgrid_api_key.is_some() {
+            return Err("SMTP_URL and SENDGRID_API_KEY are two ways to send e-mails. Set one of them.".into());
+        }
+        if self.password_reset_seconds < 1 || self.password_reset_limit_per_hour == 0 || self.password_reset_limit_per_address == 0 {
+            return Err("PASSWORD_RESET_SECONDS, PASSWORD_RESET_LIMIT_PER_HOUR and PASSWORD_RESET_LIMIT_PER_ADDRESS must be 1 or more.".into());
+        }
         if self.scan_writers == 0 || self.scan_batch_size == 0 || self.scan_queue_size == 0 {
             return Err("SCAN_WRITERS, SCAN_BATCH_SIZE and SCAN_QUEUE_SIZE must be 1 or more.".into());
         }
@@ -209,6 +271,36 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// How tokens are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum JwtAlgorithm {
+    /// HMAC with SHA-256: one secret key signs and verifies.
+    #[value(name = "HS256")]
+    Hs256,
+    /// Ed25519: whoever verifies needs only the public key.
+    #[value(name = "EdDSA")]
+    EdDsa,
+}
+
+impl JwtAlgorithm {
+    /// The name in settings, tokens and SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// The algorithm with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Hs256, Self::EdDsa].into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    Role::from_name(name.trim()).ok_or_else(|| format!("there is no role {name:?}: use dispatcher, biller or admin"))
 }
 
 /// Form of the log lines.

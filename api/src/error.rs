@@ -74,6 +74,8 @@ error_codes! {
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key already used";
     /// The password is too weak; `errors` says what it lacks.
     WeakPassword = "weak_password", UNPROCESSABLE_ENTITY, "Password too weak";
+    /// The link has been used, is too old, or was damaged on its way. Ask for a new one.
+    InvalidResetToken = "invalid_reset_token", UNPROCESSABLE_ENTITY, "Link no longer good";
 
     /// No access token was sent. Sign in and send `Authorization: Bearer <token>`.
     MissingToken = "missing_token", UNAUTHORIZED, "Sign-in needed";
@@ -83,12 +85,20 @@ error_codes! {
     TokenExpired = "token_expired", UNAUTHORIZED, "Access token expired";
     /// The session has ended: signed out, idle too long, or ended by a changed password. Sign in again.
     SessionExpired = "session_expired", UNAUTHORIZED, "Session ended";
+    /// The code is wrong, too old, or was used before. Wait for the next one, or use a recovery code.
+    InvalidTwoFactorCode = "invalid_two_factor_code", UNAUTHORIZED, "Wrong code";
+    /// More than five minutes have passed since the password, or something has changed. Sign in again.
+    InvalidChallenge = "invalid_challenge", UNAUTHORIZED, "Sign-in took too long";
     /// User name or password is wrong.
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "Wrong user name or password";
     /// Too many wrong passwords. Wait for the time in `Retry-After`, or ask an admin to unlock the account.
     AccountLocked = "account_locked", LOCKED, "Account locked";
     /// The first password was made by the system and must be changed by `POST /api/v1/me/password` before anything else.
     PasswordChangeRequired = "password_change_required", FORBIDDEN, "Password change required";
+    /// Your role needs a second factor. Set it up (`POST /api/v1/me/2fa/setup`, then `/enable`), then refresh the token.
+    TwoFactorSetupRequired = "two_factor_setup_required", FORBIDDEN, "Second factor needed";
+    /// The API key lacks the scope for this, or this is for people only. Ask an admin for a key with the scope.
+    InsufficientScope = "insufficient_scope", FORBIDDEN, "Scope missing";
     /// Your role does not allow this.
     Forbidden = "forbidden", FORBIDDEN, "Not allowed";
 
@@ -110,6 +120,10 @@ error_codes! {
     ScanNotFound = "scan_not_found", NOT_FOUND, "No such scan";
     /// No user has this id.
     UserNotFound = "user_not_found", NOT_FOUND, "No such user";
+    /// No API key has this id.
+    ApiKeyNotFound = "api_key_not_found", NOT_FOUND, "No such API key";
+    /// You have no session with this id.
+    SessionNotFound = "session_not_found", NOT_FOUND, "No such session";
     /// The address exists, but not with this method; `Allow` lists those it has.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed";
     /// The body took too long to arrive. Send it again.
@@ -179,6 +193,11 @@ error_codes! {
     UsernameTaken = "username_taken", CONFLICT, "User name taken";
     /// Another user has this e-mail address.
     EmailTaken = "email_taken", CONFLICT, "E-mail address taken";
+
+    /// Two-factor authentication is on already. Turn it off first to set up another device.
+    TwoFactorEnabled = "two_factor_enabled", CONFLICT, "Two-factor authentication is on";
+    /// Two-factor authentication is not on, or not set up yet. Start with `POST /api/v1/me/2fa/setup`.
+    TwoFactorNotEnabled = "two_factor_not_enabled", CONFLICT, "Two-factor authentication is off";
 
     /// Too many requests. Wait for the time in `Retry-After`.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";

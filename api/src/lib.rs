@@ -1,5 +1,6 @@
 //! TraitorTrack: bag tracking for warehouses. One folder per thing the business has.
 
+pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod bag_formats;
@@ -24,6 +25,7 @@ pub mod scans;
 pub mod search;
 pub mod seed_demo;
 pub mod server;
+pub mod shared_limits;
 pub mod state;
 pub mod stats;
 pub mod system;

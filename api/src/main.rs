@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use traitortrack::config::{Config, DatabaseConfig, LogFormat, Secret, settings_markdown, with_settings_from_files};
+use traitortrack::auth::keys;
+use traitortrack::config::{Config, DatabaseConfig, JwtAlgorithm, LogFormat, Secret, settings_markdown, with_settings_from_files};
 use traitortrack::db::{migrations, pool};
 use traitortrack::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::server::Application;
@@ -37,6 +38,19 @@ enum Command {
     Serve(Box<Config>),
     /// Bring the database to this version's schema
     Migrate(DatabaseConfig),
+    /// Make a new key for access tokens
+    ///
+    /// Running servers take it up within seconds; nobody has to sign in again. Without effect where JWT_SECRET is set.
+    RotateKeys {
+        /// How access tokens are signed: HS256 or EdDSA, as the server is told
+        #[arg(long, env = "JWT_ALGORITHM", default_value = "HS256", value_name = "ALGORITHM")]
+        jwt_algorithm: JwtAlgorithm,
+        /// Drop every other key at once, because one has become known: access tokens have to be refreshed
+        #[arg(long)]
+        drop_others: bool,
+        #[command(flatten)]
+        database: DatabaseConfig,
+    },
     /// Fill an empty database with a believable warehouse: people, bags, scans and bills of thirty days
     SeedDemo {
         /// Bags to make, parents and children together
@@ -87,6 +101,12 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Migrate(database) => with_database(database, async |url| {
             let ran = migrations::run_pending(&url).await?;
             say(&if ran.is_empty() { "The schema is up to date.".to_owned() } else { format!("Ran: {}", ran.join(", ")) });
+            Ok(())
+        }),
+        Command::RotateKeys { jwt_algorithm, drop_others, database } => with_database(database, async move |url| {
+            let mut conn = pool::connect(url, NO_STATEMENT_TIMEOUT).await?;
+            let (kid, dropped) = keys::rotate(&mut conn, jwt_algorithm, drop_others).await?;
+            say(&format!("New key {kid} signs in a few seconds. Old keys dropped: {dropped}."));
             Ok(())
         }),
         Command::SeedDemo { bags, password, database } => with_database(database, async move |url| {
@@ -144,6 +164,7 @@ fn stop(postgres: Option<EmbeddedPostgres>) -> anyhow::Result<()> {
 fn serve(mut config: Config) -> anyhow::Result<()> {
     let _log = telemetry::start(config.log_format);
     let (url, postgres) = database(&config.database, EmbeddedPostgres::start)?;
+    config.database.is_embedded = postgres.is_some();
     config.database.database_url = Some(Secret::from(url));
     let served = runtime()?.block_on(async {
         let admin_username = config.admin_username.clone();

@@ -26,6 +26,7 @@ use crate::server::{Limits, routes};
         (name = "users", description = "People who sign in"),
         (name = "promotion-requests", description = "Asking for another role"),
         (name = "notifications", description = "What one should know"),
+        (name = "api-keys", description = "Keys of integrators"),
         (name = "dispatch-areas", description = "Places that dispatch bags"),
         (name = "bag-formats", description = "What codes look like and what they mean"),
         (name = "scans", description = "Scanning: opening parents, linking children, undo"),
@@ -52,7 +53,7 @@ impl Modify for Security {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("Access token of `POST /api/v1/auth/login`"))
+            .description(Some("Access token of `POST /api/v1/auth/login`, or an API key (`ttk_…`) of `POST /api/v1/api-keys`"))
             .build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
         let cookie = ApiKeyValue::with_description(crate::auth::sessions::COOKIE, "Refresh token, set by signing in");

@@ -1,13 +1,18 @@
 //! What processes share and may lose. Every call has an answer for when Redis is away.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use deadpool_redis::redis::cmd;
-use deadpool_redis::{Config as RedisConfig, Pool, Runtime};
+use deadpool_redis::redis::{Client, cmd};
+use deadpool_redis::{Config as RedisConfig, Connection, Pool, Runtime};
+use futures_util::{Stream, StreamExt};
 
 /// A request must not wait long for something it can do without.
 const TIMEOUT: Duration = Duration::from_millis(250);
+/// After a failure Redis is left alone for this long, so that requests don't each wait for one that is away.
+const REST: Duration = Duration::from_secs(1);
 
 /// Counts and expires in one step, so that no counter is ever left without an end.
 const COUNT_IN_WINDOW: &str = "local n = redis.call('INCR', KEYS[1]) \
@@ -18,6 +23,10 @@ const COUNT_IN_WINDOW: &str = "local n = redis.call('INCR', KEYS[1]) \
 #[derive(Clone)]
 pub struct Redis {
     pool: Pool,
+    client: Client,
+    started: Instant,
+    /// Milliseconds after `started`; before that nothing is tried.
+    rests_until: Arc<AtomicU64>,
 }
 
 impl Redis {
@@ -27,7 +36,8 @@ impl Redis {
     /// When the URL is malformed.
     pub fn new(url: &str) -> anyhow::Result<Self> {
         let pool = RedisConfig::from_url(url).create_pool(Some(Runtime::Tokio1)).context("REDIS_URL is not a Redis URL")?;
-        Ok(Self { pool })
+        let client = Client::open(url).context("REDIS_URL is not a Redis URL")?;
+        Ok(Self { pool, client, started: Instant::now(), rests_until: Arc::default() })
     }
 
     /// Does Redis answer?
@@ -42,21 +52,48 @@ impl Redis {
     /// Counts one more event under `key` in a window that starts with the first. Returns the count and the seconds
     /// until the window ends, or `None` when Redis is away.
     pub async fn count_in_window(&self, key: &str, window: Duration) -> Option<(u64, u64)> {
-        let count = async {
-            let mut conn = self.pool.get().await?;
-            let (count, seconds): (u64, i64) = cmd("EVAL").arg(COUNT_IN_WINDOW).arg(1).arg(key).arg(window.as_secs()).query_async(&mut conn).await?;
-            anyhow::Ok((count, seconds.max(1).unsigned_abs()))
-        };
-        match tokio::time::timeout(TIMEOUT, count).await {
-            Ok(Ok(counted)) => Some(counted),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "Redis is away; counting in this process only");
-                None
-            }
-            Err(_elapsed) => {
-                tracing::warn!("Redis is slow; counting in this process only");
-                None
-            }
-        }
+        self.attempt(async |conn| {
+            let (count, seconds): (u64, i64) = cmd("EVAL").arg(COUNT_IN_WINDOW).arg(1).arg(key).arg(window.as_secs()).query_async(conn).await?;
+            Ok((count, seconds.max(1).unsigned_abs()))
+        })
+        .await
     }
+
+    /// Sends a message to whoever listens now. Nobody may count on it: what it tells must be found elsewhere too.
+    pub async fn publish(&self, channel: &str, message: &str) {
+        let _away = self.attempt(async |conn| Ok(cmd("PUBLISH").arg(channel).arg(message).query_async::<()>(conn).await?)).await;
+    }
+
+    /// The messages of a channel from now on; the stream ends when the connection does.
+    ///
+    /// # Errors
+    /// When Redis can't be reached.
+    pub async fn subscribe(&self, channel: &str) -> anyhow::Result<impl Stream<Item = String> + use<>> {
+        let mut subscription = self.client.get_async_pubsub().await?;
+        subscription.subscribe(channel).await?;
+        Ok(subscription.into_on_message().filter_map(async |message| message.get_payload().ok()))
+    }
+
+    async fn attempt<T>(&self, work: impl AsyncFnOnce(&mut Connection) -> anyhow::Result<T>) -> Option<T> {
+        if self.now() < self.rests_until.load(Ordering::Relaxed) {
+            return None;
+        }
+        let attempt = async { work(&mut self.pool.get().await?).await };
+        let failure = match tokio::time::timeout(TIMEOUT, attempt).await {
+            Ok(Ok(value)) => return Some(value),
+            Ok(Err(error)) => error,
+            Err(elapsed) => elapsed.into(),
+        };
+        tracing::warn!(error = %failure, "Redis is away; this process goes on alone");
+        self.rests_until.store(self.now() + millis(REST), Ordering::Relaxed);
+        None
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

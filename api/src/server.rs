@@ -31,8 +31,8 @@ use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::AppState;
 use crate::users::first_admin;
 use crate::{
-    audit, auth, bag_formats, bags, bills, dispatch_areas, events, health, notifications, openapi, promotion_requests, reports, scans, search, stats,
-    system, users,
+    api_keys, audit, auth, bag_formats, bags, bills, dispatch_areas, events, health, notifications, openapi, promotion_requests, reports, scans,
+    search, stats, system, users,
 };
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
@@ -69,6 +69,7 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
     move |cfg| {
         cfg.configure(health::routes)
             .service(get_problem)
+            .service(auth::jwks::get_jwks)
             .service(scope::scope("/api/v1/auth/login").wrap(sign_in).configure(auth::routes::login_routes))
             .service(scope::scope("/api/v1/scans").wrap(scan_limit).configure(scans::routes::routes))
             .service(
@@ -90,7 +91,8 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .configure(system::routes::routes)
                     .configure(reports::routes::routes)
                     .configure(stats::routes::routes)
-                    .configure(stats::breakdown_routes::routes),
+                    .configure(stats::breakdown_routes::routes)
+                    .configure(api_keys::routes::routes),
             );
     }
 }
@@ -125,7 +127,7 @@ impl Application {
         partitions::ensure(&mut conn).await?;
         let first_admin_password =
             first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
-        let token_keys = TokenKeys::load(&mut conn, config.jwt_secret.as_ref()).await?;
+        let token_keys = TokenKeys::load(&mut conn, config.jwt_algorithm, config.jwt_secret.as_ref()).await?;
         let formats = SharedFormats::new(BagFormats::load(&mut conn).await?);
         drop(conn);
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
@@ -144,6 +146,14 @@ impl Application {
             }),
             tokio::spawn(formats.keep_fresh(pool.clone())),
             tokio::spawn(state.events.clone().keep_telling(pool.clone())),
+            tokio::spawn({
+                let state = state.clone();
+                async move { state.revocations.listen().await }
+            }),
+            tokio::spawn({
+                let (state, pool) = (state.clone(), pool.clone());
+                async move { state.token_keys.keep_fresh(pool).await }
+            }),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
             tokio::spawn(keep_partitions(pool)),
@@ -212,6 +222,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let server = HttpServer::new(move || {
         // The one wrapped last runs first.
         App::new()
+            .wrap(from_fn(auth::bearer::middleware))
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
             .wrap(from_fn(audit::denied::note_denials))
             .wrap(Compress::default())

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::api_keys::key_ring::KeyRing;
 use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
 use crate::bag_formats::shared::SharedFormats;
@@ -11,6 +12,7 @@ use crate::events::hub::Hub;
 use crate::jobs::worker::WakeUp;
 use crate::redis::Redis;
 use crate::scans::record_scans::ScanWriter;
+use crate::shared_limits::SharedLimits;
 
 /// The parts of the running application.
 pub struct AppState {
@@ -19,6 +21,8 @@ pub struct AppState {
     pub redis: Option<Redis>,
     pub token_keys: TokenKeys,
     pub revocations: Revocations,
+    pub api_keys: KeyRing,
+    pub limits: SharedLimits,
     pub scan_writer: ScanWriter,
     pub formats: SharedFormats,
     /// What happens, for those who listen.
@@ -31,13 +35,16 @@ pub struct AppState {
 impl AppState {
     /// The state of a process that is about to serve.
     pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter, formats: SharedFormats) -> Self {
-        let revocations = Revocations::new(config.access_token_seconds);
+        let revocations = Revocations::new(config.access_token_seconds, redis.clone());
+        let limits = SharedLimits::new(redis.clone());
         Self {
             config,
             pool,
             redis,
             token_keys,
             revocations,
+            api_keys: KeyRing::default(),
+            limits,
             scan_writer,
             formats,
             events: Hub::default(),

@@ -51,7 +51,6 @@ actions! {
     BagFormatChanged = "bag_format_changed",
     DispatchAreaCreated = "dispatch_area_created",
     DispatchAreaChanged = "dispatch_area_changed",
-    UserChanged = "user_changed",
     UserDisabled = "user_disabled",
     UserEnabled = "user_enabled",
     UserDeleted = "user_deleted",
@@ -72,6 +71,13 @@ actions! {
     BillReopened = "bill_reopened",
     BillDeleted = "bill_deleted",
     AccessDenied = "access_denied",
+    ApiKeyCreated = "api_key_created",
+    ApiKeyRevoked = "api_key_revoked",
+    PasswordResetRequested = "password_reset_requested",
+    PasswordReset = "password_reset",
+    TwoFactorEnabled = "two_factor_enabled",
+    TwoFactorDisabled = "two_factor_disabled",
+    UserChanged = "user_changed",
 }
 
 /// What an entry is about.
@@ -86,6 +92,7 @@ pub enum Entity {
     PromotionRequest,
     Report,
     System,
+    ApiKey,
 }
 
 impl Entity {
@@ -100,6 +107,7 @@ impl Entity {
             Self::PromotionRequest => "promotion_request",
             Self::Report => "report",
             Self::System => "system",
+            Self::ApiKey => "api_key",
         }
     }
 }

@@ -11,6 +11,7 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use uuid::Uuid;
 
+use crate::api_keys::model::KEY_START;
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::rate_limit::{ByAddress, CallerKey, too_many};
 use crate::state::AppState;
@@ -27,6 +28,8 @@ pub struct Caller {
     pub area_id: Option<i32>,
     pub area: Option<String>,
     pub password_change_required: bool,
+    /// The role demands a second factor, and there is none yet.
+    pub two_factor_setup_required: bool,
 }
 
 /// What a caller proved to be somebody with.
@@ -93,11 +96,15 @@ fn verify(req: &HttpRequest) -> Result<Caller> {
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
         .ok_or_else(|| Error::refused(ErrorCode::InvalidToken, "The Authorization header must be: Bearer <access token>."))?;
+    if token.starts_with(KEY_START) {
+        // A good key has been taken for its owner by then (`bearer`).
+        return Err(invalid_token());
+    }
     let claims = state.token_keys.verify(token)?;
     if state.revocations.is_revoked(claims.sid) {
         return Err(Error::refused(ErrorCode::SessionExpired, "This session has ended. Sign in again."));
     }
-    let user_id = claims.sub.parse().map_err(|_| Error::refused(ErrorCode::InvalidToken, "The access token is not valid here. Sign in again."))?;
+    let user_id = claims.sub.parse().map_err(|_| invalid_token())?;
     Ok(Caller {
         user_id: UserId(user_id),
         username: claims.name,
@@ -106,24 +113,56 @@ fn verify(req: &HttpRequest) -> Result<Caller> {
         area_id: claims.area_id,
         area: claims.area,
         password_change_required: claims.pcr,
+        two_factor_setup_required: claims.tfs,
     })
 }
 
-/// Any signed-in person whose password is their own.
+/// The refusal of a token or key that is not good.
+pub fn invalid_token() -> Error {
+    Error::refused(ErrorCode::InvalidToken, "The access token or API key is not valid here. Sign in again, or ask an admin for a new key.")
+}
+
+/// Any signed-in person whose password is their own, and who has the second factor that their role demands.
 impl FromRequest for Caller {
     type Error = Error;
     type Future = Ready<Result<Self>>;
 
     fn from_request(req: &HttpRequest, _payload: &mut Payload) -> Self::Future {
-        ready(AnyPassword::check(req).and_then(|AnyPassword(caller)| {
-            if caller.password_change_required {
+        ready(AnyFactor::check(req).and_then(|AnyFactor(caller)| {
+            if caller.two_factor_setup_required {
                 return Err(Error::refused(
-                    ErrorCode::PasswordChangeRequired,
-                    "Change your password first: POST /api/v1/me/password with current_password and new_password.",
+                    ErrorCode::TwoFactorSetupRequired,
+                    "Your role needs a second factor: POST /api/v1/me/2fa/setup, then /api/v1/me/2fa/enable, then refresh the token.",
                 ));
             }
             Ok(caller)
         }))
+    }
+}
+
+/// Any signed-in person whose password is their own, also without the second factor that their role demands: for
+/// setting it up.
+pub struct AnyFactor(pub Caller);
+
+impl AnyFactor {
+    fn check(req: &HttpRequest) -> Result<Self> {
+        let AnyPassword(caller) = AnyPassword::check(req)?;
+        if caller.password_change_required {
+            return Err(Error::refused(
+                ErrorCode::PasswordChangeRequired,
+                "Change your password first: POST /api/v1/me/password with current_password and new_password.",
+            ));
+        }
+        Ok(Self(caller))
+    }
+}
+
+impl FromRequest for AnyFactor {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(req: &HttpRequest, _payload: &mut Payload) -> Self::Future {
+        ready(Self::check(req))
     }
 }
 
@@ -188,7 +227,7 @@ impl<R: RoleMarker> FromRequest for RequireRole<R> {
     }
 }
 
-/// Rate-limit key: the user of a valid token, so that people behind one address don't share a budget, and
+/// Rate-limit key: the API key, or the user of a valid token, so that people behind one address don't share a budget, and
 /// made-up tokens don't each get one.
 #[derive(Clone)]
 pub struct ByCaller;
@@ -199,6 +238,7 @@ impl KeyExtractor for ByCaller {
 
     fn extract(&self, req: &ServiceRequest) -> Result<Self::Key> {
         match authenticate(req.request()) {
+            Ok(Caller { credential: Credential::ApiKey(id), .. }) => Ok(CallerKey::ApiKey(id)),
             Ok(caller) => Ok(CallerKey::User(caller.user_id.0)),
             Err(_) => ByAddress.extract(req),
         }

@@ -1,26 +1,46 @@
-//! Signing and checking access tokens (JWT, RFC 7519), without a round trip.
+//! Signing and checking tokens (JWT, RFC 7519), without a round trip.
+//!
+//! Several keys are good at once. A new one is known to every process before it signs; an old one verifies until it
+//! is dropped. So keys can be changed while everybody works.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use chrono::Utc;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::config::Secret;
+use super::caller::invalid_token;
+use crate::config::{Config, JwtAlgorithm, Secret};
 use crate::db::schema::signing_keys;
+use crate::db::{Pool, sql};
 use crate::error::{Error, ErrorCode, Result};
 use crate::users::model::{Role, User};
 
-const ISSUER: &str = "traitortrack";
+/// Who makes the tokens.
+pub const ISSUER: &str = "traitortrack";
+/// What an access token is for.
 const AUDIENCE: &str = "traitortrack-api";
 /// Clocks of several servers may differ by this much, in seconds.
 const LEEWAY_SECONDS: u64 = 5;
+/// How often keys made elsewhere are looked for.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
+/// A new key signs only when every process has had two chances to read it.
+const SIGNS_AFTER: TimeDelta = TimeDelta::seconds(5);
+/// Tokens with made-up keys must not become queries: the keys are read for them no more often than this.
+const LEARN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What an access token says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -39,13 +59,16 @@ pub struct Claims {
     /// The password must be changed before anything else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pcr: bool,
+    /// The second factor that the role demands must be set up before anything else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tfs: bool,
     pub iat: i64,
     pub exp: i64,
 }
 
 impl Claims {
-    /// Claims for a user and session, good for `lifetime_seconds` from now.
-    pub fn new(user: &User, area_id: Option<i32>, sid: Uuid, lifetime_seconds: i64) -> Self {
+    /// Claims for a user and session, good for as long as the settings say.
+    pub fn new(user: &User, area_id: Option<i32>, sid: Uuid, config: &Config) -> Self {
         let now = Utc::now().timestamp();
         Self {
             iss: ISSUER.into(),
@@ -57,85 +80,241 @@ impl Claims {
             area: user.dispatch_area.clone(),
             area_id,
             pcr: user.password_change_required,
+            tfs: !user.two_factor_enabled && config.two_factor_required_roles.contains(&user.role),
             iat: now,
-            exp: now + lifetime_seconds,
+            exp: now + config.access_token_seconds,
         }
+    }
+}
+
+/// The public half of a key, as RFC 8037 writes it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct PublicKey {
+    #[schema(example = "OKP")]
+    kty: &'static str,
+    #[schema(example = "Ed25519")]
+    crv: &'static str,
+    #[schema(example = "EdDSA")]
+    alg: &'static str,
+    #[serde(rename = "use")]
+    #[schema(example = "sig")]
+    usage: &'static str,
+    /// Names the key, as `kid` in the head of a token does.
+    kid: String,
+    /// The key itself, base64url.
+    x: String,
+}
+
+struct Key {
+    kid: String,
+    algorithm: JwtAlgorithm,
+    created_at: DateTime<Utc>,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    public: Option<PublicKey>,
+}
+
+impl Key {
+    fn new(kid: String, algorithm: JwtAlgorithm, secret: &[u8], created_at: DateTime<Utc>) -> anyhow::Result<Self> {
+        let (encoding, decoding, public) = match algorithm {
+            JwtAlgorithm::Hs256 => (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret), None),
+            JwtAlgorithm::EdDsa => {
+                let pair = Ed25519KeyPair::from_pkcs8(secret).map_err(|error| anyhow::anyhow!("signing key {kid}: {error}"))?;
+                let public = pair.public_key().as_ref();
+                let x = URL_SAFE_NO_PAD.encode(public);
+                let shown = PublicKey { kty: "OKP", crv: "Ed25519", alg: "EdDSA", usage: "sig", kid: kid.clone(), x };
+                (EncodingKey::from_ed_der(secret), DecodingKey::from_ed_der(public), Some(shown))
+            }
+        };
+        Ok(Self { kid, algorithm, created_at, encoding, decoding, public })
+    }
+}
+
+fn jwt_algorithm(algorithm: JwtAlgorithm) -> Algorithm {
+    match algorithm {
+        JwtAlgorithm::Hs256 => Algorithm::HS256,
+        JwtAlgorithm::EdDsa => Algorithm::EdDSA,
     }
 }
 
 /// The keys of this installation: one signs, all verify.
 pub struct TokenKeys {
-    kid: String,
-    encoding: EncodingKey,
-    decoding: HashMap<String, DecodingKey>,
-    validation: Validation,
+    algorithm: JwtAlgorithm,
+    /// The key comes from the settings; those in the database don't count.
+    is_configured: bool,
+    keys: RwLock<HashMap<String, Arc<Key>>>,
+    learned_at: Mutex<Instant>,
 }
 
 impl TokenKeys {
-    /// Takes the key of the settings, or those in the database, making the first one.
+    /// Takes the key of the settings, or those in the database, making the first one of the algorithm.
     ///
     /// # Errors
     /// When the database can't be read or written.
-    pub async fn load(conn: &mut AsyncPgConnection, configured: Option<&Secret>) -> anyhow::Result<Self> {
-        if let Some(secret) = configured {
-            let kid = hex_prefix(&Sha256::digest(secret.expose()));
-            return Ok(Self::from_secrets(vec![(kid, secret.expose().as_bytes().to_vec())]));
-        }
-        let stored = || signing_keys::table.order(signing_keys::created_at.desc()).select((signing_keys::kid, signing_keys::secret));
-        let mut keys: Vec<(String, Vec<u8>)> = stored().load(conn).await?;
-        if keys.is_empty() {
-            let secret: [u8; 64] = std::array::from_fn(|_| rand::random());
-            diesel::insert_into(signing_keys::table)
-                .values((signing_keys::kid.eq(hex_prefix(&Sha256::digest(secret))), signing_keys::secret.eq(secret.as_slice())))
-                .execute(conn)
-                .await
-                .context("could not store the first signing key")?;
-            // Read again: another process may have started at the same moment, and both must agree.
-            keys = stored().load(conn).await?;
-        }
-        Ok(Self::from_secrets(keys))
+    pub async fn load(conn: &mut AsyncPgConnection, algorithm: JwtAlgorithm, configured: Option<&Secret>) -> anyhow::Result<Self> {
+        let keys = match configured {
+            Some(secret) => {
+                let kid = hex_prefix(&Sha256::digest(secret.expose()));
+                vec![Key::new(kid, JwtAlgorithm::Hs256, secret.expose().as_bytes(), Utc::now())?]
+            }
+            None => {
+                let stored = stored(conn).await?;
+                if stored.iter().any(|key| key.algorithm == algorithm) {
+                    stored
+                } else {
+                    add(conn, algorithm).await?;
+                    // Read again: another process may have started at the same moment, and both must agree.
+                    self::stored(conn).await?
+                }
+            }
+        };
+        let keys = keys.into_iter().map(|key| (key.kid.clone(), Arc::new(key))).collect();
+        Ok(Self { algorithm, is_configured: configured.is_some(), keys: RwLock::new(keys), learned_at: Mutex::new(Instant::now()) })
     }
 
-    fn from_secrets(keys: Vec<(String, Vec<u8>)>) -> Self {
-        let (kid, newest) = keys.as_slice().first().expect("there is at least one key");
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        validation.leeway = LEEWAY_SECONDS;
-        Self {
-            kid: kid.clone(),
-            encoding: EncodingKey::from_secret(newest),
-            decoding: keys.iter().map(|(kid, secret)| (kid.clone(), DecodingKey::from_secret(secret))).collect(),
-            validation,
-        }
+    /// The newest key that every process knows by now; with none that old, the oldest.
+    fn signer(&self) -> Option<Arc<Key>> {
+        let known_since = Utc::now() - SIGNS_AFTER;
+        let keys = self.keys.read().expect("no panic while held");
+        let ours = || keys.values().filter(|key| key.algorithm == self.algorithm);
+        let settled = ours().filter(|key| key.created_at <= known_since).max_by_key(|key| (key.created_at, &key.kid));
+        settled.or_else(|| ours().min_by_key(|key| (key.created_at, &key.kid))).cloned()
     }
 
     /// Signs claims.
     ///
     /// # Errors
     /// When the signer fails (never for plain claims).
-    pub fn sign(&self, claims: &Claims) -> Result<String> {
-        let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::HS256) };
-        encode(&header, claims, &self.encoding).context("could not sign an access token").map_err(Error::Internal)
+    pub fn sign<T: Serialize>(&self, claims: &T) -> Result<String> {
+        let key = self.signer().context("there is no signing key").map_err(Error::Internal)?;
+        let header = Header { kid: Some(key.kid.clone()), ..Header::new(jwt_algorithm(key.algorithm)) };
+        encode(&header, claims, &key.encoding).context("could not sign a token").map_err(Error::Internal)
     }
 
-    /// Checks signature, algorithm, issuer, audience and expiry.
+    /// Checks signature, algorithm, issuer, audience and expiry of an access token.
     ///
     /// # Errors
     /// 401 `token_expired` or `invalid_token`.
     pub fn verify(&self, token: &str) -> Result<Claims> {
-        let invalid = || Error::refused(ErrorCode::InvalidToken, "The access token is not valid here. Sign in again.");
-        let header = decode_header(token).map_err(|_| invalid())?;
-        let key = header.kid.as_deref().and_then(|kid| self.decoding.get(kid)).ok_or_else(invalid)?;
-        match decode::<Claims>(token, key, &self.validation) {
+        self.verify_for(token, AUDIENCE)
+    }
+
+    /// As [`Self::verify`], for a token made for something else.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_for<T: DeserializeOwned + Clone>(&self, token: &str, audience: &str) -> Result<T> {
+        let kid = decode_header(token).ok().and_then(|header| header.kid).ok_or_else(invalid_token)?;
+        let key = self.keys.read().expect("no panic while held").get(&kid).cloned().ok_or_else(invalid_token)?;
+        // Only the key's own algorithm: a public key must never be taken for a secret one.
+        let mut validation = Validation::new(jwt_algorithm(key.algorithm));
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.leeway = LEEWAY_SECONDS;
+        match decode::<T>(token, &key.decoding, &validation) {
             Ok(data) => Ok(data.claims),
             Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
                 Err(Error::refused(ErrorCode::TokenExpired, "The access token has expired. Refresh it."))
             }
-            Err(_) => Err(invalid()),
+            Err(_) => Err(invalid_token()),
         }
     }
+
+    /// The public keys that tokens can be checked with, oldest first.
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        let keys = self.keys.read().expect("no panic while held");
+        let mut public: Vec<_> = keys.values().filter_map(|key| key.public.clone().map(|public| (key.created_at, public))).collect();
+        public.sort_by_key(|(created_at, _)| *created_at);
+        public.into_iter().map(|(_, public)| public).collect()
+    }
+
+    /// Reads the keys again when this token was signed by one that is not known here.
+    pub async fn learn_key_of(&self, pool: &Pool, token: &str) {
+        let Some(kid) = decode_header(token).ok().and_then(|header| header.kid) else { return };
+        if self.is_configured || self.keys.read().expect("no panic while held").contains_key(&kid) {
+            return;
+        }
+        {
+            let mut learned_at = self.learned_at.lock().expect("no panic while held");
+            if learned_at.elapsed() < LEARN_INTERVAL {
+                return;
+            }
+            *learned_at = Instant::now();
+        }
+        self.refresh(pool).await;
+    }
+
+    /// Keeps reading until the task is aborted; while the database is away, what is known stays.
+    pub async fn keep_fresh(&self, pool: Pool) {
+        while !self.is_configured {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            self.refresh(&pool).await;
+        }
+    }
+
+    async fn refresh(&self, pool: &Pool) {
+        let read = async { anyhow::Ok(stored(&mut *pool.get().await?).await?) };
+        match read.await {
+            // Without any key nobody could sign in; then the old ones are better than none.
+            Ok(keys) if keys.iter().any(|key| key.algorithm == self.algorithm) => {
+                *self.keys.write().expect("no panic while held") = keys.into_iter().map(|key| (key.kid.clone(), Arc::new(key))).collect();
+            }
+            Ok(_) => tracing::error!("the database holds no signing key of the algorithm in use"),
+            Err(error) => tracing::warn!(%error, "could not read the signing keys"),
+        }
+    }
+}
+
+async fn stored(conn: &mut AsyncPgConnection) -> anyhow::Result<Vec<Key>> {
+    type Row = (String, String, Vec<u8>, DateTime<Utc>);
+    let columns = (signing_keys::kid, signing_keys::algorithm, signing_keys::secret, signing_keys::created_at);
+    let rows: Vec<Row> = signing_keys::table.select(columns).load(conn).await?;
+    rows.into_iter()
+        .map(|(kid, algorithm, secret, created_at)| {
+            let algorithm =
+                JwtAlgorithm::from_name(&algorithm).with_context(|| format!("signing key {kid} is of the unknown algorithm {algorithm}"))?;
+            Key::new(kid, algorithm, &secret, created_at)
+        })
+        .collect()
+}
+
+async fn add(conn: &mut AsyncPgConnection, algorithm: JwtAlgorithm) -> anyhow::Result<String> {
+    let secret = match algorithm {
+        JwtAlgorithm::Hs256 => {
+            let secret: [u8; 64] = std::array::from_fn(|_| rand::random());
+            secret.to_vec()
+        }
+        JwtAlgorithm::EdDsa => {
+            let pair = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|error| anyhow::anyhow!("Ed25519: {error}"))?;
+            pair.as_ref().to_vec()
+        }
+    };
+    let kid = hex_prefix(&Sha256::digest(&secret));
+    diesel::insert_into(signing_keys::table)
+        .values((signing_keys::kid.eq(&kid), signing_keys::algorithm.eq(algorithm.as_str()), signing_keys::secret.eq(secret)))
+        .execute(conn)
+        .await
+        .context("could not store a signing key")?;
+    Ok(kid)
+}
+
+/// Adds a key, which signs from a few seconds later on, and drops those that were replaced more than a day ago, or all
+/// others at once. Returns the new key's id and how many were dropped.
+///
+/// # Errors
+/// When the database can't be written.
+pub async fn rotate(conn: &mut AsyncPgConnection, algorithm: JwtAlgorithm, drop_others: bool) -> anyhow::Result<(String, usize)> {
+    let kid = add(conn, algorithm).await?;
+    let dropped = if drop_others {
+        diesel::delete(signing_keys::table.filter(signing_keys::kid.ne(&kid))).execute(conn).await?
+    } else {
+        sql("DELETE FROM signing_keys k WHERE EXISTS (SELECT FROM signing_keys newer WHERE newer.created_at > k.created_at \
+             AND newer.algorithm = k.algorithm AND newer.created_at < now() - interval '1 day')")
+        .execute_on(conn)
+        .await?
+    };
+    Ok((kid, dropped))
 }
 
 fn hex_prefix(digest: &[u8]) -> String {

@@ -2,7 +2,9 @@
 //!
 //! Owns `sessions` and `signing_keys`. Knows nothing of bags.
 
+pub mod bearer;
 pub mod caller;
+pub mod jwks;
 pub mod keys;
 pub mod password;
 pub mod revocations;

@@ -1,7 +1,5 @@
 //! Sign-in, refresh, sign-out, and one's own account.
 
-use std::time::Duration;
-
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,6 +19,7 @@ use crate::http::etag;
 use crate::http::json::Json;
 use crate::http::responses::{Always, SignedIn, WithBody};
 use crate::http::text::no_control_characters;
+use crate::shared_limits::MINUTE;
 use crate::state::AppState;
 use crate::users::model::User;
 use crate::users::queries;
@@ -76,7 +75,7 @@ pub struct ChangePasswordRequest {
 #[post("")]
 pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginRequest>) -> Result<impl Responder> {
     let Json(LoginRequest { username, password }) = body;
-    check_shared_limit(&state, &client).await?;
+    check_attempts(&state, "sign-ins", &client).await?;
     let signed_in = sign_in::sign_in(&state.pool, &state.config, username.trim(), password, &client).await?;
     token_response(&state, signed_in.user, signed_in.area_id, &signed_in.token)
 }
@@ -232,24 +231,20 @@ pub async fn change_my_password(
 
 fn token_response(state: &AppState, user: User, area_id: Option<i32>, token: &RefreshToken) -> Result<HttpResponse> {
     let lifetime = state.config.access_token_seconds;
-    let access_token = state.token_keys.sign(&Claims::new(&user, area_id, token.session_id, lifetime))?;
+    let access_token = state.token_keys.sign(&Claims::new(&user, area_id, token.session_id, &state.config))?;
     Ok(HttpResponse::Ok()
         .cookie(token.cookie(&state.config))
         .insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"))
         .json(TokenResponse { access_token, token_type: "Bearer", expires_in_seconds: lifetime, user }))
 }
 
-/// The limit of sign-ins by address, over all processes. Without Redis the limit of this process stands alone.
-async fn check_shared_limit(state: &AppState, client: &Client) -> Result<()> {
-    let (Some(redis), Some(ip)) = (&state.redis, &client.ip) else { return Ok(()) };
-    let limit = u64::from(state.config.sign_in_limit_per_minute);
-    match redis.count_in_window(&format!("traitortrack:sign-ins:{ip}"), Duration::from_secs(60)).await {
-        Some((count, seconds)) if count > limit => {
-            Err(Error::refused(ErrorCode::RateLimited, format!("Too many sign-in attempts. Wait {seconds} seconds and try again."))
-                .with_retry_after(seconds))
-        }
-        _ => Ok(()),
-    }
+/// The limit of sign-in attempts by address, over all processes.
+///
+/// # Errors
+/// 429 `rate_limited`.
+pub(super) async fn check_attempts(state: &AppState, what: &str, client: &Client) -> Result<()> {
+    let Some(ip) = &client.ip else { return Ok(()) };
+    state.limits.check(&format!("{what}:{ip}"), state.config.sign_in_limit_per_minute, MINUTE, "attempts").await
 }
 
 fn refresh_token(req: &HttpRequest) -> Option<RefreshToken> {

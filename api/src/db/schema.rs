@@ -54,11 +54,32 @@ diesel::table! {
 diesel::table! {
     signing_keys (kid) {
         kid -> Text,
+        algorithm -> Text,
         secret -> Binary,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> BigInt,
+        name -> Text,
+        prefix -> Text,
+        secret_hash -> Binary,
+        scopes -> Array<Text>,
+        user_id -> BigInt,
+        requests_per_minute -> Nullable<Integer>,
+        created_by -> Nullable<BigInt>,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
     }
 }
 
 diesel::joinable!(users -> dispatch_areas (dispatch_area_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(dispatch_areas, users, sessions);
+diesel::joinable!(api_keys -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(api_keys, users);
+diesel::allow_tables_to_appear_in_same_query!(api_keys, dispatch_areas);

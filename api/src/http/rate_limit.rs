@@ -19,10 +19,11 @@ use crate::error::{Error, ErrorCode};
 /// Every limit is counted over a minute, in seconds.
 const WINDOW_SECONDS: u64 = 60;
 
-/// Whom a request is counted for: the user of a valid token, else the address it comes from.
+/// Whom a request is counted for: the API key or the user of a valid token, else the address it comes from.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum CallerKey {
     User(i64),
+    ApiKey(i64),
     Address(IpAddr),
     Unknown,
 }

@@ -23,21 +23,21 @@ async fn a_persons_whole_life() {
     let path = format!("/users/{}", user_id(&packer).await);
     let seen = admin.get(&path).await.expect(200);
     assert_eq!((seen.body["role"].as_str(), seen.body["dispatch_area"].as_str()), (Some("dispatcher"), Some("Lucknow")));
-    let changed = admin.patch(&path, &seen, json!({"email": "asha@example.com"})).await.expect(200);
+    let changed = admin.patch_seen(&path, &seen, json!({"email": "asha@example.com"})).await.expect(200);
     assert_eq!(changed.body["version"], seen.body["version"].as_i64().expect("a version") + 1);
     packer.get("/bags").await.expect(200);
-    admin.patch(&path, &seen, json!({"email": null})).await.problem(412, "stale_version");
+    admin.patch_seen(&path, &seen, json!({"email": null})).await.problem(412, "stale_version");
     let seen = changed;
-    let same = admin.patch(&path, &seen, json!({"email": "asha@example.com"})).await.expect(200);
+    let same = admin.patch_seen(&path, &seen, json!({"email": "asha@example.com"})).await.expect(200);
     assert_eq!(same.body["version"], seen.body["version"]);
 
     // Another area: the old token, which says the old one, is good no more.
-    let moved = admin.patch(&path, &seen, json!({"dispatch_area": "indore"})).await.expect(200);
+    let moved = admin.patch_seen(&path, &seen, json!({"dispatch_area": "indore"})).await.expect(200);
     assert_eq!(moved.body["dispatch_area"], "Indore");
     packer.get("/bags").await.problem(401, "session_expired");
     let packer = warehouse.nobody().signed_in("dispatcher-0", PASSWORD).await;
-    admin.patch(&path, &moved, json!({"dispatch_area": null})).await.problem(422, "validation_failed");
-    admin.patch(&path, &moved, json!({"dispatch_area": "Atlantis"})).await.problem(422, "validation_failed");
+    admin.patch_seen(&path, &moved, json!({"dispatch_area": null})).await.problem(422, "validation_failed");
+    admin.patch_seen(&path, &moved, json!({"dispatch_area": "Atlantis"})).await.problem(422, "validation_failed");
     for wrong in [
         json!({"role": "king"}),
         json!({"username": ""}),
@@ -46,9 +46,9 @@ async fn a_persons_whole_life() {
         json!({"id": 1}),
         json!({"is_active": "no"}),
     ] {
-        admin.patch(&path, &moved, wrong).await.problem(422, "validation_failed");
+        admin.patch_seen(&path, &moved, wrong).await.problem(422, "validation_failed");
     }
-    admin.patch(&path, &moved, json!({"username": "ADMIN"})).await.problem(409, "username_taken");
+    admin.patch_seen(&path, &moved, json!({"username": "ADMIN"})).await.problem(409, "username_taken");
 
     let set = |password: &str| {
         let (admin, path, body) = (admin.clone(), path.clone(), json!({"new_password": password}));
@@ -72,14 +72,14 @@ async fn a_persons_whole_life() {
     let packer = warehouse.nobody().signed_in("dispatcher-0", "Another-Pass1").await;
 
     let seen = admin.get(&path).await.expect(200);
-    let off = admin.patch(&path, &seen, json!({"is_active": false})).await.expect(200);
+    let off = admin.patch_seen(&path, &seen, json!({"is_active": false})).await.expect(200);
     packer.get("/me").await.problem(401, "session_expired");
     warehouse
         .nobody()
         .post("/auth/login", json!({"username": "dispatcher-0", "password": "Another-Pass1"}))
         .await
         .problem(401, "invalid_credentials");
-    let on = admin.patch(&path, &off, json!({"is_active": true})).await.expect(200);
+    let on = admin.patch_seen(&path, &off, json!({"is_active": true})).await.expect(200);
     let packer = warehouse.nobody().signed_in("dispatcher-0", "Another-Pass1").await;
     packer.packs("SB00001", ["CB-1".into()]).await;
 
@@ -106,15 +106,15 @@ async fn there_is_always_an_admin() {
     let admin = warehouse.admin().await;
     let path = format!("/users/{}", user_id(&admin).await);
     let seen = admin.get(&path).await.expect(200);
-    admin.patch(&path, &seen, json!({"is_active": false})).await.problem(409, "last_admin");
-    admin.patch(&path, &seen, json!({"role": "biller"})).await.problem(409, "own_role");
+    admin.patch_seen(&path, &seen, json!({"is_active": false})).await.problem(409, "last_admin");
+    admin.patch_seen(&path, &seen, json!({"role": "biller"})).await.problem(409, "own_role");
     admin.delete_seen(&path, &seen).await.problem(409, "last_admin");
     // Two admins who remove each other at the same instant: one stays.
     admin.post("/users", json!({"username": "second", "password": PASSWORD, "role": "admin"})).await.expect(201);
     let second = warehouse.nobody().signed_in("second", PASSWORD).await;
     let second_path = format!("/users/{}", user_id(&second).await);
     let (seen, seen_second) = (admin.get(&path).await.expect(200), admin.get(&second_path).await.expect(200));
-    let (one, other) = tokio::join!(admin.delete_seen(&second_path, &seen_second), second.patch(&path, &seen, json!({"role": "biller"})));
+    let (one, other) = tokio::join!(admin.delete_seen(&second_path, &seen_second), second.patch_seen(&path, &seen, json!({"role": "biller"})));
     assert!(one.status == 204 || other.status == 200, "{} {}", one.text, other.text);
     let left = "SELECT count(*) AS n FROM users WHERE role = 'admin' AND is_active";
     assert_eq!(database::number(&warehouse.database_url, left).await, 1);

@@ -16,7 +16,7 @@ async fn the_log_is_searched_and_followed() {
     let request = biller.request(Method::POST, "/bills").header("x-request-id", "the-request").header("user-agent", "Scanner/1.0").json(&body);
     Answer::of(request).await.expect(201);
     let seen = biller.get("/bills/B7").await.expect(200);
-    biller.patch("/bills/B7", &seen, json!({"destination": "Delhi", "description": "Late"})).await.expect(200);
+    biller.patch_seen("/bills/B7", &seen, json!({"destination": "Delhi", "description": "Late"})).await.expect(200);
 
     let history = admin.get("/audit-logs?entity_type=bill&entity_id=B7").await.expect(200);
     let actions: Vec<&str> = history.rows().iter().map(|entry| entry["action"].as_str().expect("an action")).collect();

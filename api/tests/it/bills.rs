@@ -56,7 +56,7 @@ async fn a_bill_from_its_making_to_the_truck() {
     packer.act("/bags/SB00001/reopen").await.problem(409, "parent_on_completed_bill");
     biller.put("/bags/CB-001-00/parent", json!({"parent_qr_code": null})).await.problem(409, "parent_on_completed_bill");
     let seen = biller.get("/bills/TRUCK-7").await.expect(200);
-    biller.patch("/bills/TRUCK-7", &seen, json!({"destination": "Delhi"})).await.problem(409, "bill_completed");
+    biller.patch_seen("/bills/TRUCK-7", &seen, json!({"destination": "Delhi"})).await.problem(409, "bill_completed");
     admin.delete_seen("/bills/TRUCK-7", &seen).await.problem(409, "bill_completed");
 
     biller.post("/bills/TRUCK-7/reopen", json!({"reason": "Forgot one"})).await.problem(403, "forbidden");
@@ -98,8 +98,8 @@ async fn what_may_not_go_on_a_bill_says_why() {
     assert_eq!(added["results"][1]["bill_number"], other.as_str());
     let path = format!("/bills/{one}");
     let seen = biller.get(&path).await.expect(200);
-    biller.patch(&path, &seen, json!({"expected_parent_bags": 1})).await.problem(409, "bill_at_capacity");
-    biller.patch(&path, &seen, json!({"expected_parent_bags": 3})).await.expect(200);
+    biller.patch_seen(&path, &seen, json!({"expected_parent_bags": 1})).await.problem(409, "bill_at_capacity");
+    biller.patch_seen(&path, &seen, json!({"expected_parent_bags": 3})).await.expect(200);
     let added = biller.post(&format!("/bills/{one}/bags"), json!({"qr_codes": ["SB00003"]})).await.expect(200).body;
     assert_eq!(outcomes(&added), ["added"]);
     for wrong in [json!({"qr_codes": []}), json!({"qr_codes": vec!["SB00001"; 501]}), json!({"codes": ["SB00001"]}), json!({"qr_codes": [7]})] {
@@ -162,13 +162,13 @@ async fn an_edit_needs_the_version_that_was_seen() {
     let seen = biller.get(&path).await.expect(200);
     let blind = biller.request(reqwest::Method::PATCH, &path).json(&json!({"destination": "Delhi"}));
     crate::support::Answer::of(blind).await.problem(428, "if_match_required");
-    let changed = biller.patch(&path, &seen, json!({"destination": "Delhi", "description": null})).await.expect(200);
+    let changed = biller.patch_seen(&path, &seen, json!({"destination": "Delhi", "description": null})).await.expect(200);
     assert_eq!((changed.body["destination"].as_str(), changed.body["version"].as_i64()), (Some("Delhi"), Some(2)));
-    biller.patch(&path, &seen, json!({"destination": "Agra"})).await.problem(412, "stale_version");
-    let same = biller.patch(&path, &changed, json!({"destination": "Delhi"})).await.expect(200);
+    biller.patch_seen(&path, &seen, json!({"destination": "Agra"})).await.problem(412, "stale_version");
+    let same = biller.patch_seen(&path, &changed, json!({"destination": "Delhi"})).await.expect(200);
     assert_eq!(same.body["version"], 2, "what changes nothing makes no version");
     for wrong in [json!({"destination": ""}), json!({"destination": null, "status": "completed"}), json!({"version": 9}), json!([])] {
-        biller.patch(&path, &changed, wrong).await.problem(422, "validation_failed");
+        biller.patch_seen(&path, &changed, wrong).await.problem(422, "validation_failed");
     }
     let audited = "SELECT count(*) AS n FROM audit_logs WHERE action = 'bill_changed' AND before = '{\"destination\": \"Jaipur depot\"}' \
                    AND after = '{\"destination\": \"Delhi\"}'";

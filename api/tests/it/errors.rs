@@ -44,7 +44,7 @@ async fn unknown_addresses_and_wrong_methods() {
     admin.get("/bags/SB12345/no-such-thing").await.problem(404, "not_found");
     for (method, path, allowed) in [
         (Method::DELETE, "/scans", "GET, POST"),
-        (Method::PATCH, "/bags/SB12345", "GET"),
+        (Method::PATCH, "/bags/SB12345/children", "GET"),
         (Method::GET, "/auth/login", "POST"),
         (Method::POST, "/stats", "GET"),
     ] {

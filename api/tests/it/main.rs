@@ -3,6 +3,7 @@
 mod support;
 
 mod administration;
+mod api_keys;
 mod audit;
 mod auth;
 mod bags;

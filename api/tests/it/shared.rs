@@ -1,53 +1,10 @@
 //! What processes share through Redis, and how they do without.
 
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use traitortrack::config::Secret;
 
-use crate::support::{Warehouse, database};
-
-/// A real Redis on a free port, empty, gone with the test.
-struct Redis {
-    child: Child,
-    port: u16,
-}
-
-impl Redis {
-    fn start() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
-        let child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed");
-        let redis = Self { child, port };
-        for _ in 0..200 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return redis;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("Redis did not start");
-    }
-
-    fn url(&self) -> Option<Secret> {
-        Some(Secret::from(format!("redis://127.0.0.1:{}", self.port)))
-    }
-
-    fn stop(&mut self) {
-        self.child.kill().expect("Redis can be killed");
-        self.child.wait().expect("Redis can be waited for");
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _already_dead = self.child.kill();
-        let _already_reaped = self.child.wait();
-    }
-}
+use crate::support::{Person, Redis, Warehouse, database};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sign_in_limit_holds_across_processes_and_without_redis_in_each() {
@@ -74,4 +31,76 @@ async fn the_sign_in_limit_holds_across_processes_and_without_redis_in_each() {
     assert_eq!((health["status"].as_str(), health["checks"]["redis"]["status"].as_str()), (Some("degraded"), Some("degraded")));
     sign_in(&one).await.problem(401, "invalid_credentials");
     sign_in(&one).await.problem(429, "rate_limited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_ends_in_one_process_ends_in_the_other_before_it_asks_the_database() {
+    let redis = Redis::start();
+    let database_url = database::migrated().await;
+    let one = Warehouse::open_on(database_url.clone(), |config| config.redis_url = redis.url()).await;
+    let other = Warehouse::open_on(database_url, |config| config.redis_url = redis.url()).await;
+    // The first round gives the subscriptions time to stand.
+    assert!(revocation_takes(&one, &other).await < Duration::from_secs(10));
+    // The database is asked every two seconds: five in a row this quick are not its doing.
+    for _ in 0..5 {
+        let took = revocation_takes(&one, &other).await;
+        assert!(took < Duration::from_millis(600), "{took:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_everything_goes_on_and_it_is_used_again_when_it_comes_back() {
+    let mut redis = Redis::start();
+    let database_url = database::migrated().await;
+    let settings = |config: &mut traitortrack::config::Config| {
+        config.redis_url = redis.url();
+        config.sign_in_limit_per_minute = 6;
+    };
+    let one = Warehouse::open_on(database_url.clone(), settings).await;
+    let other = Warehouse::open_on(database_url, settings).await;
+    let sign_in = async |warehouse: &Warehouse| warehouse.nobody().post("/auth/login", json!({"username": "x", "password": "x"})).await.status;
+    let packer = one.admin().await;
+    redis.stop();
+    for _ in 0..20 {
+        let asked = Instant::now();
+        packer.get("/me").await.expect(200);
+        packer.scans("SB12345").await.expect(201);
+        assert!(asked.elapsed() < Duration::from_secs(2), "nobody waits for Redis");
+    }
+    assert_eq!(sign_in(&other).await, 401);
+    assert!(revocation_takes(&one, &other).await < Duration::from_secs(10), "the database knows");
+
+    redis.start_again();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let health = one.nobody().get_root("/api/health/detailed").await.expect(200).body;
+    assert_eq!(health["checks"]["redis"]["status"], "healthy");
+    // Each has budget left of its own; together, over the Redis that came back empty, they have six attempts.
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(sign_in(&other).await);
+        statuses.push(sign_in(&one).await);
+    }
+    assert!(statuses.iter().filter(|status| **status == 401).count() <= 6, "{statuses:?}");
+    let took = revocation_takes_of(packer, &one, &other).await;
+    assert!(took < Duration::from_millis(1_500), "told over Redis again, after {took:?}");
+}
+
+async fn revocation_takes(one: &Warehouse, other: &Warehouse) -> Duration {
+    revocation_takes_of(one.admin().await, one, other).await
+}
+
+/// How long the other process takes a token for good after it was revoked here.
+async fn revocation_takes_of(person: Person, one: &Warehouse, other: &Warehouse) -> Duration {
+    assert_eq!(person.base_url, one.base_url);
+    let elsewhere = Person { base_url: other.base_url.clone(), ..person.clone() };
+    elsewhere.get("/me").await.expect(200);
+    person.act("/auth/logout").await.expect(204);
+    let revoked = Instant::now();
+    for _ in 0..1_000 {
+        if elsewhere.get("/me").await.status == 401 {
+            return revoked.elapsed();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the other process still takes the token");
 }

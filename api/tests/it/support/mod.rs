@@ -3,7 +3,9 @@
 pub mod database;
 pub mod person;
 pub mod process;
+pub mod redis;
 pub mod warehouse;
 
 pub use person::{Answer, Person};
+pub use redis::Redis;
 pub use warehouse::Warehouse;

@@ -46,7 +46,7 @@ impl Person {
     }
 
     /// A merge patch of what was read: the ETag of `seen` goes along.
-    pub async fn patch(&self, path: &str, seen: &Answer, body: Value) -> Answer {
+    pub async fn patch_seen(&self, path: &str, seen: &Answer, body: Value) -> Answer {
         let request = self.request(Method::PATCH, path).header("if-match", seen.header("etag"));
         Answer::of(request.header("content-type", "application/merge-patch+json").body(body.to_string())).await
     }
@@ -54,6 +54,10 @@ impl Person {
     /// A DELETE of what was read.
     pub async fn delete_seen(&self, path: &str, seen: &Answer) -> Answer {
         Answer::of(self.request(Method::DELETE, path).header("if-match", seen.header("etag"))).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {

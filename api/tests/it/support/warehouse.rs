@@ -1,5 +1,6 @@
 //! A running application, and the people in it.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::json;
@@ -40,6 +41,7 @@ impl Warehouse {
         config.workers = 2;
         config.skip_migrations = true;
         config.database.database_url = Some(Secret::from(database_url.clone()));
+        config.database.data_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data").join(uuid::Uuid::new_v4().to_string());
         config.sign_in_limit_per_minute = 100_000;
         config.request_limit_per_minute = 1_000_000;
         config.scan_limit_per_minute = 1_000_000;

@@ -1,0 +1,116 @@
+//! The keys in use, kept in memory for seconds so that a busy integrator costs no query per request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::{NullableExpressionMethods, Queryable, Selectable};
+use moka::future::Cache;
+use moka::sync::Cache as SyncCache;
+use subtle::ConstantTimeEq;
+
+use super::model::KeyText;
+use super::queries;
+use crate::auth::caller::{Caller, Credential};
+use crate::db::Pool;
+use crate::db::schema::{api_keys, dispatch_areas, users};
+use crate::error::{Error, Result};
+use crate::users::model::{Role, UserId};
+
+/// For so long a process may not know what another has done to a key or its owner.
+const KEEP: Duration = Duration::from_secs(3);
+/// `last_used_at` is written this often at most.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+/// Most prefixes remembered, made-up ones among them.
+const MAX_PREFIXES: u64 = 10_000;
+
+/// A key that was good when it was read.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = api_keys, check_for_backend(diesel::pg::Pg))]
+pub struct KnownKey {
+    pub id: i64,
+    secret_hash: Vec<u8>,
+    scopes: Vec<String>,
+    pub requests_per_minute: Option<i32>,
+    expires_at: Option<DateTime<Utc>>,
+    user_id: UserId,
+    #[diesel(select_expression = users::username)]
+    username: String,
+    #[diesel(select_expression = users::role)]
+    role: Role,
+    #[diesel(select_expression = users::dispatch_area_id)]
+    area_id: Option<i32>,
+    #[diesel(select_expression = dispatch_areas::code.nullable())]
+    area: Option<String>,
+}
+
+impl KnownKey {
+    /// Does it hold this scope?
+    pub fn has_scope(&self, resource: &str, access: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.split_once(':') == Some((resource, access)))
+    }
+
+    /// Whom it acts as.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            user_id: self.user_id,
+            username: self.username.clone(),
+            role: self.role,
+            credential: Credential::ApiKey(self.id),
+            area_id: self.area_id,
+            area: self.area.clone(),
+            // Both are about signing in, which a key does not.
+            password_change_required: false,
+            two_factor_setup_required: false,
+        }
+    }
+}
+
+/// Keys by prefix; `None` for a prefix that no live key has.
+pub struct KeyRing {
+    known: Cache<String, Option<Arc<KnownKey>>>,
+    used: SyncCache<i64, ()>,
+}
+
+impl Default for KeyRing {
+    fn default() -> Self {
+        Self {
+            known: Cache::builder().max_capacity(MAX_PREFIXES).time_to_live(KEEP).build(),
+            used: SyncCache::builder().max_capacity(MAX_PREFIXES).time_to_live(USE_NOTED_EVERY).build(),
+        }
+    }
+}
+
+impl KeyRing {
+    /// Is it known without a query whether this key is good?
+    pub fn remembers(&self, key: &KeyText) -> bool {
+        self.known.contains_key(&key.prefix)
+    }
+
+    /// The key, when it is good: known, its secret right, neither expired nor revoked, its owner active.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub async fn find(&self, pool: &Pool, key: &KeyText) -> Result<Option<Arc<KnownKey>>> {
+        let read = async { Ok(queries::find_live(&mut *pool.get().await?, &key.prefix).await?.map(Arc::new)) };
+        let known = self.known.try_get_with(key.prefix.clone(), read).await.map_err(|shared: Arc<Error>| match &*shared {
+            Error::Refused(refusal) => Error::Refused(refusal.clone()),
+            Error::Internal(cause) => Error::Internal(anyhow::anyhow!("{cause:#}")),
+        })?;
+        Ok(known.filter(|known| {
+            let is_live = known.expires_at.is_none_or(|expires_at| expires_at > Utc::now());
+            is_live && bool::from(known.secret_hash.ct_eq(&key.secret_hash()))
+        }))
+    }
+
+    /// Notes in the database that a key is in use, once a minute. A failure costs only the note.
+    pub async fn note_use(&self, pool: &Pool, id: i64) {
+        if !self.used.entry(id).or_insert(()).is_fresh() {
+            return;
+        }
+        let noted = async { queries::note_use(&mut *pool.get().await?, id).await.map_err(Error::from) };
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "the use of an API key could not be noted");
+        }
+    }
+}

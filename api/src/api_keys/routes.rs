@@ -1,0 +1,205 @@
+//! Making, listing and revoking API keys, for admins.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, post, web};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use super::model::{ApiKey, CreatedApiKey, KeyText, RESOURCES, is_scope};
+use super::queries::{self, NewApiKey};
+use crate::audit::{self, Action, Actor, Entity, Entry};
+use crate::auth::{Admin, RequireRole};
+use crate::db::transaction;
+use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
+use crate::http::client::Client;
+use crate::http::json::Json;
+use crate::http::page::{Limit, Page, Position};
+use crate::http::query::Query;
+use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
+use crate::http::text::no_control_characters;
+use crate::state::AppState;
+use crate::users::model::UserId;
+
+/// Paging of the list of keys.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListApiKeysQuery {
+    /// Rows of a page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    pub limit: Limit,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// An API key to be.
+#[derive(Debug, Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct CreateApiKeyRequest {
+    /// What or who will use it.
+    #[validate(length(min = 1, max = 100), custom(function = no_control_characters))]
+    #[schema(example = "Weighbridge", min_length = 1, max_length = 100)]
+    pub name: String,
+    /// `<resource>:read` for GET, `<resource>:write` for everything else; the resource is the first part of the path.
+    #[validate(length(min = 1, max = 28))]
+    #[schema(example = json!(["bags:read", "scans:write"]), min_items = 1, max_items = 28)]
+    pub scopes: Vec<String>,
+    /// From then on the key is good no more.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Whom the key acts as, with their role and dispatch area; the creator when absent.
+    #[schema(example = 7)]
+    pub user_id: Option<i64>,
+    /// A limit of its own; without it that of every caller holds.
+    #[validate(range(min = 1, max = 1_000_000))]
+    #[schema(example = 600, minimum = 1, maximum = 1_000_000)]
+    pub requests_per_minute: Option<i32>,
+}
+
+/// List the API keys.
+///
+/// Newest first, revoked and expired ones among them.
+#[utoipa::path(
+    operation_id = "list_api_keys", tag = "api-keys", params(ListApiKeysQuery),
+    responses((status = 200, description = "One page of keys", body = Page<ApiKey>), Always, SignedIn, WithQuery),
+)]
+#[get("/api-keys")]
+pub async fn list_api_keys(
+    _admin: RequireRole<Admin>,
+    state: web::Data<AppState>,
+    req: HttpRequest,
+    query: Query<ListApiKeysQuery>,
+) -> Result<impl Responder> {
+    let Query(ListApiKeysQuery { limit, cursor }) = query;
+    let position = Position::new("api-keys", "");
+    let before = position.key(cursor.as_deref())?;
+    let keys = queries::list(&mut *state.pool.get().await?, before, limit.rows_to_read()).await?;
+    Ok(Page::new(keys, limit, &position, |key| key.id).into_response(&req))
+}
+
+/// Show an API key.
+#[utoipa::path(
+    operation_id = "get_api_key", tag = "api-keys", params(("id" = i64, Path, description = "Id of the key", example = 3)),
+    responses((status = 200, description = "The key, without its secret", body = ApiKey),
+              (status = 404, description = "`api_key_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[get("/api-keys/{id}")]
+pub async fn get_api_key(_admin: RequireRole<Admin>, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+    let id = id(&path)?;
+    let key = queries::find(&mut *state.pool.get().await?, id).await?.ok_or_else(no_such_key)?;
+    Ok(web::Json(key))
+}
+
+/// Make an API key.
+///
+/// The answer shows the key once: only its hash is stored. For the same reason the answer is not kept for an
+/// `Idempotency-Key`; a key whose answer was lost is revoked, and another made.
+#[utoipa::path(
+    operation_id = "create_api_key", tag = "api-keys", request_body = CreateApiKeyRequest,
+    responses((status = 201, description = "Made; `Location` names it", body = CreatedApiKey), Always, SignedIn, WithBody),
+)]
+#[post("/api-keys")]
+pub async fn create_api_key(
+    admin: RequireRole<Admin>,
+    state: web::Data<AppState>,
+    client: Client,
+    body: Json<CreateApiKeyRequest>,
+) -> Result<impl Responder> {
+    let Json(request) = body;
+    let mut wrong = wrong_scopes(&request.scopes);
+    if request.expires_at.is_some_and(|expires_at| expires_at <= Utc::now()) {
+        wrong.push(FieldError::new("/expires_at", "in_the_past", "expires_at must be in the future."));
+    }
+    let owner = request.user_id.map_or(admin.caller.user_id, UserId);
+    let mut conn = state.pool.get().await?;
+    if !crate::users::queries::find(&mut conn, owner).await?.is_some_and(|(row, _)| row.is_active) {
+        wrong.push(FieldError::new("/user_id", "unknown_user", "There is no active user with this id."));
+    }
+    if !wrong.is_empty() {
+        return Err(Error::invalid(wrong));
+    }
+    let mut scopes = request.scopes;
+    scopes.sort_unstable();
+    scopes.dedup();
+    let new = NewApiKey {
+        name: request.name,
+        scopes,
+        user_id: owner,
+        requests_per_minute: request.requests_per_minute,
+        created_by: admin.caller.user_id,
+        expires_at: request.expires_at,
+    };
+    let key = KeyText::generate();
+    let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
+    let api_key = transaction(&mut conn, async |conn| {
+        let id = queries::insert(conn, &key, new.clone()).await?;
+        let entry = Entry::new(Action::ApiKeyCreated, Entity::ApiKey, id).after(json!({
+            "name": new.name, "prefix": key.prefix, "scopes": new.scopes, "user_id": new.user_id, "expires_at": new.expires_at,
+            "requests_per_minute": new.requests_per_minute,
+        }));
+        audit::record(conn, &actor, vec![entry]).await?;
+        Ok(queries::find(conn, id).await?.ok_or_else(no_such_key)?)
+    })
+    .await?;
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, format!("/api/v1/api-keys/{}", api_key.id)))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(CreatedApiKey { key: key.encode(), api_key }))
+}
+
+/// Revoke an API key.
+///
+/// It is refused from this moment on, by other servers within seconds. Revoking it again changes nothing.
+#[utoipa::path(
+    operation_id = "revoke_api_key", tag = "api-keys", params(("id" = i64, Path, description = "Id of the key", example = 3)),
+    responses((status = 204, description = "Revoked"),
+              (status = 404, description = "`api_key_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[delete("/api-keys/{id}")]
+pub async fn revoke_api_key(
+    admin: RequireRole<Admin>,
+    state: web::Data<AppState>,
+    client: Client,
+    path: web::Path<String>,
+) -> Result<impl Responder> {
+    let id = id(&path)?;
+    let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
+    transaction(&mut *state.pool.get().await?, async |conn| {
+        let key = queries::find(conn, id).await?.ok_or_else(no_such_key)?;
+        if queries::revoke(conn, id).await? {
+            let entry = Entry::new(Action::ApiKeyRevoked, Entity::ApiKey, id).before(json!({"name": key.name, "prefix": key.prefix}));
+            audit::record(conn, &actor, vec![entry]).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    state.revocations.revoke_api_key(id);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn wrong_scopes(scopes: &[String]) -> Vec<FieldError> {
+    let unknown = scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope));
+    unknown
+        .map(|(index, _)| {
+            let detail = format!("A scope is <resource>:read or <resource>:write, the resource one of {}.", RESOURCES.join(", "));
+            FieldError::new(format!("/scopes/{index}"), "unknown_scope", detail)
+        })
+        .collect()
+}
+
+fn id(path: &str) -> Result<i64> {
+    path.parse().map_err(|_| no_such_key())
+}
+
+fn no_such_key() -> Error {
+    Error::refused(ErrorCode::ApiKeyNotFound, "No API key has this id.")
+}
+
+/// Mounts the calls of this feature.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(list_api_keys).service(get_api_key).service(create_api_key).service(revoke_api_key);
+}
