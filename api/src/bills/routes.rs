@@ -121,7 +121,7 @@ pub struct ListBillsQuery {
 pub struct ReportQuery {
     /// `json` by default.
     #[serde(default)]
-    #[param(value_type = Option<Format>)]
+    #[param(inline, value_type = Option<Format>)]
     pub format: Format,
 }
 

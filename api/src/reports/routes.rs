@@ -30,7 +30,7 @@ pub struct DayReportQuery {
     pub date: Option<NaiveDate>,
     /// `json` by default.
     #[serde(default)]
-    #[param(value_type = Option<Format>)]
+    #[param(inline, value_type = Option<Format>)]
     pub format: Format,
 }
 
@@ -46,7 +46,7 @@ pub struct DailyScansQuery {
     pub user_id: Option<i64>,
     /// `json` by default.
     #[serde(default)]
-    #[param(value_type = Option<Format>)]
+    #[param(inline, value_type = Option<Format>)]
     pub format: Format,
 }
 
@@ -63,7 +63,7 @@ pub struct DaysReportQuery {
     pub to: Option<NaiveDate>,
     /// `json` by default.
     #[serde(default)]
-    #[param(value_type = Option<Format>)]
+    #[param(inline, value_type = Option<Format>)]
     pub format: Format,
 }
 

@@ -106,3 +106,24 @@ async fn the_binary_serves_document_and_swagger_ui_itself() {
     assert!(nobody.get_root("/docs/swagger-initializer.js").await.expect(200).text.contains("responseInterceptor"));
     nobody.get_root("/docs/swagger-ui-bundle.js").await.expect(200);
 }
+
+/// A reference to nothing breaks every generator of clients.
+#[test]
+fn every_reference_leads_somewhere() {
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => {
+                found.extend(object.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                object.values().for_each(|value| references(value, found));
+            }
+            Value::Array(array) => array.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    for reference in found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+}

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the public keys of access tokens.
+         * @description A JSON Web Key Set (RFC 7517). Empty while tokens are signed with HS256, whose keys are secret.
+         */
+        get: operations["get_jwks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health/detailed": {
         parameters: {
             query?: never;
@@ -13,6 +33,120 @@ export interface paths {
         };
         /** Tell how each part is. */
         get: operations["get_detailed_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List jobs, newest first. */
+        get: operations["list_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how the system is. */
+        get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the API keys.
+         * @description Newest first, revoked and expired ones among them.
+         */
+        get: operations["list_api_keys"];
+        put?: never;
+        /**
+         * Make an API key.
+         * @description The answer shows the key once: only its hash is stored. For the same reason the answer is not kept for an
+         *     `Idempotency-Key`; a key whose answer was lost is revoked, and another made.
+         */
+        post: operations["create_api_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-keys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an API key. */
+        get: operations["get_api_key"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API key.
+         * @description It is refused from this moment on, by other servers within seconds. Revoking it again changes nothing.
+         */
+        delete: operations["revoke_api_key"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the audit log, newest first. */
+        get: operations["list_audit_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit-logs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one entry of the audit log. */
+        get: operations["get_audit_log"];
         put?: never;
         post?: never;
         delete?: never;
@@ -98,6 +232,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/bag-formats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the bag formats.
+         * @description All of them, in the order they are tried: there are a few, so there is always one page.
+         */
+        get: operations["list_bag_formats"];
+        put?: never;
+        /** Create a bag format. */
+        post: operations["create_bag_format"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bag-formats/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change a bag format. */
+        patch: operations["change_bag_format"];
+        trace?: never;
+    };
     "/api/v1/bags": {
         parameters: {
             query?: never;
@@ -108,7 +280,31 @@ export interface paths {
         /** List bags, newest first. */
         get: operations["list_bags"];
         put?: never;
-        post?: never;
+        /**
+         * Create a bag.
+         * @description Scanning creates bags by itself; this is for systems that know them beforehand.
+         */
+        post: operations["create_bag"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bags/bulk-delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete up to 500 bags.
+         * @description Each is decided for itself; the answer tells what came of every one, in the order sent.
+         */
+        post: operations["delete_bags"];
         delete?: never;
         options?: never;
         head?: never;
@@ -126,10 +322,15 @@ export interface paths {
         get: operations["get_bag"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete a bag.
+         * @description Not one that holds children, is in a parent or on a bill. Its history stays.
+         */
+        delete: operations["delete_bag"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Rename a bag, or give it to another dispatch area. */
+        patch: operations["change_bag"];
         trace?: never;
     };
     "/api/v1/bags/{qr_code}/children": {
@@ -217,6 +418,147 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/bills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List bills, newest first.
+         * @description Dispatchers see those with bags of their own area.
+         */
+        get: operations["list_bills"];
+        put?: never;
+        /** Create a bill. */
+        post: operations["create_bill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/{bill_number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a bill. */
+        get: operations["get_bill"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a bill.
+         * @description Not a finished one. Its bags are free again.
+         */
+        delete: operations["delete_bill"];
+        options?: never;
+        head?: never;
+        /** Change a bill. */
+        patch: operations["change_bill"];
+        trace?: never;
+    };
+    "/api/v1/bills/{bill_number}/bags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the parent bags of a bill.
+         * @description Dispatchers see those of their own area.
+         */
+        get: operations["list_bill_bags"];
+        put?: never;
+        /**
+         * Put parent bags on a bill.
+         * @description Each is decided for itself; the answer tells what came of every one, in the order sent.
+         */
+        post: operations["add_bill_bags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/{bill_number}/bags/{qr_code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a parent bag off a bill. */
+        delete: operations["remove_bill_bag"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/{bill_number}/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finish a bill.
+         * @description Locks the bill, its bags and their links.
+         */
+        post: operations["finish_bill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/{bill_number}/reopen": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Open a finished bill again. */
+        post: operations["reopen_bill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bills/{bill_number}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the report of a bill.
+         * @description Summary, parents with counts and weights, children; as JSON, CSV, XLSX or PDF.
+         */
+        get: operations["get_bill_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dispatch-areas": {
         parameters: {
             query?: never;
@@ -229,6 +571,46 @@ export interface paths {
          * @description All of them, by name: there are tens, not thousands, so there is always one page.
          */
         get: operations["list_dispatch_areas"];
+        put?: never;
+        /** Create a dispatch area. */
+        post: operations["create_dispatch_area"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dispatch-areas/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change a dispatch area. */
+        patch: operations["change_dispatch_area"];
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listen to what happens.
+         * @description Server-sent events with topics `scan`, `bag`, `bill`, `notification` and `job`, of what the caller may see. With
+         *     `Last-Event-ID` the stream goes on from there; an event may then come twice, its id tells. `reset` means that too much was
+         *     missed: read again what is shown. The stream ends when the access token does: connect again with a new one.
+         */
+        get: operations["listen_to_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -268,6 +650,173 @@ export interface paths {
          * @description Ends every session of the caller and starts a new one, whose tokens are the answer.
          */
         post: operations["change_my_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List one's notifications, newest first. */
+        get: operations["list_notifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Mark notifications as read or unread. */
+        patch: operations["change_notifications"];
+        trace?: never;
+    };
+    "/api/v1/promotion-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List promotion requests, newest first.
+         * @description Admins see all, others their own.
+         */
+        get: operations["list_promotion_requests"];
+        put?: never;
+        /** Ask for another role. */
+        post: operations["create_promotion_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/promotion-requests/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Grant a promotion request.
+         * @description The person has the role at once and signs in anew.
+         */
+        post: operations["approve_promotion_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/promotion-requests/{id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuse a promotion request. */
+        post: operations["reject_promotion_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/bill-summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report the bills of a range of days. */
+        get: operations["report_bill_summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/daily-scans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report the scans of a day.
+         * @description Of all people, compared with the day before, or of one. Dispatchers get the report of their own scans.
+         */
+        get: operations["report_daily_scans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/dispatch-area": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report the dispatch areas on a day. */
+        get: operations["report_dispatch_areas"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/end-of-day": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report a whole day on one page.
+         * @description The same that goes out by e-mail at the end of the day: this is its preview.
+         */
+        get: operations["report_end_of_day"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/user-activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Report what people did in a range of days. */
+        get: operations["report_user_activity"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -375,6 +924,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Search bags, bills and people. */
+        get: operations["search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stats": {
         parameters: {
             query?: never;
@@ -395,6 +961,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/stats/areas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show bags and scans by dispatch area. */
+        get: operations["get_stats_by_area"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show scans by person. */
+        get: operations["get_stats_by_person"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/recent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what was scanned last. */
+        get: operations["get_recent_scans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stats/scans-per-hour": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show scans by hour. */
+        get: operations["get_scans_per_hour"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -407,6 +1041,68 @@ export interface paths {
         put?: never;
         /** Create a user. */
         post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a user. */
+        get: operations["get_user"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a user.
+         * @description By anonymising: name and address are gone from everywhere, what the person did stays.
+         */
+        delete: operations["delete_user"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a user.
+         * @description A new name, role or area, and switching the account off, end the person's sessions at once.
+         */
+        patch: operations["change_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{id}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set somebody's password.
+         * @description Ends all sessions of the person and unlocks the account.
+         */
+        post: operations["set_user_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Unlock an account that too many wrong passwords have locked. */
+        post: operations["unlock_user"];
         delete?: never;
         options?: never;
         head?: never;
@@ -502,6 +1198,182 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What came of adding one bag. */
+        AddBagResult: {
+            /**
+             * @description The code, normalised when it is one.
+             * @example SB12345
+             */
+            qr_code: string;
+            outcome: components["schemas"]["AddOutcome"];
+            /**
+             * @description The bill it is on, where that is why it was refused.
+             * @example BILL-000002
+             */
+            bill_number?: string | null;
+            warning?: components["schemas"]["AddWarning"] | null;
+            /**
+             * @description What happened and what to do, for a person.
+             * @example SB12345 is on the bill.
+             */
+            detail: string;
+        };
+        /** @description Parent bags to put on a bill. */
+        AddBagsRequest: {
+            /**
+             * @description 1 to 500 codes; each is decided for itself.
+             * @example [
+             *       "SB12345",
+             *       "M444-12345"
+             *     ]
+             */
+            qr_codes: string[];
+        };
+        /** @description What came of each bag, and the bill as it is now. */
+        AddBagsResponse: {
+            /** @description In the order of the codes sent. */
+            results: components["schemas"]["AddBagResult"][];
+            bill: components["schemas"]["Bill"];
+        };
+        /**
+         * @description What came of adding one bag.
+         * @enum {string}
+         */
+        AddOutcome: "added" | "already_on_this_bill" | "already_billed" | "bill_at_capacity" | "empty_parent" | "parent_open" | "not_found" | "kind_mismatch" | "invalid_qr_code";
+        /** @description Something to know about a bag that was added. */
+        AddWarning: {
+            /**
+             * @description `parent_open`: it is not completed yet, so more children may come into it.
+             * @example parent_open
+             */
+            code: string;
+            detail: string;
+        };
+        /** @description A key without its secret. */
+        ApiKey: {
+            /**
+             * Format: int64
+             * @example 3
+             */
+            id: number;
+            /** @example Weighbridge */
+            name: string;
+            /**
+             * @description The part after `ttk_`, to tell keys apart.
+             * @example h7Tq0ZbWm2Rk
+             */
+            prefix: string;
+            /**
+             * @description `<resource>:read` or `<resource>:write`.
+             * @example [
+             *       "bags:read",
+             *       "scans:write"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * Format: int64
+             * @description Whom the key acts as.
+             * @example 7
+             */
+            user_id: number;
+            /** @example asha */
+            username: string;
+            /**
+             * Format: int32
+             * @description Its own limit; without one that of every caller holds.
+             * @example 600
+             */
+            requests_per_minute: number | null;
+            /**
+             * Format: int64
+             * @example 1
+             */
+            created_by: number | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description Right to about a minute.
+             */
+            last_used_at: string | null;
+            /** Format: date-time */
+            revoked_at: string | null;
+        };
+        /** @description Bags and scans of one dispatch area. */
+        AreaStats: {
+            /**
+             * @description Code of the area; null for bags without one.
+             * @example Lucknow
+             */
+            area: string | null;
+            /** Format: int64 */
+            open_parents: number;
+            /** Format: int64 */
+            completed_parents: number;
+            /** Format: int64 */
+            children: number;
+            /**
+             * Format: int64
+             * @description Of the day asked for.
+             */
+            scans: number;
+            /**
+             * Format: int64
+             * @description Of all days.
+             */
+            scans_total: number;
+        };
+        /** @description Who did something. */
+        AuditActor: {
+            /**
+             * Format: int64
+             * @description Id of the user.
+             * @example 7
+             */
+            id: number | null;
+            /**
+             * @description User name at the time.
+             * @example asha
+             */
+            username: string | null;
+        };
+        /** @description One field that changed. */
+        AuditChange: {
+            /** @example destination */
+            field: string;
+            before: unknown;
+            after: unknown;
+        };
+        /** @description Who did what, when, from where. */
+        AuditEntry: {
+            /**
+             * Format: uuid
+             * @description UUIDv7; the list is sorted by it, newest first.
+             */
+            id: string;
+            /** Format: date-time */
+            at: string;
+            actor: components["schemas"]["AuditActor"] | null;
+            /** @example bill_changed */
+            action: string;
+            /** @example bill */
+            entity_type: string;
+            /** @example BILL-000001 */
+            entity_id: string;
+            /** @description The changed fields as they were. */
+            before: Record<string, never> | null;
+            /** @description The changed fields as they became. */
+            after: Record<string, never> | null;
+            /** @description Both, field by field. */
+            changes: components["schemas"]["AuditChange"][];
+            /** @example 203.0.113.7 */
+            ip: string | null;
+            user_agent: string | null;
+            request_id: string | null;
+        };
         /** @description A physical bag. */
         Bag: {
             /** @example SB12345 */
@@ -551,6 +1423,42 @@ export interface components {
             /** Format: date-time */
             last_scan_at: string | null;
         };
+        /** @description What a code looks like and what it means. */
+        BagFormat: {
+            /**
+             * Format: int32
+             * @example 1
+             */
+            id: number;
+            /** @example Mustard */
+            name: string;
+            kind: components["schemas"]["BagKind"];
+            /**
+             * @description Regular expression that the whole upper-case code must match.
+             * @example SB[0-9]{5,62}
+             */
+            pattern: string;
+            /**
+             * Format: int32
+             * @description Children that a parent of this format holds; parents only.
+             * @example 30
+             */
+            capacity: number | null;
+            /**
+             * Format: double
+             * @description Kilograms of one child: in a parent of this format, or of this child format.
+             * @example 1
+             */
+            child_weight_kg: number;
+            /**
+             * Format: int32
+             * @description Formats are tried in this order.
+             * @example 10
+             */
+            priority: number;
+            /** Format: date-time */
+            created_at: string;
+        };
         /**
          * @description A parent bag holds child bags.
          * @enum {string}
@@ -580,6 +1488,68 @@ export interface components {
          * @enum {string}
          */
         BagStatus: "open" | "completed";
+        /** @description One shipment on one vehicle. */
+        Bill: {
+            /** @example BILL-000001 */
+            bill_number: string;
+            description: string | null;
+            /** @example Jaipur depot */
+            destination: string;
+            /** @example RJ14 GB 1234 */
+            vehicle_number: string;
+            status: components["schemas"]["BillStatus"];
+            /**
+             * Format: int32
+             * @description Parent bags that are to go.
+             * @example 40
+             */
+            expected_parent_bags: number;
+            /**
+             * Format: int64
+             * @description Parent bags on it now.
+             */
+            parent_bag_count: number;
+            /**
+             * Format: int64
+             * @description Children in them now.
+             */
+            child_bag_count: number;
+            /**
+             * Format: double
+             * @description Kilograms on it now: children × weight of a child.
+             */
+            actual_weight_kg: number;
+            /**
+             * Format: double
+             * @description Kilograms when all expected parents are on it and full.
+             */
+            expected_weight_kg: number;
+            /**
+             * Format: double
+             * @description Actual − expected, in kilograms.
+             */
+            variance_kg: number;
+            /**
+             * @description User name of who made it.
+             * @example shanti
+             */
+            created_by: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            finished_at: string | null;
+            /**
+             * Format: int64
+             * @description Counts the edits of this bill; part of its `ETag`.
+             */
+            version: number;
+        };
+        /** @description Everything about a bill, to be read, printed and handed over. */
+        BillReport: {
+            bill: components["schemas"]["Bill"];
+            /** @description By code. */
+            parents: components["schemas"]["ReportedParent"][];
+        };
         /** @description Bills now. */
         BillStats: {
             /** Format: int64 */
@@ -590,6 +1560,118 @@ export interface components {
             processing: number;
             /** Format: int64 */
             completed: number;
+        };
+        /**
+         * @description How far a bill is.
+         * @enum {string}
+         */
+        BillStatus: "new" | "processing" | "completed";
+        /** @description Bills made in a range of days. */
+        BillSummaryReport: {
+            /** Format: date */
+            from: string;
+            /** Format: date */
+            to: string;
+            bill_count: number;
+            completed_count: number;
+            /** Format: int64 */
+            parent_bag_count: number;
+            /** Format: int64 */
+            child_bag_count: number;
+            /** Format: double */
+            actual_weight_kg: number;
+            /** Format: double */
+            expected_weight_kg: number;
+            /**
+             * Format: double
+             * @description Actual − expected, in kilograms.
+             */
+            variance_kg: number;
+            /** @description Newest first; 5,000 at most. */
+            bills: components["schemas"]["Bill"][];
+        };
+        /** @description A parent bag on a bill. */
+        BilledBag: {
+            /** @example SB12345 */
+            qr_code: string;
+            /**
+             * @description Name of its bag format.
+             * @example Mustard
+             */
+            format: string;
+            status: components["schemas"]["BagStatus"];
+            /** Format: int32 */
+            child_count: number;
+            /** Format: int32 */
+            capacity: number;
+            /**
+             * Format: double
+             * @description Kilograms in it now.
+             */
+            weight_kg: number;
+            /**
+             * @description Code of the dispatch area.
+             * @example Lucknow
+             */
+            dispatch_area: string | null;
+            /** Format: date-time */
+            added_at: string;
+            /**
+             * @description User name of who added it.
+             * @example shanti
+             */
+            added_by: string | null;
+        };
+        /**
+         * @description A merge patch of a format: what is absent stays. Kind and weight stay for ever: they are part of the history of
+         *     every bag of the format; make a new format instead.
+         */
+        ChangeBagFormatRequest: {
+            name?: string;
+            pattern?: string;
+            /**
+             * Format: int32
+             * @description Of parents made from now on.
+             */
+            capacity?: number;
+            /** Format: int32 */
+            priority?: number;
+        };
+        /** @description A merge patch of a bag: what is absent stays. */
+        ChangeBagRequest: {
+            name?: string | null;
+            /** @description Code of an active dispatch area, or null; the children of a parent go with it. */
+            dispatch_area?: string | null;
+        };
+        /** @description A merge patch of a bill: what is absent stays. */
+        ChangeBillRequest: {
+            description?: string | null;
+            destination?: string;
+            vehicle_number?: string;
+            /**
+             * Format: int32
+             * @description Not fewer than are on the bill.
+             */
+            expected_parent_bags?: number;
+        };
+        /** @description A merge patch of an area: what is absent stays. */
+        ChangeDispatchAreaRequest: {
+            name?: string;
+            /** @description Nobody is given an area that is not active; those who have it keep it. */
+            is_active?: boolean;
+        };
+        /** @description Marks notifications as read or unread. */
+        ChangeNotificationsRequest: {
+            is_read: boolean;
+            /** @description Which ones; all when absent. Others' are left alone. */
+            ids?: string[];
+        };
+        /** @description How many were changed, and how many are still unread. */
+        ChangeNotificationsResponse: {
+            /** Format: int64 */
+            changed: number;
+            /** Format: int64 */
+            unread: number;
         };
         /** @description Where a child is to go. */
         ChangeParentRequest: {
@@ -607,6 +1689,17 @@ export interface components {
              * @example Correct-Horse7
              */
             new_password: string;
+        };
+        /** @description A merge patch of a user: what is absent stays. */
+        ChangeUserRequest: {
+            username?: string;
+            email?: string | null;
+            /** @description Not one's own. */
+            role?: components["schemas"]["Role"];
+            /** @description Code of an active dispatch area; dispatchers need one. */
+            dispatch_area?: string | null;
+            /** @description False ends all sessions at once. */
+            is_active?: boolean;
         };
         /** @description The parts. Figures are shown to signed-in callers only. */
         Checks: {
@@ -634,6 +1727,121 @@ export interface components {
              */
             linked_by: string | null;
         };
+        /** @description An API key to be. */
+        CreateApiKeyRequest: {
+            /**
+             * @description What or who will use it.
+             * @example Weighbridge
+             */
+            name: string;
+            /**
+             * @description `<resource>:read` for GET, `<resource>:write` for everything else; the resource is the first part of the path.
+             * @example [
+             *       "bags:read",
+             *       "scans:write"
+             *     ]
+             */
+            scopes: string[];
+            /**
+             * Format: date-time
+             * @description From then on the key is good no more.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: int64
+             * @description Whom the key acts as, with their role and dispatch area; the creator when absent.
+             * @example 7
+             */
+            user_id?: number | null;
+            /**
+             * Format: int32
+             * @description A limit of its own; without it that of every caller holds.
+             * @example 600
+             */
+            requests_per_minute?: number | null;
+        };
+        /** @description A format to be. */
+        CreateBagFormatRequest: {
+            /** @example Wheat */
+            name: string;
+            kind: components["schemas"]["BagKind"];
+            /**
+             * @description Regular expression (Rust's `regex`) that the whole upper-case code must match.
+             * @example WH[0-9]{6}
+             */
+            pattern: string;
+            /**
+             * Format: int32
+             * @description Needed for parents, not allowed for children.
+             * @example 30
+             */
+            capacity?: number | null;
+            /**
+             * Format: double
+             * @description 1 kg by default.
+             * @example 1
+             */
+            child_weight_kg?: number;
+            /**
+             * Format: int32
+             * @description 1 to 999; formats are tried in this order. 100 by default.
+             * @example 100
+             */
+            priority?: number;
+        };
+        /** @description A bag to be. */
+        CreateBagRequest: {
+            /**
+             * @description Trimmed and upper-cased by the server; its format says whether it is a parent or a child.
+             * @example SB12345
+             */
+            qr_code: string;
+            kind?: components["schemas"]["BagKind"] | null;
+            name?: string | null;
+            /**
+             * @description Code of an active dispatch area; for dispatchers their own.
+             * @example Lucknow
+             */
+            dispatch_area?: string | null;
+        };
+        /** @description A bill to be. */
+        CreateBillRequest: {
+            /**
+             * @description Letters, digits, and `.`, `_`, `-` inside; made by the server when absent.
+             * @example BILL-000001
+             */
+            bill_number?: string | null;
+            description?: string | null;
+            /** @example Jaipur depot */
+            destination: string;
+            /** @example RJ14 GB 1234 */
+            vehicle_number: string;
+            /**
+             * Format: int32
+             * @description Parent bags that are to go.
+             * @example 40
+             */
+            expected_parent_bags: number;
+        };
+        /** @description An area to be. */
+        CreateDispatchAreaRequest: {
+            /**
+             * @description Names the area in every other call, so it never changes; unique whatever the case.
+             * @example Nagpur
+             */
+            code: string;
+            /**
+             * @description What people read; the code when absent.
+             * @example Nagpur
+             */
+            name?: string | null;
+        };
+        /** @description A wish for another role. */
+        CreatePromotionRequest: {
+            wanted_role: components["schemas"]["Role"];
+            /** @example I do the bills when Shanti is away. */
+            reason: string;
+        };
         /** @description A user to be. */
         CreateUserRequest: {
             /**
@@ -655,6 +1863,38 @@ export interface components {
              */
             dispatch_area?: string | null;
         };
+        /** @description A new key, with the only sight of it there ever is. */
+        CreatedApiKey: components["schemas"]["ApiKey"] & {
+            /**
+             * @description Send it as `Authorization: Bearer …`. It is not stored and can't be shown again.
+             * @example ttk_h7Tq0ZbWm2Rk_3n8S…
+             */
+            key: string;
+        };
+        /** @description Scans of a day. */
+        DailyScansReport: {
+            /** Format: date */
+            date: string;
+            /**
+             * @description User name, when the report is of one person.
+             * @example asha
+             */
+            person: string | null;
+            /** Format: int64 */
+            scans: number;
+            /** Format: int64 */
+            scans_day_before: number;
+            /**
+             * Format: double
+             * @description Difference to the day before, in per cent of it; null when that had none.
+             * @example 12.5
+             */
+            change_percent: number | null;
+            /** @description By hour of the day; only for all people together. */
+            hours: components["schemas"]["HourlyScans"][];
+            /** @description Most scans first. */
+            people: components["schemas"]["PersonStats"][];
+        };
         /** @description The database and the pool of connections to it. */
         DatabaseCheck: {
             status: components["schemas"]["Status"];
@@ -663,6 +1903,57 @@ export interface components {
             /** @description Requests that wait for a connection. */
             waiting?: number | null;
         };
+        /** @description The database as a whole. */
+        DatabaseFigures: {
+            /** @example 15.18 */
+            server_version: string;
+            /** Format: int64 */
+            size_bytes: number;
+            /** Format: int64 */
+            connections: number;
+            /** Format: int64 */
+            max_connections: number;
+            /**
+             * Format: double
+             * @description Share of blocks that were found in memory, since the statistics began.
+             * @example 0.99
+             */
+            cache_hit_ratio: number | null;
+            /** Format: int64 */
+            deadlocks: number;
+        };
+        /** @description What the admin says to it. */
+        DecidePromotionRequest: {
+            note?: string | null;
+        };
+        /** @description What came of one bag of many. */
+        DeleteBagResult: {
+            /** @example SB12345 */
+            qr_code: string;
+            outcome: components["schemas"]["DeleteOutcome"];
+            /** @description What happened and what to do, for a person. */
+            detail: string;
+        };
+        /** @description Bags to delete. */
+        DeleteBagsRequest: {
+            /**
+             * @description 1 to 500 codes; each is decided for itself.
+             * @example [
+             *       "SB12345",
+             *       "CB-000123"
+             *     ]
+             */
+            qr_codes: string[];
+        };
+        /** @description What came of each bag, in the order sent. */
+        DeleteBagsResponse: {
+            results: components["schemas"]["DeleteBagResult"][];
+        };
+        /**
+         * @description What came of deleting one bag.
+         * @enum {string}
+         */
+        DeleteOutcome: "deleted" | "bag_in_use" | "not_found" | "invalid_qr_code";
         /** @description The long answer. */
         DetailedHealth: {
             status: components["schemas"]["Status"];
@@ -690,6 +1981,52 @@ export interface components {
             is_active: boolean;
             /** Format: date-time */
             created_at: string;
+        };
+        /** @description Bags and scans of the dispatch areas on a day. */
+        DispatchAreaReport: {
+            /** Format: date */
+            date: string;
+            areas: components["schemas"]["AreaStats"][];
+        };
+        /** @description A whole day on one page. */
+        EndOfDayReport: {
+            /** Format: date */
+            date: string;
+            /** Format: int64 */
+            scans: number;
+            /** Format: int64 */
+            scans_day_before: number;
+            /**
+             * Format: double
+             * @description Difference to the day before, in per cent of it; null when that had none.
+             * @example 12.5
+             */
+            change_percent: number | null;
+            areas: components["schemas"]["AreaStats"][];
+            people: components["schemas"]["PersonStats"][];
+            bills: components["schemas"]["BillSummaryReport"];
+        };
+        /** @description The data of an event. */
+        EventData: {
+            /**
+             * @description What happened: an action of the audit log, the code of a notification, the status of a job.
+             * @example child_linked
+             */
+            action: string;
+            /**
+             * @description Code of the bag, number of the bill, id of the notification or job.
+             * @example CB-000123
+             */
+            entity_id: string;
+            /** Format: date-time */
+            at: string;
+            /**
+             * @description User name of who did it.
+             * @example asha
+             */
+            actor: string | null;
+            /** @description What changed, where that is known. */
+            details: Record<string, never> | null;
         };
         /** @description One wrong field of the input. */
         FieldError: {
@@ -751,6 +2088,105 @@ export interface components {
             /** @description The changed fields before and after a change. */
             details: Record<string, never> | null;
         };
+        /** @description Scans of one hour. */
+        HourlyScans: {
+            /**
+             * Format: date-time
+             * @description Start of the hour in the warehouse's time zone, as UTC.
+             */
+            hour: string;
+            /** Format: int64 */
+            total: number;
+            /**
+             * Format: int64
+             * @description Parents opened.
+             */
+            parent: number;
+            /**
+             * Format: int64
+             * @description Children scanned into parents.
+             */
+            child: number;
+            /**
+             * Format: int64
+             * @description Bags looked up.
+             */
+            lookup: number;
+            /**
+             * Format: int64
+             * @description Scans undone.
+             */
+            undo: number;
+        };
+        /** @description An index worth a look. */
+        IndexFigures: {
+            /** @example bags_kind_status_idx */
+            name: string;
+            table: string;
+            /** Format: int64 */
+            size_bytes: number;
+            /**
+             * Format: int64
+             * @description Times it was used since the statistics began.
+             */
+            scans: number;
+            is_unique: boolean;
+            /**
+             * @description `unused`, `duplicate` (another has the same columns) or `invalid` (being built, or left half-built).
+             * @example unused
+             */
+            finding: string;
+        };
+        /** @description A job as admins see it; its payload is nobody's business. */
+        Job: {
+            /** Format: uuid */
+            id: string;
+            /**
+             * @description `email`, `import` or `end_of_day`.
+             * @example email
+             */
+            kind: string;
+            status: components["schemas"]["JobStatus"];
+            /** @description How far it is; what it holds depends on the kind. */
+            progress: Record<string, never> | null;
+            /** @description What came of it; what it holds depends on the kind. */
+            result: Record<string, never> | null;
+            /** @description Why the last try failed. */
+            error: string | null;
+            /** Format: int32 */
+            attempts: number;
+            /** Format: int32 */
+            max_attempts: number;
+            /**
+             * Format: date-time
+             * @description Not before this.
+             */
+            run_at: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            started_at: string | null;
+            /** Format: date-time */
+            finished_at: string | null;
+        };
+        /** @description Jobs by kind and status. */
+        JobFigures: {
+            /** @example email */
+            kind: string;
+            /** @example queued */
+            status: string;
+            /** Format: int64 */
+            count: number;
+        };
+        /**
+         * @description How far a job is.
+         * @enum {string}
+         */
+        JobStatus: "queued" | "running" | "succeeded" | "failed";
+        /** @description A JSON Web Key Set (RFC 7517). */
+        KeySet: {
+            keys: components["schemas"]["PublicKey"][];
+        };
         /** @description User name or e-mail address, and password. */
         LoginRequest: {
             /**
@@ -760,6 +2196,136 @@ export interface components {
             username: string;
             /** @example Correct-Horse7 */
             password: string;
+        };
+        /** @description Something a person should know. */
+        Notification: {
+            /**
+             * Format: uuid
+             * @description UUIDv7; the list is sorted by it, newest first.
+             */
+            id: string;
+            type: components["schemas"]["NotificationType"];
+            priority: components["schemas"]["NotificationPriority"];
+            /**
+             * @description Stable; names what happened, for translation.
+             * @example promotion_approved
+             */
+            code: string;
+            /** @description Values for the translated sentence. */
+            parameters: Record<string, never>;
+            /** @description In English. */
+            title: string;
+            /** @description In English. */
+            message: string;
+            /**
+             * @description Path in the web app to go to.
+             * @example /bills/BILL-000001
+             */
+            link: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            read_at: string | null;
+        };
+        /**
+         * @description How much a notification matters.
+         * @enum {string}
+         */
+        NotificationPriority: "low" | "normal" | "high";
+        /**
+         * @description How a notification is meant.
+         * @enum {string}
+         */
+        NotificationType: "info" | "success" | "warning" | "error";
+        /** @description One page of a list. */
+        Page_ApiKey: {
+            data: {
+                /**
+                 * Format: int64
+                 * @example 3
+                 */
+                id: number;
+                /** @example Weighbridge */
+                name: string;
+                /**
+                 * @description The part after `ttk_`, to tell keys apart.
+                 * @example h7Tq0ZbWm2Rk
+                 */
+                prefix: string;
+                /**
+                 * @description `<resource>:read` or `<resource>:write`.
+                 * @example [
+                 *       "bags:read",
+                 *       "scans:write"
+                 *     ]
+                 */
+                scopes: string[];
+                /**
+                 * Format: int64
+                 * @description Whom the key acts as.
+                 * @example 7
+                 */
+                user_id: number;
+                /** @example asha */
+                username: string;
+                /**
+                 * Format: int32
+                 * @description Its own limit; without one that of every caller holds.
+                 * @example 600
+                 */
+                requests_per_minute: number | null;
+                /**
+                 * Format: int64
+                 * @example 1
+                 */
+                created_by: number | null;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                expires_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description Right to about a minute.
+                 */
+                last_used_at: string | null;
+                /** Format: date-time */
+                revoked_at: string | null;
+            }[];
+            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            next_cursor: string | null;
+            has_more: boolean;
+        };
+        /** @description One page of a list. */
+        Page_AuditEntry: {
+            data: {
+                /**
+                 * Format: uuid
+                 * @description UUIDv7; the list is sorted by it, newest first.
+                 */
+                id: string;
+                /** Format: date-time */
+                at: string;
+                actor: components["schemas"]["AuditActor"] | null;
+                /** @example bill_changed */
+                action: string;
+                /** @example bill */
+                entity_type: string;
+                /** @example BILL-000001 */
+                entity_id: string;
+                /** @description The changed fields as they were. */
+                before: Record<string, never> | null;
+                /** @description The changed fields as they became. */
+                after: Record<string, never> | null;
+                /** @description Both, field by field. */
+                changes: components["schemas"]["AuditChange"][];
+                /** @example 203.0.113.7 */
+                ip: string | null;
+                user_agent: string | null;
+                request_id: string | null;
+            }[];
+            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            next_cursor: string | null;
+            has_more: boolean;
         };
         /** @description One page of a list. */
         Page_Bag: {
@@ -810,6 +2376,145 @@ export interface components {
                 created_at: string;
                 /** Format: date-time */
                 last_scan_at: string | null;
+            }[];
+            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            next_cursor: string | null;
+            has_more: boolean;
+        };
+        /** @description One page of a list. */
+        Page_BagFormat: {
+            data: {
+                /**
+                 * Format: int32
+                 * @example 1
+                 */
+                id: number;
+                /** @example Mustard */
+                name: string;
+                kind: components["schemas"]["BagKind"];
+                /**
+                 * @description Regular expression that the whole upper-case code must match.
+                 * @example SB[0-9]{5,62}
+                 */
+                pattern: string;
+                /**
+                 * Format: int32
+                 * @description Children that a parent of this format holds; parents only.
+                 * @example 30
+                 */
+                capacity: number | null;
+                /**
+                 * Format: double
+                 * @description Kilograms of one child: in a parent of this format, or of this child format.
+                 * @example 1
+                 */
+                child_weight_kg: number;
+                /**
+                 * Format: int32
+                 * @description Formats are tried in this order.
+                 * @example 10
+                 */
+                priority: number;
+                /** Format: date-time */
+                created_at: string;
+            }[];
+            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            next_cursor: string | null;
+            has_more: boolean;
+        };
+        /** @description One page of a list. */
+        Page_Bill: {
+            data: {
+                /** @example BILL-000001 */
+                bill_number: string;
+                description: string | null;
+                /** @example Jaipur depot */
+                destination: string;
+                /** @example RJ14 GB 1234 */
+                vehicle_number: string;
+                status: components["schemas"]["BillStatus"];
+                /**
+                 * Format: int32
+                 * @description Parent bags that are to go.
+                 * @example 40
+                 */
+                expected_parent_bags: number;
+                /**
+                 * Format: int64
+                 * @description Parent bags on it now.
+                 */
+                parent_bag_count: number;
+                /**
+                 * Format: int64
+                 * @description Children in them now.
+                 */
+                child_bag_count: number;
+                /**
+                 * Format: double
+                 * @description Kilograms on it now: children × weight of a child.
+                 */
+                actual_weight_kg: number;
+                /**
+                 * Format: double
+                 * @description Kilograms when all expected parents are on it and full.
+                 */
+                expected_weight_kg: number;
+                /**
+                 * Format: double
+                 * @description Actual − expected, in kilograms.
+                 */
+                variance_kg: number;
+                /**
+                 * @description User name of who made it.
+                 * @example shanti
+                 */
+                created_by: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                finished_at: string | null;
+                /**
+                 * Format: int64
+                 * @description Counts the edits of this bill; part of its `ETag`.
+                 */
+                version: number;
+            }[];
+            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            next_cursor: string | null;
+            has_more: boolean;
+        };
+        /** @description One page of a list. */
+        Page_BilledBag: {
+            data: {
+                /** @example SB12345 */
+                qr_code: string;
+                /**
+                 * @description Name of its bag format.
+                 * @example Mustard
+                 */
+                format: string;
+                status: components["schemas"]["BagStatus"];
+                /** Format: int32 */
+                child_count: number;
+                /** Format: int32 */
+                capacity: number;
+                /**
+                 * Format: double
+                 * @description Kilograms in it now.
+                 */
+                weight_kg: number;
+                /**
+                 * @description Code of the dispatch area.
+                 * @example Lucknow
+                 */
+                dispatch_area: string | null;
+                /** Format: date-time */
+                added_at: string;
+                /**
+                 * @description User name of who added it.
+                 * @example shanti
+                 */
+                added_by: string | null;
             }[];
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
@@ -904,6 +2609,111 @@ export interface components {
             has_more: boolean;
         };
         /** @description One page of a list. */
+        Page_Job: {
+            data: {
+                /** Format: uuid */
+                id: string;
+                /**
+                 * @description `email`, `import` or `end_of_day`.
+                 * @example email
+                 */
+                kind: string;
+                status: components["schemas"]["JobStatus"];
+                /** @description How far it is; what it holds depends on the kind. */
+                progress: Record<string, never> | null;
+                /** @description What came of it; what it holds depends on the kind. */
+                result: Record<string, never> | null;
+                /** @description Why the last try failed. */
+                error: string | null;
+                /** Format: int32 */
+                attempts: number;
+                /** Format: int32 */
+                max_attempts: number;
+                /**
+                 * Format: date-time
+                 * @description Not before this.
+                 */
+                run_at: string;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                started_at: string | null;
+                /** Format: date-time */
+                finished_at: string | null;
+            }[];
+            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            next_cursor: string | null;
+            has_more: boolean;
+        };
+        /** @description One page of a list. */
+        Page_Notification: {
+            data: {
+                /**
+                 * Format: uuid
+                 * @description UUIDv7; the list is sorted by it, newest first.
+                 */
+                id: string;
+                type: components["schemas"]["NotificationType"];
+                priority: components["schemas"]["NotificationPriority"];
+                /**
+                 * @description Stable; names what happened, for translation.
+                 * @example promotion_approved
+                 */
+                code: string;
+                /** @description Values for the translated sentence. */
+                parameters: Record<string, never>;
+                /** @description In English. */
+                title: string;
+                /** @description In English. */
+                message: string;
+                /**
+                 * @description Path in the web app to go to.
+                 * @example /bills/BILL-000001
+                 */
+                link: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                read_at: string | null;
+            }[];
+            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            next_cursor: string | null;
+            has_more: boolean;
+        };
+        /** @description One page of a list. */
+        Page_PromotionRequest: {
+            data: {
+                /**
+                 * Format: int64
+                 * @example 3
+                 */
+                id: number;
+                /**
+                 * Format: int64
+                 * @example 7
+                 */
+                user_id: number;
+                /** @example asha */
+                username: string;
+                /** @description The role now. */
+                role: components["schemas"]["Role"];
+                wanted_role: components["schemas"]["Role"];
+                reason: string;
+                status: components["schemas"]["PromotionStatus"];
+                /** @description What the admin wrote. */
+                note: string | null;
+                /** @description User name of the admin. */
+                decided_by: string | null;
+                /** Format: date-time */
+                decided_at: string | null;
+                /** Format: date-time */
+                created_at: string;
+            }[];
+            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            next_cursor: string | null;
+            has_more: boolean;
+        };
+        /** @description One page of a list. */
         Page_Scan: {
             data: {
                 /**
@@ -989,6 +2799,51 @@ export interface components {
         PartCheck: {
             status: components["schemas"]["Status"];
         };
+        /** @description Scans of one person on a day. */
+        PersonStats: {
+            /**
+             * Format: int64
+             * @example 7
+             */
+            user_id: number;
+            /** @example asha */
+            username: string;
+            /**
+             * @description Code of the person's dispatch area.
+             * @example Lucknow
+             */
+            area: string | null;
+            /** Format: int64 */
+            scans: number;
+            /**
+             * Format: int64
+             * @description Parents opened.
+             */
+            parent: number;
+            /**
+             * Format: int64
+             * @description Children scanned into parents.
+             */
+            child: number;
+            /**
+             * Format: int64
+             * @description Scans undone.
+             */
+            undo: number;
+            /**
+             * Format: int64
+             * @description Scans of the day before, to compare with.
+             */
+            scans_day_before: number;
+        };
+        /** @description The pool of database connections of this process. */
+        PoolFigures: {
+            max_size: number;
+            size: number;
+            available: number;
+            /** @description Requests that wait for a connection. */
+            waiting: number;
+        };
         /** @description An RFC 9457 problem: the body of every answer that is not a success. */
         Problem: {
             /**
@@ -1017,6 +2872,80 @@ export interface components {
             request_id?: string | null;
             /** @description The wrong fields, where fields are wrong. */
             errors?: components["schemas"]["FieldError"][];
+        };
+        /** @description Somebody's wish for another role. */
+        PromotionRequest: {
+            /**
+             * Format: int64
+             * @example 3
+             */
+            id: number;
+            /**
+             * Format: int64
+             * @example 7
+             */
+            user_id: number;
+            /** @example asha */
+            username: string;
+            /** @description The role now. */
+            role: components["schemas"]["Role"];
+            wanted_role: components["schemas"]["Role"];
+            reason: string;
+            status: components["schemas"]["PromotionStatus"];
+            /** @description What the admin wrote. */
+            note: string | null;
+            /** @description User name of the admin. */
+            decided_by: string | null;
+            /** Format: date-time */
+            decided_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+        };
+        /**
+         * @description What became of a promotion request.
+         * @enum {string}
+         */
+        PromotionStatus: "pending" | "approved" | "rejected";
+        /** @description The public half of a key, as RFC 8037 writes it. */
+        PublicKey: {
+            /** @example OKP */
+            kty: string;
+            /** @example Ed25519 */
+            crv: string;
+            /** @example EdDSA */
+            alg: string;
+            /** @example sig */
+            use: string;
+            /** @description Names the key, as `kid` in the head of a token does. */
+            kid: string;
+            /** @description The key itself, base64url. */
+            x: string;
+        };
+        /** @description What was scanned last. */
+        RecentScans: {
+            /** @description Newest first. */
+            data: components["schemas"]["Scan"][];
+            /** Format: date-time */
+            as_of: string;
+        };
+        /** @description Why a finished bill is opened again. */
+        ReopenBillRequest: {
+            /** @example Two bags were left behind. */
+            reason: string;
+        };
+        /** @description A child in a parent on a bill. */
+        ReportedChild: {
+            /** @example CB-000123 */
+            qr_code: string;
+            /**
+             * Format: double
+             * @description Kilograms.
+             */
+            weight_kg: number;
+        };
+        /** @description A parent on a bill with its children. */
+        ReportedParent: components["schemas"]["BilledBag"] & {
+            children: components["schemas"]["ReportedChild"][];
         };
         /**
          * @description What a person may do. Each role may do everything that those before it may.
@@ -1173,6 +3102,28 @@ export interface components {
             status: components["schemas"]["Status"];
             waiting_scans?: number | null;
         };
+        /** @description Scans by hour. */
+        ScansPerHour: {
+            /** @description Oldest first, without gaps. */
+            data: components["schemas"]["HourlyScans"][];
+            /** Format: date-time */
+            as_of: string;
+        };
+        /** @description What was found, newest first in each group. */
+        SearchResults: {
+            bags: components["schemas"]["Bag"][];
+            bills: components["schemas"]["Bill"][];
+            /** @description Empty for all but admins. */
+            users: components["schemas"]["User"][];
+        };
+        /** @description A new password for somebody else. */
+        SetPasswordRequest: {
+            /**
+             * @description 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+             * @example Correct-Horse7
+             */
+            new_password: string;
+        };
         /** @description All totals at one moment. */
         Stats: {
             bags: components["schemas"]["BagStats"];
@@ -1182,11 +3133,76 @@ export interface components {
             /** Format: date-time */
             as_of: string;
         };
+        /** @description Bags and scans by area. */
+        StatsByArea: {
+            /** Format: date */
+            date: string;
+            data: components["schemas"]["AreaStats"][];
+            /** Format: date-time */
+            as_of: string;
+        };
+        /** @description Scans by person. */
+        StatsByPerson: {
+            /** Format: date */
+            date: string;
+            /** @description Most scans first. */
+            data: components["schemas"]["PersonStats"][];
+            /** Format: date-time */
+            as_of: string;
+        };
         /**
          * @description State of a part, or of all.
          * @enum {string}
          */
         Status: "healthy" | "degraded" | "unhealthy" | "not_configured";
+        /** @description How the system is. */
+        SystemReport: {
+            /**
+             * @description Version of TraitorTrack.
+             * @example 0.1.0
+             */
+            version: string;
+            pool: components["schemas"]["PoolFigures"];
+            /** @description Scans that wait for the scan writer of this process. */
+            waiting_scans: number;
+            /**
+             * Format: int64
+             * @description Memory of this process, in bytes; null where the operating system does not tell.
+             */
+            memory_bytes: number | null;
+            database: components["schemas"]["DatabaseFigures"] | null;
+            largest_tables: components["schemas"]["TableFigures"][];
+            /** @description Indexes that are unused, duplicate or invalid. */
+            index_findings: components["schemas"]["IndexFigures"][];
+            jobs: components["schemas"]["JobFigures"][];
+            /**
+             * @description `healthy`, `degraded` or `not_configured`.
+             * @example healthy
+             */
+            redis: string;
+        };
+        /** @description A table, its partitions added up. */
+        TableFigures: {
+            /** @example scans */
+            name: string;
+            /**
+             * Format: int64
+             * @description An estimate.
+             */
+            rows: number;
+            /**
+             * Format: int64
+             * @description With indexes.
+             */
+            size_bytes: number;
+            /** Format: int64 */
+            index_bytes: number;
+            /**
+             * Format: int64
+             * @description Rows that vacuum has yet to clear away.
+             */
+            dead_rows: number;
+        };
         /** @description A fresh access token, and whose it is. The refresh token comes as the cookie `tt_refresh`. */
         TokenResponse: {
             /** @description Send it as `Authorization: Bearer …`. */
@@ -1242,6 +3258,46 @@ export interface components {
             /** @description The password was made by the system and has to be changed before anything else works. */
             password_change_required: boolean;
         };
+        /** @description What one person did in a range of days. */
+        UserActivity: {
+            /**
+             * Format: int64
+             * @example 7
+             */
+            user_id: number;
+            /** @example asha */
+            username: string;
+            /**
+             * Format: int64
+             * @description Days with at least one scan.
+             */
+            active_days: number;
+            /** Format: int64 */
+            scans: number;
+            /** Format: int64 */
+            undone: number;
+            /**
+             * Format: int64
+             * @description Bills made.
+             */
+            bills: number;
+            /** Format: date-time */
+            last_login_at: string | null;
+            /**
+             * Format: date
+             * @description The busiest day.
+             */
+            busiest_day: string | null;
+        };
+        /** @description What people did in a range of days. */
+        UserActivityReport: {
+            /** Format: date */
+            from: string;
+            /** Format: date */
+            to: string;
+            /** @description Most scans first; only people who did something. */
+            people: components["schemas"]["UserActivity"][];
+        };
         /** @description People. */
         UserStats: {
             /** Format: int64 */
@@ -1258,6 +3314,53 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_jwks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeySet"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_detailed_health: {
         parameters: {
             query?: never;
@@ -1283,6 +3386,671 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DetailedHealth"];
+                };
+            };
+        };
+    };
+    list_jobs: {
+        parameters: {
+            query?: {
+                /** @description `email`, `import` or `end_of_day`. */
+                kind?: string;
+                status?: components["schemas"]["JobStatus"];
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Job"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_system: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Pools, memory, database, indexes, jobs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemReport"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_api_keys: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ApiKey"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateApiKeyRequest"];
+            };
+        };
+        responses: {
+            /** @description Made; `Location` names it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedApiKey"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the key
+                 * @example 3
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key, without its secret */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiKey"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `api_key_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_api_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Id of the key
+                 * @example 3
+                 */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `api_key_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_audit_logs: {
+        parameters: {
+            query?: {
+                /** @description Id of the user who acted. */
+                actor_id?: number;
+                /** @example bill_changed */
+                action?: string;
+                /**
+                 * @description `user`, `session`, `bag`, `bill`, …
+                 * @example bill
+                 */
+                entity_type?: string;
+                /**
+                 * @description With `entity_type`, the whole history of one thing.
+                 * @example BILL-000001
+                 */
+                entity_id?: string;
+                request_id?: string;
+                ip?: string;
+                after?: string;
+                before?: string;
+                /** @description Part of the entity's id or the actor's name. */
+                q?: string;
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of entries */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_AuditEntry"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the entry */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entry */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntry"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `audit_log_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1556,6 +4324,311 @@ export interface operations {
             };
         };
     };
+    list_bag_formats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All formats */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BagFormat"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_bag_format: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBagFormatRequest"];
+            };
+        };
+        responses: {
+            /** @description Created; scans are matched with it from now on */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BagFormat"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bag_format_exists` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_bag_format: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the format */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["ChangeBagFormatRequest"];
+            };
+        };
+        responses: {
+            /** @description The format as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BagFormat"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bag_format_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bag_format_exists` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_bags: {
         parameters: {
             query?: {
@@ -1648,6 +4721,225 @@ export interface operations {
             };
         };
     };
+    create_bag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBagRequest"];
+            };
+        };
+        responses: {
+            /** @description Created; `Location` names it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bag"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bag_exists` or `kind_mismatch` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_bags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeleteBagsRequest"];
+            };
+        };
+        responses: {
+            /** @description What came of each bag */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteBagsResponse"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_bag: {
         parameters: {
             query?: never;
@@ -1700,6 +4992,231 @@ export interface operations {
                 };
             };
             /** @description `invalid_qr_code` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_bag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Code of the bag
+                 * @example SB12345
+                 */
+                qr_code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bag_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bag_in_use` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_qr_code` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_bag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Code of the bag
+                 * @example SB12345
+                 */
+                qr_code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["ChangeBagRequest"];
+            };
+        };
+        responses: {
+            /** @description The bag as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bag"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bag_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `parent_on_completed_bill` or `bag_in_use` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2268,6 +5785,1184 @@ export interface operations {
             };
         };
     };
+    list_bills: {
+        parameters: {
+            query?: {
+                /** @description Part of the number, destination or vehicle number. */
+                q?: string;
+                status?: components["schemas"]["BillStatus"];
+                /** @description Id of the user who made it. */
+                created_by?: number;
+                created_after?: string;
+                created_before?: string;
+                /** @description Code of a dispatch area: bills with bags of it. */
+                area?: string;
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of bills the caller may see */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Bill"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_bill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBillRequest"];
+            };
+        };
+        responses: {
+            /** @description Created; `Location` names it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bill"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_exists` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the bill
+                 * @example BILL-000001
+                 */
+                bill_number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bill; its `ETag` is for If-Match */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bill"];
+                };
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_bill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the bill
+                 * @example BILL-000001
+                 */
+                bill_number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_completed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `stale_version`: somebody has changed it since it was read. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `if_match_required`: send the `ETag` of what you read. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_bill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the bill
+                 * @example BILL-000001
+                 */
+                bill_number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["ChangeBillRequest"];
+            };
+        };
+        responses: {
+            /** @description The bill as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bill"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_completed` or `bill_at_capacity` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `stale_version`: somebody has changed it since it was read. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `if_match_required`: send the `ETag` of what you read. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_bill_bags: {
+        parameters: {
+            query?: {
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the bill
+                 * @example BILL-000001
+                 */
+                bill_number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of parents */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BilledBag"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_bill_bags: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the bill
+                 * @example BILL-000001
+                 */
+                bill_number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddBagsRequest"];
+            };
+        };
+        responses: {
+            /** @description What came of each bag, and the bill */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddBagsResponse"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_completed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_bill_bag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the bill
+                 * @example BILL-000001
+                 */
+                bill_number: string;
+                /**
+                 * @description Code of the parent
+                 * @example SB12345
+                 */
+                qr_code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is off the bill */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_found`; `bag_not_found` when it is not on this bill */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_completed` or `kind_mismatch` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_qr_code` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finish_bill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the bill
+                 * @example BILL-000001
+                 */
+                bill_number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Finished */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bill"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_completed` or `empty_bill` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reopen_bill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the bill
+                 * @example BILL-000001
+                 */
+                bill_number: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReopenBillRequest"];
+            };
+        };
+        responses: {
+            /** @description Open again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bill"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_completed` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_bill_report: {
+        parameters: {
+            query?: {
+                /** @description `json` by default. */
+                format?: "json" | "csv" | "xlsx" | "pdf";
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description Number of the bill
+                 * @example BILL-000001
+                 */
+                bill_number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BillReport"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                    "application/pdf": number[];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bill_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_dispatch_areas: {
         parameters: {
             query?: never;
@@ -2284,6 +6979,317 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_DispatchArea"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_dispatch_area: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateDispatchAreaRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DispatchArea"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `dispatch_area_exists` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_dispatch_area: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Code of the area, in any case
+                 * @example Lucknow
+                 */
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["ChangeDispatchAreaRequest"];
+            };
+        };
+        responses: {
+            /** @description The area as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DispatchArea"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `dispatch_area_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listen_to_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the last event seen */
+                "Last-Event-ID"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A stream that does not end; each `data` line is an EventData */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["EventData"];
+                };
+            };
+            /** @description `invalid_query`: Last-Event-ID is not the id of an event */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -2467,6 +7473,1075 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_notifications: {
+        parameters: {
+            query?: {
+                /** @description Only those (not) read. */
+                is_read?: boolean;
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of the caller's notifications */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Notification"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_notifications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["ChangeNotificationsRequest"];
+            };
+        };
+        responses: {
+            /** @description How many were changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeNotificationsResponse"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_promotion_requests: {
+        parameters: {
+            query?: {
+                status?: components["schemas"]["PromotionStatus"];
+                /** @description Rows of a page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of requests */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PromotionRequest"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_promotion_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreatePromotionRequest"];
+            };
+        };
+        responses: {
+            /** @description Asked; the admins are told */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromotionRequest"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `promotion_pending` or `role_not_higher` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_promotion_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the request */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecidePromotionRequest"];
+            };
+        };
+        responses: {
+            /** @description Granted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromotionRequest"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `promotion_request_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `promotion_decided` or `own_role` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reject_promotion_request: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the request */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecidePromotionRequest"];
+            };
+        };
+        responses: {
+            /** @description Refused */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromotionRequest"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `promotion_request_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `promotion_decided` or `own_role` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_bill_summary: {
+        parameters: {
+            query?: {
+                /**
+                 * @description First day; 30 days before the last by default.
+                 * @example 2026-11-01
+                 */
+                from?: string;
+                /**
+                 * @description Last day, included; today by default. At most 366 days.
+                 * @example 2026-11-24
+                 */
+                to?: string;
+                /** @description `json` by default. */
+                format?: "json" | "csv" | "xlsx" | "pdf";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BillSummaryReport"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                    "application/pdf": number[];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_daily_scans: {
+        parameters: {
+            query?: {
+                /**
+                 * @description A date of the warehouse's time zone; today by default.
+                 * @example 2026-11-24
+                 */
+                date?: string;
+                /** @description Id of one person; all when absent. Dispatchers get their own. */
+                user_id?: number;
+                /** @description `json` by default. */
+                format?: "json" | "csv" | "xlsx" | "pdf";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DailyScansReport"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                    "application/pdf": number[];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_dispatch_areas: {
+        parameters: {
+            query?: {
+                /**
+                 * @description A date of the warehouse's time zone; today by default.
+                 * @example 2026-11-24
+                 */
+                date?: string;
+                /** @description `json` by default. */
+                format?: "json" | "csv" | "xlsx" | "pdf";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DispatchAreaReport"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                    "application/pdf": number[];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_end_of_day: {
+        parameters: {
+            query?: {
+                /**
+                 * @description A date of the warehouse's time zone; today by default.
+                 * @example 2026-11-24
+                 */
+                date?: string;
+                /** @description `json` by default. */
+                format?: "json" | "csv" | "xlsx" | "pdf";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndOfDayReport"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                    "application/pdf": number[];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_user_activity: {
+        parameters: {
+            query?: {
+                /**
+                 * @description First day; 30 days before the last by default.
+                 * @example 2026-11-01
+                 */
+                from?: string;
+                /**
+                 * @description Last day, included; today by default. At most 366 days.
+                 * @example 2026-11-24
+                 */
+                to?: string;
+                /** @description `json` by default. */
+                format?: "json" | "csv" | "xlsx" | "pdf";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserActivityReport"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
+                    "application/pdf": number[];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3092,6 +9167,88 @@ export interface operations {
             };
         };
     };
+    search: {
+        parameters: {
+            query: {
+                /**
+                 * @description Part of a code, bill number, destination, vehicle number or, for admins, user name; one or two characters: the beginning of a code.
+                 * @example SB123
+                 */
+                q: string;
+                /** @description Most rows of each group: 1 to 50, by default 10. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the caller may see of it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResults"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_stats: {
         parameters: {
             query?: never;
@@ -3108,6 +9265,320 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_stats_by_area: {
+        parameters: {
+            query?: {
+                /**
+                 * @description A date of the warehouse's time zone; today by default.
+                 * @example 2026-11-24
+                 */
+                date?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One row an area; dispatchers see their own */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatsByArea"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_stats_by_person: {
+        parameters: {
+            query?: {
+                /**
+                 * @description A date of the warehouse's time zone; today by default.
+                 * @example 2026-11-24
+                 */
+                date?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One row a person who scanned that day or the day before; dispatchers see their own area */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatsByPerson"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_recent_scans: {
+        parameters: {
+            query?: {
+                /** @description 1 to 100, by default 20. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Newest first; dispatchers see their own area */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecentScans"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scans_per_hour: {
+        parameters: {
+            query?: {
+                /** @description 1 to 168, by default 24; this hour is the last. */
+                hours?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One row an hour; dispatchers see their own area */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScansPerHour"];
+                };
+            };
+            /** @description The query string or the cursor is wrong. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -3318,6 +9789,528 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user; its `ETag` is for If-Match */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Unchanged */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `user_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted; all sessions have ended */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `user_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `last_admin` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `stale_version`: somebody has changed it since it was read. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `if_match_required`: send the `ETag` of what you read. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["ChangeUserRequest"];
+            };
+        };
+        responses: {
+            /** @description The user as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `user_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `last_admin`, `own_role`, `username_taken` or `email_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `stale_version`: somebody has changed it since it was read. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `if_match_required`: send the `ETag` of what you read. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_user_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPasswordRequest"];
+            };
+        };
+        responses: {
+            /** @description Set */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body is not well-formed JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `user_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not declared as JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is wrong; `errors` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlock_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the user */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `user_not_found` */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
