@@ -9,6 +9,7 @@ pub mod db;
 pub mod dispatch_areas;
 pub mod embedded;
 pub mod error;
+pub mod exports;
 pub mod health;
 pub mod http;
 pub mod idempotency;

@@ -28,6 +28,7 @@ use crate::server::{Limits, routes};
         (name = "scans", description = "Scanning: opening parents, linking children, undo"),
         (name = "bags", description = "Parent and child bags"),
         (name = "bills", description = "Parent bags on vehicles, and their reports"),
+        (name = "exports", description = "Lists as files"),
         (name = "stats", description = "Numbers for dashboards"),
         (name = "health", description = "For load balancers and monitoring"),
     ),

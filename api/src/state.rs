@@ -6,6 +6,7 @@ use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
 use crate::config::Config;
 use crate::db::Pool;
+use crate::exports::places::ExportPlaces;
 use crate::jobs::worker::WakeUp;
 use crate::redis::Redis;
 use crate::scans::record_scans::ScanWriter;
@@ -20,6 +21,8 @@ pub struct AppState {
     pub scan_writer: ScanWriter,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
+    /// Bounds the exports that run at once.
+    pub export_places: ExportPlaces,
     stopping: AtomicBool,
 }
 
@@ -27,7 +30,8 @@ impl AppState {
     /// The state of a process that is about to serve.
     pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter) -> Self {
         let revocations = Revocations::new(config.access_token_seconds);
-        Self { config, pool, redis, token_keys, revocations, scan_writer, jobs: WakeUp::default(), stopping: AtomicBool::new(false) }
+        let export_places = ExportPlaces::new(pool.status().max_size);
+        Self { config, pool, redis, token_keys, revocations, scan_writer, jobs: WakeUp::default(), export_places, stopping: AtomicBool::new(false) }
     }
 
     /// From now on readiness says no, so that load balancers send requests elsewhere.

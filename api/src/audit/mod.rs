@@ -50,6 +50,7 @@ actions! {
     BillFinished = "bill_finished",
     BillReopened = "bill_reopened",
     BillDeleted = "bill_deleted",
+    Export = "export",
     AccessDenied = "access_denied",
 }
 
@@ -60,6 +61,7 @@ pub enum Entity {
     Session,
     Bag,
     Bill,
+    Export,
 }
 
 impl Entity {
@@ -68,6 +70,7 @@ impl Entity {
             Self::User => "user",
             Self::Session => "session",
             Self::Bag => "bag",
+            Self::Export => "export",
             Self::Bill => "bill",
         }
     }

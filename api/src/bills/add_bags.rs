@@ -76,8 +76,7 @@ pub async fn add_bags(
     let known: Vec<&QrCode> = parsed.iter().flatten().collect();
     let mut records: HashMap<QrCode, BagRecord> =
         bags::queries::lock(conn, &known).await?.into_iter().map(|bag| (bag.qr_code.clone(), bag)).collect();
-    let mut capacity =
-        Capacity { bill_id: bill.id, expected: bill.expected_parent_bags.into(), count: bill.parent_bag_count, may_take_open_parents };
+    let mut capacity = Capacity { bill_id: bill.id, expected: bill.expected_parent_bags.into(), count: bill.parent_bag_count, may_take_open_parents };
     let mut added: Vec<BagRecord> = Vec::new();
     let mut results = Vec::with_capacity(codes.len());
     for (given, code) in codes.iter().zip(parsed) {

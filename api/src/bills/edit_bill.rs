@@ -47,16 +47,18 @@ pub async fn create(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
         Some(number) => number.clone(),
         None => next_number(conn).await?,
     };
-    sql("INSERT INTO bills (bill_number, description, destination, vehicle_number, expected_parent_bags, created_by) VALUES ($1, $2, $3, $4, $5, $6)")
-        .bind::<Text, _>(number.as_str().to_owned())
-        .bind::<Nullable<Text>, _>(new.description.clone())
-        .bind::<Text, _>(new.destination.clone())
-        .bind::<Text, _>(new.vehicle_number.clone())
-        .bind::<Integer, _>(new.expected_parent_bags)
-        .bind::<BigInt, _>(caller.user_id)
-        .execute_on(conn)
-        .await
-        .map_err(|cause| number_taken(cause, &number))?;
+    sql(
+        "INSERT INTO bills (bill_number, description, destination, vehicle_number, expected_parent_bags, created_by) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind::<Text, _>(number.as_str().to_owned())
+    .bind::<Nullable<Text>, _>(new.description.clone())
+    .bind::<Text, _>(new.destination.clone())
+    .bind::<Text, _>(new.vehicle_number.clone())
+    .bind::<Integer, _>(new.expected_parent_bags)
+    .bind::<BigInt, _>(caller.user_id)
+    .execute_on(conn)
+    .await
+    .map_err(|cause| number_taken(cause, &number))?;
     let entry = Entry::new(Action::BillCreated, Entity::Bill, &number).after(json!({
         "description": new.description, "destination": new.destination, "vehicle_number": new.vehicle_number,
         "expected_parent_bags": new.expected_parent_bags,

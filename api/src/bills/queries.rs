@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::model::{BillNumber, BillRecord, BillStatus, BilledBag};
 use crate::auth::Caller;
 use crate::db::sql;
-use crate::db::sql::escape_like;
+use crate::db::sql::{Sql, escape_like};
 
 /// Columns of a [`BillRecord`]. Counts and weights are read from the rows each time: they can't drift.
 ///
@@ -77,7 +77,13 @@ pub struct BillFilter {
 
 /// Bills, newest first, that were made before the one with id `before`.
 pub async fn list(conn: &mut AsyncPgConnection, filter: &BillFilter, before: Option<i64>, limit: i64) -> QueryResult<Vec<BillRecord>> {
-    let mut query = sql(SELECT).sql("WHERE true");
+    let (query, places) = narrowed(SELECT, filter, before);
+    query.sql(&format!(" ORDER BY b.id DESC LIMIT ${}", places + 1)).bind::<BigInt, _>(limit).load(conn).await
+}
+
+/// The bills of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.
+pub fn narrowed(select: &str, filter: &BillFilter, before: Option<i64>) -> (Sql<'static>, usize) {
+    let mut query = sql(select).sql("WHERE true");
     let mut place = 0;
     let mut next_place = || {
         place += 1;
@@ -108,18 +114,19 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &BillFilter, before: Opt
     if let Some(before) = before {
         query = query.sql(&format!(" AND b.id < ${}", next_place())).bind::<BigInt, _>(before);
     }
-    query.sql(&format!(" ORDER BY b.id DESC LIMIT ${}", next_place())).bind::<BigInt, _>(limit).load(conn).await
+    (query, place)
 }
 
 /// Parents on a bill by id, after the given one; of one area only, if asked.
 pub async fn bags(conn: &mut AsyncPgConnection, bill_id: i64, area_id: Option<i32>, after: Option<i64>, limit: i64) -> QueryResult<Vec<BilledBag>> {
-    let mut query = sql("SELECT p.id, p.qr_code, f.name AS format, p.status, p.child_count::integer AS child_count, p.capacity::integer AS capacity, \
+    let mut query =
+        sql("SELECT p.id, p.qr_code, f.name AS format, p.status, p.child_count::integer AS child_count, p.capacity::integer AS capacity, \
                 (p.child_count * f.child_weight_kg)::float8 AS weight_kg, a.code AS dispatch_area, bb.created_at AS added_at, u.username AS added_by \
          FROM bill_bags bb JOIN bags p ON p.id = bb.bag_id JOIN bag_formats f ON f.id = p.format_id \
          LEFT JOIN dispatch_areas a ON a.id = p.dispatch_area_id LEFT JOIN users u ON u.id = bb.added_by \
          WHERE bb.bill_id = $1 AND bb.bag_id > $2")
-    .bind::<BigInt, _>(bill_id)
-    .bind::<BigInt, _>(after.unwrap_or(0));
+        .bind::<BigInt, _>(bill_id)
+        .bind::<BigInt, _>(after.unwrap_or(0));
     let limit_place = if let Some(area_id) = area_id {
         query = query.sql(" AND p.dispatch_area_id = $3").bind::<Integer, _>(area_id);
         "$4"

@@ -128,9 +128,8 @@ pub fn document(report: &BillReport) -> Document {
             .parents
             .iter()
             .flat_map(|parent| {
-                let row = |child: &ReportedChild| {
-                    vec![text(parent.bag.qr_code.as_str()), text(child.qr_code.as_str()), Cell::Decimal(child.weight_kg)]
-                };
+                let row =
+                    |child: &ReportedChild| vec![text(parent.bag.qr_code.as_str()), text(child.qr_code.as_str()), Cell::Decimal(child.weight_kg)];
                 parent.children.iter().map(row).collect::<Vec<_>>()
             })
             .collect(),
@@ -151,7 +150,17 @@ pub fn document(report: &BillReport) -> Document {
 fn flat(report: &BillReport) -> Table {
     let bill = &report.bill;
     let text = |value: &str| Cell::Text(value.to_owned());
-    let names = ["bill_number", "destination", "vehicle_number", "parent_qr_code", "format", "dispatch_area", "parent_weight_kg", "child_qr_code", "child_weight_kg"];
+    let names = [
+        "bill_number",
+        "destination",
+        "vehicle_number",
+        "parent_qr_code",
+        "format",
+        "dispatch_area",
+        "parent_weight_kg",
+        "child_qr_code",
+        "child_weight_kg",
+    ];
     let row = |parent: &ReportedParent, child: Option<&ReportedChild>| {
         vec![
             text(&bill.bill_number),

@@ -220,10 +220,9 @@ pub async fn change_bill(
         vehicle_number: request.vehicle_number.map(|text| text.trim().to_uppercase()),
         expected_parent_bags: request.expected_parent_bags,
     };
-    let bill = transaction(&mut *state.pool.get().await?, async |conn| {
-        edit_bill::change(conn, &biller.caller, &client, &number, &if_match, &changes).await
-    })
-    .await?;
+    let bill =
+        transaction(&mut *state.pool.get().await?, async |conn| edit_bill::change(conn, &biller.caller, &client, &number, &if_match, &changes).await)
+            .await?;
     let version = bill.version;
     etag::respond(&req, &Bill::from(bill), Some(version))
 }

@@ -19,7 +19,12 @@ use document::{Document, Format};
 ///
 /// # Errors
 /// When the report can't be written, for example more rows than Excel takes.
-pub async fn respond<T: Serialize>(format: Format, report: &T, document: impl FnOnce(&T) -> Document, time_zone: chrono_tz::Tz) -> Result<HttpResponse> {
+pub async fn respond<T: Serialize>(
+    format: Format,
+    report: &T,
+    document: impl FnOnce(&T) -> Document,
+    time_zone: chrono_tz::Tz,
+) -> Result<HttpResponse> {
     if format == Format::Json {
         return Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "private, no-cache")).json(report));
     }

@@ -273,7 +273,11 @@ fn draw_qr_code(surface: &mut Surface<'_>, text: &str) -> anyhow::Result<()> {
 }
 
 fn fill(surface: &mut Surface<'_>, color: Ink) {
-    surface.set_fill(Some(Fill { paint: rgb::Color::new(color.0, color.1, color.2).into(), opacity: NormalizedF32::ONE, rule: krilla::paint::FillRule::default() }));
+    surface.set_fill(Some(Fill {
+        paint: rgb::Color::new(color.0, color.1, color.2).into(),
+        opacity: NormalizedF32::ONE,
+        rule: krilla::paint::FillRule::default(),
+    }));
 }
 
 fn rectangle(surface: &mut Surface<'_>, x: f32, y: f32, width: f32, height: f32, color: Ink) {

@@ -223,7 +223,9 @@ async fn the_report_of_a_bill_in_every_form() {
     assert_eq!(csv.header("content-disposition"), format!("attachment; filename=\"bill-{}.csv\"", number.to_lowercase()));
     assert_eq!(csv.text.lines().count(), 34);
     assert!(csv.text.lines().nth(1).expect("a row").contains("'=HYPERLINK"), "formulas are text: {}", csv.text);
-    for (format, magic, content_type) in [("xlsx", &b"PK\x03\x04"[..], "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"), ("pdf", b"%PDF-1.", "application/pdf")] {
+    for (format, magic, content_type) in
+        [("xlsx", &b"PK\x03\x04"[..], "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"), ("pdf", b"%PDF-1.", "application/pdf")]
+    {
         let response = biller.request(reqwest::Method::GET, &format!("/bills/{number}/report?format={format}")).send().await.expect("an answer");
         assert_eq!((response.status().as_u16(), response.headers()["content-type"].to_str().expect("text")), (200, content_type));
         let bytes = response.bytes().await.expect("a file");

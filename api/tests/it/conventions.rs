@@ -15,7 +15,10 @@ async fn a_post_sent_again_gets_its_first_answer_and_is_done_once() {
     let first = biller.post_once("key-1", "/bills", body.clone()).await.expect(201);
     assert_eq!(first.header("idempotent-replayed"), "");
     let again = biller.post_once("key-1", "/bills", body.clone()).await.expect(201);
-    assert_eq!((again.text.clone(), again.header("idempotent-replayed"), again.header("location")), (first.text.clone(), "true", first.header("location")));
+    assert_eq!(
+        (again.text.clone(), again.header("idempotent-replayed"), again.header("location")),
+        (first.text.clone(), "true", first.header("location"))
+    );
     assert_eq!(again.headers["etag"], first.headers["etag"]);
     let other = json!({"destination": "Delhi", "vehicle_number": "RJ14", "expected_parent_bags": 3});
     biller.post_once("key-1", "/bills", other).await.problem(422, "idempotency_key_reused");

@@ -9,6 +9,7 @@ mod concurrency;
 mod conventions;
 mod durability;
 mod errors;
+mod exports;
 mod ground;
 mod migrations;
 mod openapi;
