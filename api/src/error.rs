@@ -72,6 +72,8 @@ error_codes! {
     ScanIdReused = "scan_id_reused", UNPROCESSABLE_ENTITY, "Scan id already used";
     /// The `Idempotency-Key` came with another request before. Make a new key for every request.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key already used";
+    /// An Excel sheet takes 1,048,575 rows. Ask for csv or ndjson, or narrow the export down.
+    TooManyRows = "too_many_rows", UNPROCESSABLE_ENTITY, "Too many rows for Excel";
     /// The password is too weak; `errors` says what it lacks.
     WeakPassword = "weak_password", UNPROCESSABLE_ENTITY, "Password too weak";
     /// The link has been used, is too old, or was damaged on its way. Ask for a new one.

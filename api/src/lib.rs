@@ -12,6 +12,7 @@ pub mod dispatch_areas;
 pub mod embedded;
 pub mod error;
 pub mod events;
+pub mod exports;
 pub mod health;
 pub mod http;
 pub mod idempotency;

@@ -35,6 +35,7 @@ use crate::server::{Limits, routes};
         (name = "audit-logs", description = "Who did what"),
         (name = "search", description = "One search over everything"),
         (name = "reports", description = "Reports as JSON, CSV, XLSX and PDF"),
+        (name = "exports", description = "Lists as files"),
         (name = "stats", description = "Numbers for dashboards"),
         (name = "events", description = "What happens, as it happens"),
         (name = "admin", description = "The system itself"),

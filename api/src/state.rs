@@ -9,6 +9,7 @@ use crate::bag_formats::shared::SharedFormats;
 use crate::config::Config;
 use crate::db::Pool;
 use crate::events::hub::Hub;
+use crate::exports::places::ExportPlaces;
 use crate::jobs::worker::WakeUp;
 use crate::redis::Redis;
 use crate::scans::record_scans::ScanWriter;
@@ -29,6 +30,8 @@ pub struct AppState {
     pub events: Hub,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
+    /// Bounds the exports that run at once.
+    pub export_places: ExportPlaces,
     stopping: AtomicBool,
 }
 
@@ -37,6 +40,7 @@ impl AppState {
     pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter, formats: SharedFormats) -> Self {
         let revocations = Revocations::new(config.access_token_seconds, redis.clone());
         let limits = SharedLimits::new(redis.clone());
+        let export_places = ExportPlaces::new(pool.status().max_size);
         Self {
             config,
             pool,
@@ -49,6 +53,7 @@ impl AppState {
             formats,
             events: Hub::default(),
             jobs: WakeUp::default(),
+            export_places,
             stopping: AtomicBool::new(false),
         }
     }

@@ -70,6 +70,7 @@ actions! {
     BillFinished = "bill_finished",
     BillReopened = "bill_reopened",
     BillDeleted = "bill_deleted",
+    Export = "export",
     AccessDenied = "access_denied",
     ApiKeyCreated = "api_key_created",
     ApiKeyRevoked = "api_key_revoked",
@@ -93,6 +94,7 @@ pub enum Entity {
     Report,
     System,
     ApiKey,
+    Export,
 }
 
 impl Entity {
@@ -101,6 +103,7 @@ impl Entity {
             Self::User => "user",
             Self::Session => "session",
             Self::Bag => "bag",
+            Self::Export => "export",
             Self::Bill => "bill",
             Self::BagFormat => "bag_format",
             Self::DispatchArea => "dispatch_area",

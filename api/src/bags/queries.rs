@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::model::{BagKind, BagRecord, BagStatus, ChildBag};
 use super::qr_code::QrCode;
 use crate::db::sql;
-use crate::db::sql::escape_like;
+use crate::db::sql::{Sql, escape_like};
 
 /// Columns of a [`BagRecord`]. Every join is on a primary key, so a bag costs a handful of index probes.
 pub const SELECT: &str = "SELECT b.id, b.qr_code, b.kind, b.status, b.format_id, f.name AS format, b.name, b.child_count, b.capacity, \
@@ -54,7 +54,13 @@ pub struct BagFilter {
 
 /// Bags, newest first, that were made before the one with id `before`.
 pub async fn list(conn: &mut AsyncPgConnection, filter: &BagFilter, before: Option<i64>, limit: i64) -> QueryResult<Vec<BagRecord>> {
-    let mut query = sql(SELECT).sql("WHERE true");
+    let (query, places) = narrowed(SELECT, filter, before);
+    query.sql(&format!(" ORDER BY b.id DESC LIMIT ${}", places + 1)).bind::<BigInt, _>(limit).load(conn).await
+}
+
+/// The bags of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.
+pub fn narrowed(select: &str, filter: &BagFilter, before: Option<i64>) -> (Sql<'static>, usize) {
+    let mut query = sql(select).sql("WHERE true");
     let mut place = 0;
     let mut next_place = || {
         place += 1;
@@ -91,7 +97,7 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &BagFilter, before: Opti
     if let Some(before) = before {
         query = query.sql(&format!(" AND b.id < ${}", next_place())).bind::<BigInt, _>(before);
     }
-    query.sql(&format!(" ORDER BY b.id DESC LIMIT ${}", next_place())).bind::<BigInt, _>(limit).load(conn).await
+    (query, place)
 }
 
 /// Children of a parent in the order they were linked, after the given one.

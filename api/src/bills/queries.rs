@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::model::{BillNumber, BillRecord, BillStatus, BilledBag};
 use crate::auth::Caller;
 use crate::db::sql;
-use crate::db::sql::escape_like;
+use crate::db::sql::{Sql, escape_like};
 
 /// Columns of a [`BillRecord`]. Counts and weights are read from the rows each time: they can't drift.
 ///
@@ -77,7 +77,13 @@ pub struct BillFilter {
 
 /// Bills, newest first, that were made before the one with id `before`.
 pub async fn list(conn: &mut AsyncPgConnection, filter: &BillFilter, before: Option<i64>, limit: i64) -> QueryResult<Vec<BillRecord>> {
-    let mut query = sql(SELECT).sql("WHERE true");
+    let (query, places) = narrowed(SELECT, filter, before);
+    query.sql(&format!(" ORDER BY b.id DESC LIMIT ${}", places + 1)).bind::<BigInt, _>(limit).load(conn).await
+}
+
+/// The bills of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.
+pub fn narrowed(select: &str, filter: &BillFilter, before: Option<i64>) -> (Sql<'static>, usize) {
+    let mut query = sql(select).sql("WHERE true");
     let mut place = 0;
     let mut next_place = || {
         place += 1;
@@ -108,7 +114,7 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &BillFilter, before: Opt
     if let Some(before) = before {
         query = query.sql(&format!(" AND b.id < ${}", next_place())).bind::<BigInt, _>(before);
     }
-    query.sql(&format!(" ORDER BY b.id DESC LIMIT ${}", next_place())).bind::<BigInt, _>(limit).load(conn).await
+    (query, place)
 }
 
 /// Parents on a bill by id, after the given one; of one area only, if asked.

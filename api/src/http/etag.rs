@@ -70,8 +70,10 @@ impl FromRequest for IfMatch {
         if !req.headers().contains_key(header::IF_MATCH) {
             return ready(Ok(Self(None)));
         }
-        let malformed = |_| Error::refused(ErrorCode::InvalidIfMatch, "The If-Match header must be the ETag of the answer, quotes included.");
-        ready(header::IfMatch::parse(req).map(|header| Self(Some(header))).map_err(malformed))
+        // What is no tag is left out by the parser.
+        let parsed = header::IfMatch::parse(req).ok().filter(|header| !matches!(header, header::IfMatch::Items(tags) if tags.is_empty()));
+        let malformed = || Error::refused(ErrorCode::InvalidIfMatch, "The If-Match header must be the ETag of the answer, quotes included.");
+        ready(parsed.map(|header| Self(Some(header))).ok_or_else(malformed))
     }
 }
 

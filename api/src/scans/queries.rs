@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::model::{Scan, ScanKind, ScanOutcome, ScanRow, ScanUser, id_at};
 use crate::bags::qr_code::QrCode;
 use crate::db::sql;
+use crate::db::sql::Sql;
 use crate::users::model::UserId;
 
 /// Columns of a [`ScanRow`].
@@ -108,7 +109,14 @@ pub struct ScanFilter {
 
 /// Scans, newest first, older than the one with id `before`.
 pub async fn list(conn: &mut AsyncPgConnection, filter: &ScanFilter, before: Option<Uuid>, limit: i64) -> QueryResult<Vec<Scan>> {
-    let mut query = sql(LISTED).sql("WHERE true");
+    let (query, places) = narrowed(LISTED, filter, before);
+    let rows: Vec<ListedScan> = query.sql(&format!(" ORDER BY s.id DESC LIMIT ${}", places + 1)).bind::<BigInt, _>(limit).load(conn).await?;
+    Ok(rows.into_iter().map(Scan::from).collect())
+}
+
+/// The scans of a filter, read by `select` (which ends in `FROM scans s` and joins), with the number of values bound.
+pub fn narrowed(select: &str, filter: &ScanFilter, before: Option<Uuid>) -> (Sql<'static>, usize) {
+    let mut query = sql(select).sql("WHERE true");
     let mut place = 0;
     let mut next_place = || {
         place += 1;
@@ -140,6 +148,5 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &ScanFilter, before: Opt
     if let Some(before) = before {
         query = query.sql(&format!(" AND s.id < ${}", next_place())).bind::<SqlUuid, _>(before);
     }
-    let rows: Vec<ListedScan> = query.sql(&format!(" ORDER BY s.id DESC LIMIT ${}", next_place())).bind::<BigInt, _>(limit).load(conn).await?;
-    Ok(rows.into_iter().map(Scan::from).collect())
+    (query, place)
 }

@@ -13,6 +13,7 @@ mod conventions;
 mod durability;
 mod errors;
 mod events;
+mod exports;
 mod ground;
 mod migrations;
 mod openapi;

@@ -74,7 +74,8 @@ async fn every_operation_is_routed_and_answers_with_a_documented_status() {
     let warehouse = Warehouse::open().await;
     let admin = warehouse.admin().await;
     for (path, method, operation) in operations(&document()) {
-        let concrete = path.replace("{qr_code}", "SB12345").replace("{id}", "nonsense").replace("{code}", "not_found").replace("{bill_number}", "NONSENSE");
+        let concrete =
+            path.replace("{qr_code}", "SB12345").replace("{id}", "nonsense").replace("{code}", "not_found").replace("{bill_number}", "NONSENSE");
         let method: reqwest::Method = method.to_uppercase().parse().expect("a method");
         let mut request = admin.client.request(method.clone(), format!("{}{concrete}", warehouse.base_url));
         // Signing out would end the test's own session.

@@ -1,0 +1,84 @@
+//! Links as rows: which child is in which parent.
+
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::Serialize;
+
+use super::format::Cell;
+use super::rows::Row;
+use crate::bags::qr_code::QrCode;
+use crate::db::sql;
+use crate::db::sql::Sql;
+
+/// A child in a parent.
+#[derive(Debug, Serialize, QueryableByName)]
+pub struct Link {
+    #[diesel(sql_type = Text)]
+    pub parent_qr_code: QrCode,
+    #[diesel(sql_type = Text)]
+    pub child_qr_code: QrCode,
+    /// Code of the parent's dispatch area.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub dispatch_area: Option<String>,
+    #[diesel(sql_type = Timestamptz)]
+    pub linked_at: DateTime<Utc>,
+    /// User name of who linked it.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub linked_by: Option<String>,
+    /// Row id of the child: the sort key.
+    #[serde(skip)]
+    #[diesel(sql_type = BigInt)]
+    pub child_id: i64,
+}
+
+impl Row for Link {
+    const COLUMNS: &'static [&'static str] = &["parent_qr_code", "child_qr_code", "dispatch_area", "linked_at", "linked_by"];
+
+    fn cells(&self) -> Vec<Cell<'_>> {
+        vec![
+            Cell::text(self.parent_qr_code.as_str()),
+            Cell::text(self.child_qr_code.as_str()),
+            Cell::maybe(self.dispatch_area.as_deref(), Cell::text),
+            Cell::Time(self.linked_at),
+            Cell::maybe(self.linked_by.as_deref(), Cell::text),
+        ]
+    }
+}
+
+/// What links are narrowed to.
+#[derive(Debug, Default)]
+pub struct LinkFilter {
+    /// Of the parent.
+    pub area_id: Option<i32>,
+    pub parent: Option<QrCode>,
+}
+
+/// Columns of a [`Link`].
+pub const SELECT: &str = "SELECT p.qr_code AS parent_qr_code, c.qr_code AS child_qr_code, a.code AS dispatch_area, l.linked_at, \
+     u.username AS linked_by, l.child_id \
+     FROM bag_links l JOIN bags c ON c.id = l.child_id JOIN bags p ON p.id = l.parent_id \
+     LEFT JOIN dispatch_areas a ON a.id = p.dispatch_area_id LEFT JOIN users u ON u.id = l.linked_by ";
+
+/// The links of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.
+pub fn narrowed(select: &str, filter: &LinkFilter, after: Option<i64>) -> (Sql<'static>, usize) {
+    let mut query = sql(select).sql("WHERE l.child_id > $1").bind::<BigInt, _>(after.unwrap_or(0));
+    let mut places = 1;
+    if let Some(area_id) = filter.area_id {
+        places += 1;
+        query = query.sql(&format!(" AND p.dispatch_area_id = ${places}")).bind::<Integer, _>(area_id);
+    }
+    if let Some(parent) = &filter.parent {
+        places += 1;
+        query = query.sql(&format!(" AND p.qr_code = ${places}")).bind::<Text, _>(parent.clone());
+    }
+    (query, places)
+}
+
+/// Links by child, after the one with id `after`.
+pub async fn list(conn: &mut AsyncPgConnection, filter: &LinkFilter, after: Option<i64>, limit: i64) -> QueryResult<Vec<Link>> {
+    let (query, places) = narrowed(SELECT, filter, after);
+    query.sql(&format!(" ORDER BY l.child_id LIMIT ${}", places + 1)).bind::<BigInt, _>(limit).load(conn).await
+}

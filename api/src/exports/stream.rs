@@ -1,0 +1,210 @@
+//! Reading and sending at the same time, with a chunk or two in memory.
+
+use std::fs::File;
+use std::io::Read;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, ContentDisposition, ContentEncoding};
+use actix_web::web::Bytes;
+use chrono::Utc;
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager};
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tracing::Instrument;
+
+use super::format::{self, ExportFormat};
+use super::sources::Source;
+use super::xlsx::{self, Part};
+use crate::audit::{self, Action, Actor, Entity, Entry};
+use crate::auth::Caller;
+use crate::db::Connection;
+use crate::error::{Error, ErrorCode, Result};
+use crate::http::client::Client;
+use crate::state::AppState;
+
+/// A client that reads nothing for this long is given up, so that it does not hold a connection for ever.
+const STALLED: Duration = Duration::from_secs(60);
+/// The transaction may rest this long between two chunks: a little longer than a client may stall.
+const MAY_REST: &str = "SET LOCAL idle_in_transaction_session_timeout = '90s'";
+/// One moment for the whole export, however long it takes.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// Bytes of a finished file that are sent at once.
+const FILE_CHUNK: usize = 256 * 1024;
+
+type Manager = <AsyncPgConnection as AsyncConnection>::TransactionManager;
+type Sender = mpsc::Sender<anyhow::Result<Bytes>>;
+
+/// A place among the exports that run, and a connection to read with.
+pub struct Turn {
+    pub conn: Connection,
+    place: OwnedSemaphorePermit,
+}
+
+impl Turn {
+    /// Waits for its turn: for the place first, so that those who wait hold no connection.
+    ///
+    /// # Errors
+    /// 503 when too many exports run already, or no connection is free.
+    pub async fn take(state: &AppState) -> Result<Self> {
+        let place = state.export_places.take().await?;
+        Ok(Self { conn: state.pool.get().await?, place })
+    }
+}
+
+/// An export that was asked for.
+pub struct Export<'a> {
+    /// What is exported: the last part of the address.
+    pub name: &'static str,
+    pub format: ExportFormat,
+    /// As they were given, for the audit log.
+    pub filters: Value,
+    pub caller: &'a Caller,
+    pub client: &'a Client,
+}
+
+/// Answers with all rows of a source. The answer begins when the first rows are read.
+///
+/// # Errors
+/// 422 `too_many_rows` when they are more than a workbook takes.
+pub async fn respond<S: Source>(state: &AppState, turn: Turn, export: Export<'_>, mut source: S) -> Result<HttpResponse> {
+    let Turn { mut conn, place } = turn;
+    if export.format == ExportFormat::Xlsx && source.count_up_to(&mut conn, xlsx::MAX_ROWS + 1).await? > xlsx::MAX_ROWS {
+        return Err(Error::refused(
+            ErrorCode::TooManyRows,
+            format!("An Excel sheet takes {} rows, and this export has more. Ask for csv or ndjson, or narrow it down.", xlsx::MAX_ROWS),
+        ));
+    }
+    let entry = Entry::new(Action::Export, Entity::Export, export.name).after(json!({"format": export.format, "filters": export.filters}));
+    audit::record(&mut conn, &Actor::person(export.caller.user_id, &export.caller.username, export.client), vec![entry]).await?;
+
+    Manager::begin_transaction_sql(&mut *conn, BEGIN).await?;
+    conn.batch_execute(MAY_REST).await?;
+    // The first rows before the answer: a database that is away is still told as a problem.
+    let first = source.next(&mut conn).await?;
+    let (sender, receiver) = mpsc::channel(1);
+    let running = Running { conn, source, sender, _place: place };
+    let format = export.format;
+    actix_web::rt::spawn(async move { running.run(format, first).await }.in_current_span());
+
+    let today = Utc::now().with_timezone(&state.config.time_zone).format("%Y-%m-%d");
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type(export.format.content_type())
+        .insert_header((header::CACHE_CONTROL, "private, no-store"))
+        .insert_header(ContentDisposition::attachment(format!("{}-{today}.{}", export.name, export.format.ending())));
+    if export.format == ExportFormat::Xlsx {
+        // A workbook is compressed already.
+        response.insert_header(ContentEncoding::Identity);
+    }
+    Ok(response.streaming(stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))))
+}
+
+struct Running<S> {
+    conn: Connection,
+    source: S,
+    sender: Sender,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why an export ended early.
+enum Stop {
+    /// Nobody reads any more.
+    Gone,
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Stop {
+    fn from(cause: E) -> Self {
+        Self::Failed(cause.into())
+    }
+}
+
+impl<S: Source> Running<S> {
+    async fn run(self, format: ExportFormat, first: Vec<S::Row>) {
+        let sender = self.sender.clone();
+        let ended = match format {
+            ExportFormat::Ndjson | ExportFormat::Csv => self.send_text(format, first).await,
+            ExportFormat::Xlsx => self.send_workbook(first).await,
+        };
+        match ended {
+            Ok(rows) => tracing::info!(rows, "exported"),
+            // The connection of a dropped transaction is thrown away by the pool.
+            Err(Stop::Gone) => tracing::info!("export given up: nobody reads it any more"),
+            Err(Stop::Failed(cause)) => {
+                tracing::error!(error = format!("{cause:#}"), "export failed");
+                // An answer cut off in the middle is the only way left to say so.
+                let _gone = sender.send_timeout(Err(cause), STALLED).await;
+            }
+        }
+    }
+
+    async fn send_text(mut self, format: ExportFormat, first: Vec<S::Row>) -> Result<u64, Stop> {
+        let mut sent = 0;
+        let mut rows = first;
+        let mut has_head = true;
+        loop {
+            let text = match format {
+                ExportFormat::Ndjson => format::ndjson(&rows)?,
+                _ => format::csv(&rows, has_head)?,
+            };
+            has_head = false;
+            if !text.is_empty() {
+                send(&self.sender, text.into()).await?;
+            }
+            if rows.is_empty() {
+                break;
+            }
+            sent += rows.len() as u64;
+            rows = self.source.next(&mut self.conn).await?;
+        }
+        Manager::commit_transaction(&mut *self.conn).await?;
+        Ok(sent)
+    }
+
+    async fn send_workbook(mut self, first: Vec<S::Row>) -> Result<u64, Stop> {
+        let (parts, received) = mpsc::channel(1);
+        let written = tokio::task::spawn_blocking(move || xlsx::write(received));
+        let mut sent = 0;
+        let mut rows = first;
+        while !rows.is_empty() {
+            if self.sender.is_closed() {
+                return Err(Stop::Gone);
+            }
+            sent += rows.len() as u64;
+            if parts.send(Part::Rows(rows)).await.is_err() {
+                // The writer has failed; its own error says why.
+                break;
+            }
+            rows = self.source.next(&mut self.conn).await?;
+        }
+        // The writer may have gone already, as above.
+        let _failed = parts.send(Part::End).await;
+        Manager::commit_transaction(&mut *self.conn).await?;
+        let Self { conn, sender, _place, .. } = self;
+        drop(conn);
+        let file = written.await??.ok_or_else(|| anyhow::anyhow!("the workbook was not finished"))?;
+        send_file(&sender, file).await?;
+        Ok(sent)
+    }
+}
+
+async fn send_file(sender: &Sender, mut file: File) -> Result<(), Stop> {
+    loop {
+        let (read, rest) = tokio::task::spawn_blocking(move || {
+            let mut chunk = Vec::with_capacity(FILE_CHUNK);
+            (&file).take(FILE_CHUNK as u64).read_to_end(&mut chunk).map(|_| (chunk, file))
+        })
+        .await??;
+        file = rest;
+        if read.is_empty() {
+            return Ok(());
+        }
+        send(sender, read.into()).await?;
+    }
+}
+
+async fn send(sender: &Sender, bytes: Bytes) -> Result<(), Stop> {
+    sender.send_timeout(Ok(bytes), STALLED).await.map_err(|_| Stop::Gone)
+}
