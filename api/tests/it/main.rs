@@ -6,6 +6,7 @@ mod administration;
 mod api_keys;
 mod audit;
 mod auth;
+mod auth_matrix;
 mod bags;
 mod bills;
 mod concurrency;
