@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::api_keys::key_ring::KeyRing;
+use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
 use crate::config::Config;
 use crate::db::Pool;
 use crate::jobs::worker::WakeUp;
+use crate::mail::Mailer;
 use crate::redis::Redis;
 use crate::scans::record_scans::ScanWriter;
 use crate::shared_limits::SharedLimits;
@@ -22,6 +24,8 @@ pub struct AppState {
     pub api_keys: KeyRing,
     pub limits: SharedLimits,
     pub scan_writer: ScanWriter,
+    pub mailer: Mailer,
+    pub data_key: DataKey,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
     stopping: AtomicBool,
@@ -29,7 +33,15 @@ pub struct AppState {
 
 impl AppState {
     /// The state of a process that is about to serve.
-    pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter) -> Self {
+    pub fn new(
+        config: Config,
+        pool: Pool,
+        redis: Option<Redis>,
+        token_keys: TokenKeys,
+        data_key: DataKey,
+        mailer: Mailer,
+        scan_writer: ScanWriter,
+    ) -> Self {
         let revocations = Revocations::new(config.access_token_seconds, redis.clone());
         let limits = SharedLimits::new(redis.clone());
         Self {
@@ -41,6 +53,8 @@ impl AppState {
             api_keys: KeyRing::default(),
             limits,
             scan_writer,
+            mailer,
+            data_key,
             jobs: WakeUp::default(),
             stopping: AtomicBool::new(false),
         }

@@ -3,6 +3,7 @@
 //! Owns `users`. Sessions and passwords of people are `auth`'s business.
 
 pub mod first_admin;
+pub mod language;
 pub mod model;
 pub mod queries;
 pub mod routes;
