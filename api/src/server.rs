@@ -15,6 +15,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
 use crate::auth::caller::ByCaller;
+use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags::qr_code::BagFormats;
@@ -26,9 +27,10 @@ use crate::http::problem_page::get_problem;
 use crate::http::rate_limit::{ByAddress, Limiter, limiter};
 use crate::http::root_span::RequestSpan;
 use crate::http::{metrics, rate_limit, request_id, security_headers, timeout};
+use crate::mail::Mailer;
 use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
-use crate::state::AppState;
+use crate::state::{AppState, Parts};
 use crate::users::first_admin;
 use crate::{
     api_keys, audit, auth, bag_formats, bags, bills, dispatch_areas, events, exports, health, notifications, openapi, promotion_requests, reports,
@@ -114,7 +116,7 @@ impl Application {
     ///
     /// # Errors
     /// When the settings contradict each other, the database can't be reached or migrated, or the port is taken.
-    pub async fn build(config: Config) -> anyhow::Result<Self> {
+    pub async fn build(mut config: Config) -> anyhow::Result<Self> {
         config.check().map_err(anyhow::Error::msg)?;
         let url = config.database.database_url.as_ref().context("DATABASE_URL is not set")?.expose().to_owned();
         if !config.skip_migrations {
@@ -129,6 +131,7 @@ impl Application {
         let first_admin_password =
             first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
         let token_keys = TokenKeys::load(&mut conn, config.jwt_algorithm, config.jwt_secret.as_ref()).await?;
+        let data_key = DataKey::load(&mut conn, &config).await?;
         let formats = SharedFormats::new(BagFormats::load(&mut conn).await?);
         drop(conn);
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
@@ -137,8 +140,12 @@ impl Application {
         let listener = TcpListener::bind(config.bind)
             .with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
         let address = listener.local_addr()?;
+        let public_url = config.public_url.take().unwrap_or_else(|| local_url(address));
+        config.public_url = Some(public_url.trim_end_matches('/').to_owned());
+        let mailer = Mailer::new(&config)?;
         let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), &config);
-        let state = web::Data::new(AppState::new(config, pool.clone(), redis, token_keys, scan_writer, formats.clone()));
+        let parts = Parts { config, pool: pool.clone(), redis, token_keys, data_key, mailer, scan_writer, formats: formats.clone() };
+        let state = web::Data::new(AppState::new(parts));
         state.revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         let background = vec![
             tokio::spawn({
@@ -255,6 +262,11 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     .listen(listener)?
     .run();
     Ok(server)
+}
+
+/// Where a person on this machine finds a server that listens at `address`.
+fn local_url(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
 }
 
 async fn keep_partitions(pool: crate::db::Pool) {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::api_keys::key_ring::KeyRing;
+use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
 use crate::bag_formats::shared::SharedFormats;
@@ -11,6 +12,7 @@ use crate::db::Pool;
 use crate::events::hub::Hub;
 use crate::exports::places::ExportPlaces;
 use crate::jobs::worker::WakeUp;
+use crate::mail::Mailer;
 use crate::redis::Redis;
 use crate::scans::record_scans::ScanWriter;
 use crate::shared_limits::SharedLimits;
@@ -28,6 +30,8 @@ pub struct AppState {
     pub formats: SharedFormats,
     /// What happens, for those who listen.
     pub events: Hub,
+    pub mailer: Mailer,
+    pub data_key: DataKey,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
     /// Bounds the exports that run at once.
@@ -35,25 +39,36 @@ pub struct AppState {
     stopping: AtomicBool,
 }
 
+/// What has to be made before the state can be.
+pub struct Parts {
+    pub config: Config,
+    pub pool: Pool,
+    pub redis: Option<Redis>,
+    pub token_keys: TokenKeys,
+    pub data_key: DataKey,
+    pub mailer: Mailer,
+    pub scan_writer: ScanWriter,
+    pub formats: SharedFormats,
+}
+
 impl AppState {
     /// The state of a process that is about to serve.
-    pub fn new(config: Config, pool: Pool, redis: Option<Redis>, token_keys: TokenKeys, scan_writer: ScanWriter, formats: SharedFormats) -> Self {
-        let revocations = Revocations::new(config.access_token_seconds, redis.clone());
-        let limits = SharedLimits::new(redis.clone());
-        let export_places = ExportPlaces::new(pool.status().max_size);
+    pub fn new(parts: Parts) -> Self {
         Self {
-            config,
-            pool,
-            redis,
-            token_keys,
-            revocations,
+            revocations: Revocations::new(parts.config.access_token_seconds, parts.redis.clone()),
+            limits: SharedLimits::new(parts.redis.clone()),
+            export_places: ExportPlaces::new(parts.pool.status().max_size),
+            config: parts.config,
+            pool: parts.pool,
+            redis: parts.redis,
+            token_keys: parts.token_keys,
             api_keys: KeyRing::default(),
-            limits,
-            scan_writer,
-            formats,
+            scan_writer: parts.scan_writer,
+            formats: parts.formats,
             events: Hub::default(),
+            mailer: parts.mailer,
+            data_key: parts.data_key,
             jobs: WakeUp::default(),
-            export_places,
             stopping: AtomicBool::new(false),
         }
     }

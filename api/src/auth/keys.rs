@@ -247,7 +247,10 @@ impl TokenKeys {
 
     /// Keeps reading until the task is aborted; while the database is away, what is known stays.
     pub async fn keep_fresh(&self, pool: Pool) {
-        while !self.is_configured {
+        if self.is_configured {
+            return;
+        }
+        loop {
             tokio::time::sleep(POLL_INTERVAL).await;
             self.refresh(&pool).await;
         }

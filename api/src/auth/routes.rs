@@ -1,16 +1,18 @@
 //! Sign-in, refresh, sign-out, and one's own account.
 
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use super::caller::{AnyPassword, Caller};
+use super::caller::{AnyFactor, AnyPassword};
 use super::keys::Claims;
 use super::sessions::{self, COOKIE, RefreshToken, Rotation};
-use super::{password, sign_in};
+use super::sign_in::Outcome;
+use super::{my_account, password, password_reset, sign_in, two_factor, two_factor_routes};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -19,9 +21,10 @@ use crate::http::etag;
 use crate::http::json::Json;
 use crate::http::responses::{Always, SignedIn, WithBody};
 use crate::http::text::no_control_characters;
+use crate::mail::MailJob;
 use crate::shared_limits::MINUTE;
 use crate::state::AppState;
-use crate::users::model::User;
+use crate::users::model::{User, UserRow};
 use crate::users::queries;
 
 /// User name or e-mail address, and password.
@@ -49,6 +52,23 @@ pub struct TokenResponse {
     pub user: User,
 }
 
+/// The password was right; a code of the second factor is still needed.
+#[derive(Serialize, ToSchema)]
+pub struct TwoFactorChallenge {
+    #[schema(example = true)]
+    pub two_factor_required: bool,
+    /// Send it to `/auth/2fa/verify` with a code, within five minutes.
+    pub challenge: String,
+}
+
+/// Tokens, or, where a second factor is in use, the challenge for it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum LoginResponse {
+    SignedIn(TokenResponse),
+    TwoFactorRequired(TwoFactorChallenge),
+}
+
 /// The password now, and the one to be.
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
@@ -63,10 +83,11 @@ pub struct ChangePasswordRequest {
 
 /// Sign in.
 ///
-/// By user name or e-mail address. Five wrong passwords in a row lock the account for 15 minutes.
+/// By user name or e-mail address. Five wrong passwords in a row lock the account for 15 minutes. Where a second factor
+/// is in use, the answer is a challenge for `/auth/2fa/verify`.
 #[utoipa::path(
     operation_id = "login", tag = "auth", request_body = LoginRequest,
-    responses((status = 200, description = "Signed in", body = TokenResponse),
+    responses((status = 200, description = "Signed in, or the second factor is needed", body = LoginResponse),
               (status = 401, description = "`invalid_credentials`", body = Problem, content_type = "application/problem+json"),
               (status = 423, description = "`account_locked`; `Retry-After` tells the time left", body = Problem, content_type = "application/problem+json"),
               Always, WithBody),
@@ -76,8 +97,14 @@ pub struct ChangePasswordRequest {
 pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginRequest>) -> Result<impl Responder> {
     let Json(LoginRequest { username, password }) = body;
     check_attempts(&state, "sign-ins", &client).await?;
-    let signed_in = sign_in::sign_in(&state.pool, &state.config, username.trim(), password, &client).await?;
-    token_response(&state, signed_in.user, signed_in.area_id, &signed_in.token)
+    match sign_in::sign_in(&state.pool, &state.config, username.trim(), password, &client).await? {
+        Outcome::SignedIn(signed_in) => token_response(&state, signed_in.user, signed_in.area_id, &signed_in.token),
+        Outcome::SecondFactorNeeded { user, version } => {
+            let challenge = two_factor::challenge(&state.token_keys, user, version)?;
+            let answer = TwoFactorChallenge { two_factor_required: true, challenge };
+            Ok(HttpResponse::Ok().insert_header((actix_web::http::header::CACHE_CONTROL, "no-store")).json(answer))
+        }
+    }
 }
 
 /// Exchange the refresh cookie for a new access token.
@@ -181,7 +208,7 @@ pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppSt
     responses((status = 200, description = "The caller", body = User), Always, SignedIn),
 )]
 #[get("/me")]
-pub async fn get_me(caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
+pub async fn get_me(AnyFactor(caller): AnyFactor, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
     let mut conn = state.pool.get().await?;
     let (row, area) = queries::find(&mut conn, caller.user_id).await?.ok_or_else(session_ended)?;
     let version = row.version;
@@ -204,9 +231,7 @@ pub async fn change_my_password(
 ) -> Result<impl Responder> {
     let Json(ChangePasswordRequest { current_password, new_password }) = body;
     let (row, area) = queries::find(&mut *state.pool.get().await?, caller.user_id).await?.ok_or_else(session_ended)?;
-    if !password::verify(current_password.clone(), Some(row.password_hash.clone())).await? {
-        return Err(Error::refused(ErrorCode::InvalidCredentials, "The current password is wrong."));
-    }
+    check_own_password(&state, &row, current_password.clone()).await?;
     password::check_strength(&new_password, &row.username, "/new_password")?;
     if new_password == current_password {
         return Err(Error::refused(ErrorCode::WeakPassword, "The new password must differ from the current one."));
@@ -216,20 +241,41 @@ pub async fn change_my_password(
     let actor = Actor::person(caller.user_id, &caller.username, &client);
     let (ended, token) = transaction(&mut conn, async |conn| {
         queries::set_password(conn, caller.user_id, hash.clone()).await?;
+        password_reset::cancel(conn, caller.user_id).await?;
         let ended = sessions::revoke_all(conn, caller.user_id, "password changed").await?;
         let token = sessions::start(conn, caller.user_id, &client, &state.config).await?;
         audit::record(conn, &actor, vec![Entry::new(Action::PasswordChanged, Entity::User, caller.user_id)]).await?;
+        if row.email.is_some() {
+            MailJob::PasswordChanged { user_id: caller.user_id, at: Utc::now() }.enqueue(conn).await?;
+        }
         Ok((ended, token))
     })
     .await?;
     state.revocations.revoke(ended);
+    state.jobs.now();
     let mut user = User::from_row(row, area);
     user.password_change_required = false;
     user.version += 1;
     token_response(&state, user, caller.area_id, &token)
 }
 
-fn token_response(state: &AppState, user: User, area_id: Option<i32>, token: &RefreshToken) -> Result<HttpResponse> {
+/// Checks the password of somebody who is signed in, so that a stolen session is no way to try passwords out.
+///
+/// # Errors
+/// 401 `invalid_credentials`; 429 `rate_limited` after too many tries in a minute.
+pub(super) async fn check_own_password(state: &AppState, row: &UserRow, password: String) -> Result<()> {
+    state.limits.check(&format!("own-password:{}", row.id), state.config.sign_in_limit_per_minute, MINUTE, "attempts").await?;
+    if password::verify(password, Some(row.password_hash.clone())).await? {
+        return Ok(());
+    }
+    Err(Error::refused(ErrorCode::InvalidCredentials, "The current password is wrong."))
+}
+
+/// The answer to a sign-in: tokens in body and cookie.
+///
+/// # Errors
+/// When the signer fails.
+pub(super) fn token_response(state: &AppState, user: User, area_id: Option<i32>, token: &RefreshToken) -> Result<HttpResponse> {
     let lifetime = state.config.access_token_seconds;
     let access_token = state.token_keys.sign(&Claims::new(&user, area_id, token.session_id, &state.config))?;
     Ok(HttpResponse::Ok()
@@ -251,7 +297,8 @@ fn refresh_token(req: &HttpRequest) -> Option<RefreshToken> {
     req.cookie(COOKIE).and_then(|cookie| RefreshToken::decode(cookie.value()))
 }
 
-fn session_ended() -> Error {
+/// The refusal of a session that is there no more.
+pub(super) fn session_ended() -> Error {
     Error::refused(ErrorCode::SessionExpired, "The session has ended. Sign in again.")
 }
 
@@ -263,4 +310,6 @@ pub fn login_routes(cfg: &mut ServiceConfig) {
 /// Mounts the other calls of this feature.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(refresh_session).service(logout).service(logout_all).service(get_me).service(change_my_password);
+    cfg.service(password_reset::forgot_password).service(password_reset::reset_password);
+    cfg.configure(two_factor_routes::routes).configure(my_account::routes);
 }

@@ -171,3 +171,32 @@ pub async fn revoke_all(conn: &mut AsyncPgConnection, user: UserId, reason: &str
         .get_results(conn)
         .await
 }
+
+/// A session that still lives.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+pub struct LiveSession {
+    pub id: Uuid,
+    pub user_agent: Option<String>,
+    pub ip: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub last_used_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// The sessions of a user that still live, the one used last first.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn list_live(conn: &mut AsyncPgConnection, user: UserId) -> QueryResult<Vec<LiveSession>> {
+    let now = Utc::now();
+    sessions::table
+        .filter(sessions::user_id.eq(user.0))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::idle_expires_at.gt(now))
+        .filter(sessions::expires_at.gt(now))
+        .order(sessions::last_used_at.desc())
+        .select(LiveSession::as_select())
+        .load(conn)
+        .await
+}

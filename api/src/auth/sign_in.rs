@@ -2,6 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use diesel_async::AsyncPgConnection;
+use serde_json::json;
 
 use super::password;
 use super::sessions::{self, RefreshToken};
@@ -10,7 +11,7 @@ use crate::config::Config;
 use crate::db::{Pool, transaction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::client::Client;
-use crate::users::model::{User, UserRow};
+use crate::users::model::{User, UserId, UserRow};
 use crate::users::queries;
 
 /// Someone who has just signed in.
@@ -20,13 +21,21 @@ pub struct SignedIn {
     pub token: RefreshToken,
 }
 
-/// Checks user name or e-mail address and password, and starts a session.
+/// How far a right password leads.
+pub enum Outcome {
+    /// All the way.
+    SignedIn(Box<SignedIn>),
+    /// To the second factor: this person's challenge is to be answered with a code.
+    SecondFactorNeeded { user: UserId, version: i64 },
+}
+
+/// Checks user name or e-mail address and password, and starts a session where no second factor is in use.
 ///
 /// A wrong name and a wrong password look the same and take the same time.
 ///
 /// # Errors
 /// 401 `invalid_credentials`; 423 `account_locked` with the time left.
-pub async fn sign_in(pool: &Pool, config: &Config, login: &str, password: String, client: &Client) -> Result<SignedIn> {
+pub async fn sign_in(pool: &Pool, config: &Config, login: &str, password: String, client: &Client) -> Result<Outcome> {
     let found = queries::find_by_login(&mut *pool.get().await?, login).await?;
     // No connection is held while the password is hashed: that takes longer than all the SQL together.
     let active = found.filter(|(row, _)| row.is_active);
@@ -40,7 +49,7 @@ pub async fn sign_in(pool: &Pool, config: &Config, login: &str, password: String
     let mut conn = pool.get().await?;
     match active {
         None => {
-            let entry = Entry::new(Action::SignInFailed, Entity::User, "unknown");
+            let entry = Entry::new(Action::SignInFailed, Entity::User, "unknown").after(json!({"reason": "unknown_user"}));
             audit::record(&mut conn, &Actor::unknown(client), vec![entry]).await?;
             Err(invalid_credentials())
         }
@@ -48,10 +57,11 @@ pub async fn sign_in(pool: &Pool, config: &Config, login: &str, password: String
             note_wrong_password(&mut conn, config, &row, client).await?;
             Err(invalid_credentials())
         }
+        Some((row, _)) if row.two_factor_enabled => Ok(Outcome::SecondFactorNeeded { user: row.id, version: row.version }),
         Some((row, area)) => {
             let (row, token) = start_session(&mut conn, config, row, client).await?;
             let area_id = row.dispatch_area_id;
-            Ok(SignedIn { user: User::from_row(row, area), area_id, token })
+            Ok(Outcome::SignedIn(Box::new(SignedIn { user: User::from_row(row, area), area_id, token })))
         }
     }
 }
@@ -73,9 +83,9 @@ async fn note_wrong_password(conn: &mut AsyncPgConnection, config: &Config, row:
     transaction(conn, async |conn| {
         let lock_for = TimeDelta::seconds(config.lockout_seconds);
         let locked_until = queries::note_failed_sign_in(conn, row.id, config.lockout_attempts, lock_for).await?;
-        let mut entries = vec![Entry::new(Action::SignInFailed, Entity::User, row.id)];
+        let mut entries = vec![Entry::new(Action::SignInFailed, Entity::User, row.id).after(json!({"reason": "password"}))];
         if let Some(until) = locked_until {
-            entries.push(Entry::new(Action::SignInLocked, Entity::User, row.id).after(serde_json::json!({"locked_until": until})));
+            entries.push(Entry::new(Action::SignInLocked, Entity::User, row.id).after(json!({"locked_until": until})));
         }
         audit::record(conn, &actor, entries).await?;
         Ok(())
@@ -93,11 +103,12 @@ pub fn invalid_credentials() -> Error {
     Error::refused(ErrorCode::InvalidCredentials, "User name or password is wrong.")
 }
 
-fn locked(left: TimeDelta) -> Error {
+/// The refusal of a locked account.
+pub fn locked(left: TimeDelta) -> Error {
     let seconds = left.num_seconds().max(0).unsigned_abs() + 1;
     Error::refused(
         ErrorCode::AccountLocked,
-        format!("Too many wrong passwords. Try again in {} minutes, or ask an admin to unlock the account.", seconds.div_ceil(60)),
+        format!("Too many wrong passwords or codes. Try again in {} minutes, or ask an admin to unlock the account.", seconds.div_ceil(60)),
     )
     .with_retry_after(seconds)
 }

@@ -30,8 +30,8 @@ diesel::table! {
         last_login_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         version -> BigInt,
-        failed_codes -> SmallInt,
         anonymised_at -> Nullable<Timestamptz>,
+        language -> Text,
     }
 }
 
@@ -77,9 +77,37 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    password_resets (token_hash) {
+        token_hash -> Binary,
+        user_id -> BigInt,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    recovery_codes (user_id, code_hash) {
+        user_id -> BigInt,
+        code_hash -> Binary,
+        used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    data_keys (id) {
+        id -> SmallInt,
+        secret -> Binary,
+        created_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(users -> dispatch_areas (dispatch_area_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(dispatch_areas, users, sessions);
 diesel::joinable!(api_keys -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(api_keys, users);
 diesel::allow_tables_to_appear_in_same_query!(api_keys, dispatch_areas);
+diesel::joinable!(password_resets -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(password_resets, users);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
+use crate::auth::caller::Credential;
 use crate::users::model::{Role, UserId};
 
 fn code(text: &str) -> QrCode {
@@ -17,7 +18,7 @@ fn person(role: Role, area_id: Option<i32>) -> Arc<ScannedBy> {
             user_id: UserId(1),
             username: "asha".into(),
             role,
-            credential: crate::auth::caller::Credential::Session(Uuid::nil()),
+            credential: Credential::Session(Uuid::nil()),
             two_factor_setup_required: false,
             area_id,
             area: area_id.map(|id| format!("area {id}")),

@@ -110,10 +110,7 @@ fn action(before: &UserRow, after: &UserRow) -> Action {
 /// 404 `user_not_found`.
 pub async fn unlock(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, id: UserId) -> Result<User, Abort> {
     let (before, area) = lock(conn, id).await?;
-    diesel::update(users::table.find(id.0))
-        .set((users::failed_sign_ins.eq(0_i16), users::failed_codes.eq(0_i16), users::locked_until.eq(None::<chrono::DateTime<chrono::Utc>>)))
-        .execute(conn)
-        .await?;
+    queries::unlock(conn, id).await?;
     let entry = Entry::new(Action::UserUnlocked, Entity::User, id).before(json!({"locked_until": before.locked_until}));
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;
     Ok(User::from_row(UserRow { locked_until: None, ..before }, area))
@@ -126,10 +123,7 @@ pub async fn unlock(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
 pub async fn set_password(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, id: UserId, hash: String) -> Result<Vec<Uuid>, Abort> {
     lock(conn, id).await?;
     queries::set_password(conn, id, hash).await?;
-    diesel::update(users::table.find(id.0))
-        .set((users::failed_sign_ins.eq(0_i16), users::locked_until.eq(None::<chrono::DateTime<chrono::Utc>>)))
-        .execute(conn)
-        .await?;
+    queries::unlock(conn, id).await?;
     let ended = sessions::revoke_all(conn, id, "password set by an admin").await?;
     let entry = Entry::new(Action::PasswordSetByAdmin, Entity::User, id).after(json!({"sessions_ended": ended.len()}));
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;

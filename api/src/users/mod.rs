@@ -5,6 +5,7 @@
 pub mod edit_routes;
 pub mod edit_user;
 pub mod first_admin;
+pub mod language;
 pub mod model;
 pub mod queries;
 pub mod routes;

@@ -5,6 +5,7 @@ use diesel::prelude::{Queryable, Selectable};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::language::Language;
 use crate::db::schema::users;
 use crate::{id_type, pg_enum};
 
@@ -44,6 +45,7 @@ pub struct UserRow {
     pub created_at: DateTime<Utc>,
     pub version: i64,
     pub anonymised_at: Option<DateTime<Utc>>,
+    pub language: Language,
 }
 
 /// A person who signs in.
@@ -71,6 +73,8 @@ pub struct User {
     pub version: i64,
     /// The password was made by the system and has to be changed before anything else works.
     pub password_change_required: bool,
+    /// Language of e-mails.
+    pub language: Language,
 }
 
 impl User {
@@ -89,6 +93,7 @@ impl User {
             created_at: row.created_at,
             version: row.version,
             password_change_required: row.password_change_required,
+            language: row.language,
         }
     }
 }

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, SmallInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::language::Language;
 use super::model::{Role, User, UserId, UserRow};
 use crate::db::schema::{dispatch_areas, users};
 use crate::db::sql;
@@ -29,6 +30,17 @@ pub async fn find_by_login(conn: &mut AsyncPgConnection, login: &str) -> QueryRe
         .optional()
 }
 
+/// The user with this e-mail address, whatever the case.
+pub async fn find_by_email(conn: &mut AsyncPgConnection, email: &str) -> QueryResult<Option<UserRow>> {
+    users::table
+        .filter(users::email.is_not_null())
+        .filter(lower(users::email.assume_not_null()).eq(email.to_lowercase()))
+        .select(UserRow::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
 /// The user with this id.
 pub async fn find(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Option<(UserRow, Option<String>)>> {
     users::table
@@ -38,6 +50,12 @@ pub async fn find(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Optio
         .first(conn)
         .await
         .optional()
+}
+
+/// As [`find`], the row locked until the transaction ends.
+pub async fn lock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Option<(UserRow, Option<String>)>> {
+    sql("SELECT FROM users WHERE id = $1 FOR UPDATE").bind::<BigInt, _>(id).execute_on(conn).await?;
+    find(conn, id).await
 }
 
 /// What a list of users is narrowed to.
@@ -134,6 +152,24 @@ pub async fn note_sign_in(conn: &mut AsyncPgConnection, id: UserId) -> QueryResu
         .set((users::failed_sign_ins.eq(0_i16), users::locked_until.eq(None::<DateTime<Utc>>), users::last_login_at.eq(Utc::now())))
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// Sets what a person may change of themselves.
+///
+/// # Errors
+/// A unique violation of `users_email_key`.
+pub async fn set_profile(conn: &mut AsyncPgConnection, id: UserId, email: Option<String>, language: Language) -> QueryResult<UserRow> {
+    diesel::update(users::table.find(id.0))
+        .set((users::email.eq(email), users::language.eq(language), users::version.eq(users::version + 1)))
+        .returning(UserRow::as_returning())
+        .get_result(conn)
+        .await
+}
+
+/// Ends a lock and forgets what led to it.
+pub async fn unlock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> {
+    sql("UPDATE users SET failed_sign_ins = 0, failed_codes = 0, locked_until = NULL WHERE id = $1").bind::<BigInt, _>(id).execute_on(conn).await?;
     Ok(())
 }
 

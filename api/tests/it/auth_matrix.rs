@@ -41,16 +41,16 @@ const TABLE: &[(&str, Least, Key)] = &[
     ("login", Nobody, Free),
     ("refresh_session", Nobody, Free),
     ("logout", Nobody, Free),
-    ("request_password_reset", Nobody, Free),
+    ("forgot_password", Nobody, Free),
     ("reset_password", Nobody, Free),
     ("verify_two_factor", Nobody, Free),
     ("logout_all", Dispatcher, Never),
     ("get_me", Dispatcher, Never),
-    ("change_me", Dispatcher, Never),
+    ("patch_me", Dispatcher, Never),
     ("change_my_password", Dispatcher, Never),
     ("get_my_data", Dispatcher, Never),
     ("list_my_sessions", Dispatcher, Never),
-    ("revoke_my_session", Dispatcher, Never),
+    ("end_my_session", Dispatcher, Never),
     ("set_up_two_factor", Dispatcher, Never),
     ("enable_two_factor", Dispatcher, Never),
     ("disable_two_factor", Dispatcher, Never),
@@ -132,7 +132,7 @@ const TABLE: &[(&str, Least, Key)] = &[
     ("change_user", Admin, Scope("users:write")),
     ("set_user_password", Admin, Scope("users:write")),
     ("unlock_user", Admin, Scope("users:write")),
-    ("reset_user_two_factor", Admin, Scope("users:write")),
+    ("reset_two_factor", Admin, Scope("users:write")),
 ];
 
 struct Operation {

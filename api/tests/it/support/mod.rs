@@ -1,6 +1,7 @@
 //! The harness: one PostgreSQL for the run, a database of its own for every test, people who act over HTTP.
 
 pub mod database;
+pub mod mail;
 pub mod person;
 pub mod process;
 pub mod redis;

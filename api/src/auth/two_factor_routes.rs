@@ -1,0 +1,300 @@
+//! Setting the second factor up, signing in with it, turning it off.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, Responder, post, web};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+use validator::Validate;
+
+use super::caller::AnyFactor;
+use super::routes::{TokenResponse, check_attempts, check_own_password, session_ended, token_response};
+use super::two_factor::{self, Checked, Factor, invalid_challenge};
+use super::{Admin, RequireRole, sessions, sign_in};
+use crate::audit::{self, Action, Actor, Entity, Entry};
+use crate::db::transaction;
+use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::http::client::Client;
+use crate::http::json::Json;
+use crate::http::responses::{Always, SignedIn, WithBody};
+use crate::state::AppState;
+use crate::users::model::{User, UserId};
+use crate::users::queries;
+
+/// What an authenticator app needs, in three forms. It is shown only now.
+#[derive(Serialize, ToSchema)]
+pub struct TwoFactorSetup {
+    /// For typing.
+    #[schema(example = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")]
+    pub secret: String,
+    #[schema(example = "otpauth://totp/TraitorTrack:asha?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=TraitorTrack")]
+    pub otpauth_uri: String,
+    /// A QR code of `otpauth_uri` as an SVG document.
+    pub qr_svg: String,
+}
+
+/// A code of the authenticator app.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct EnableTwoFactorRequest {
+    #[validate(length(min = 1, max = 64))]
+    #[schema(example = "287082", min_length = 1, max_length = 64)]
+    pub code: String,
+}
+
+/// Codes for when the phone is lost, each good once. They are shown only now.
+#[derive(Serialize, ToSchema)]
+pub struct RecoveryCodes {
+    #[schema(example = json!(["k7mq-2fzx-9h4d-wt3b"]))]
+    pub recovery_codes: Vec<String>,
+}
+
+/// Both proofs that it is oneself.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct DisableTwoFactorRequest {
+    #[validate(length(min = 1, max = 1024))]
+    #[schema(min_length = 1, max_length = 1024)]
+    pub password: String,
+    /// Of the authenticator app, or a recovery code.
+    #[validate(length(min = 1, max = 64))]
+    #[schema(example = "287082", min_length = 1, max_length = 64)]
+    pub code: String,
+}
+
+/// The answer to a challenge of `login`.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyTwoFactorRequest {
+    #[validate(length(min = 1, max = 2048))]
+    #[schema(min_length = 1, max_length = 2048)]
+    pub challenge: String,
+    /// Of the authenticator app, or a recovery code.
+    #[validate(length(min = 1, max = 64))]
+    #[schema(example = "287082", min_length = 1, max_length = 64)]
+    pub code: String,
+}
+
+/// Start setting up the second factor.
+///
+/// Nothing changes until a code of the app is sent to `/me/2fa/enable`.
+#[utoipa::path(
+    operation_id = "set_up_two_factor", tag = "me",
+    responses((status = 200, description = "For the authenticator app", body = TwoFactorSetup),
+              (status = 409, description = "`two_factor_enabled`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[post("/me/2fa/setup")]
+pub async fn set_up_two_factor(AnyFactor(caller): AnyFactor, state: web::Data<AppState>) -> Result<impl Responder> {
+    let setup = transaction(&mut *state.pool.get().await?, async |conn| {
+        let factor = Factor::lock(conn, caller.user_id).await?.ok_or_else(session_ended)?;
+        if factor.is_enabled {
+            return Err(already_enabled().into());
+        }
+        Ok(two_factor::set_up(conn, &state.data_key, caller.user_id, &factor.username).await?)
+    })
+    .await?;
+    let two_factor::Setup { secret, otpauth_uri, qr_svg } = setup;
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(TwoFactorSetup { secret, otpauth_uri, qr_svg }))
+}
+
+/// Turn the second factor on.
+///
+/// From the next sign-in on a code is needed. Where the role demanded it, refresh the token to go on.
+#[utoipa::path(
+    operation_id = "enable_two_factor", tag = "me", request_body = EnableTwoFactorRequest,
+    responses((status = 200, description = "On; the recovery codes", body = RecoveryCodes),
+              (status = 409, description = "`two_factor_enabled`, or `two_factor_not_enabled` before `setup`", body = Problem,
+               content_type = "application/problem+json"), Always, SignedIn, WithBody),
+)]
+#[post("/me/2fa/enable")]
+pub async fn enable_two_factor(
+    AnyFactor(caller): AnyFactor,
+    state: web::Data<AppState>,
+    client: Client,
+    body: Json<EnableTwoFactorRequest>,
+) -> Result<impl Responder> {
+    let Json(EnableTwoFactorRequest { code }) = body;
+    check_attempts(&state, "two-factor", &client).await?;
+    let actor = Actor::person(caller.user_id, &caller.username, &client);
+    let recovery_codes = transaction(&mut *state.pool.get().await?, async |conn| {
+        let factor = Factor::lock(conn, caller.user_id).await?.ok_or_else(session_ended)?;
+        if factor.is_enabled {
+            return Err(already_enabled().into());
+        }
+        if !factor.has_secret() {
+            return Err(not_enabled().into());
+        }
+        let codes = factor.enable(conn, &state.data_key, &code).await?.ok_or_else(wrong_code)?;
+        audit::record(conn, &actor, vec![Entry::new(Action::TwoFactorEnabled, Entity::User, caller.user_id)]).await?;
+        Ok(codes)
+    })
+    .await?;
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(RecoveryCodes { recovery_codes }))
+}
+
+/// Turn the second factor off.
+///
+/// Where the role demands one, every session ends, and a new one has to be set up at the next sign-in.
+#[utoipa::path(
+    operation_id = "disable_two_factor", tag = "me", request_body = DisableTwoFactorRequest,
+    responses((status = 204, description = "Off"),
+              (status = 409, description = "`two_factor_not_enabled`", body = Problem, content_type = "application/problem+json"),
+              (status = 423, description = "`account_locked`; `Retry-After` tells the time left", body = Problem, content_type = "application/problem+json"),
+              Always, SignedIn, WithBody),
+)]
+#[post("/me/2fa/disable")]
+pub async fn disable_two_factor(
+    AnyFactor(caller): AnyFactor,
+    state: web::Data<AppState>,
+    client: Client,
+    body: Json<DisableTwoFactorRequest>,
+) -> Result<impl Responder> {
+    let Json(DisableTwoFactorRequest { password, code }) = body;
+    let (row, _) = queries::find(&mut *state.pool.get().await?, caller.user_id).await?.ok_or_else(session_ended)?;
+    if !row.two_factor_enabled {
+        return Err(not_enabled());
+    }
+    check_own_password(&state, &row, password).await?;
+    let is_demanded = state.config.two_factor_required_roles.contains(&row.role);
+    let actor = Actor::person(caller.user_id, &caller.username, &client);
+    // A wrong code is counted, so the transaction must be kept: refusals come out of it as values.
+    let (refusal, ended) = transaction(&mut *state.pool.get().await?, async |conn| {
+        let factor = Factor::lock(conn, caller.user_id).await?.ok_or_else(session_ended)?;
+        if !factor.is_enabled {
+            return Err(not_enabled().into());
+        }
+        if let Some(refusal) = refuse(conn, &state, &factor, &actor, &code).await? {
+            return Ok((Some(refusal), Vec::new()));
+        }
+        factor.disable(conn).await?;
+        audit::record(conn, &actor, vec![Entry::new(Action::TwoFactorDisabled, Entity::User, caller.user_id)]).await?;
+        let ended = if is_demanded { sessions::revoke_all(conn, caller.user_id, "two-factor authentication off").await? } else { Vec::new() };
+        Ok((None, ended))
+    })
+    .await?;
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
+    state.revocations.revoke(ended);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Sign in with the second factor.
+///
+/// With the challenge of `login` and a code of the authenticator app or a recovery code. Five wrong codes lock the
+/// account for 15 minutes.
+#[utoipa::path(
+    operation_id = "verify_two_factor", tag = "auth", request_body = VerifyTwoFactorRequest,
+    responses((status = 200, description = "Signed in", body = TokenResponse),
+              (status = 401, description = "`invalid_two_factor_code`, `invalid_challenge`", body = Problem, content_type = "application/problem+json"),
+              (status = 423, description = "`account_locked`; `Retry-After` tells the time left", body = Problem, content_type = "application/problem+json"),
+              Always, WithBody),
+    security(()),
+)]
+#[post("/auth/2fa/verify")]
+pub async fn verify_two_factor(state: web::Data<AppState>, client: Client, body: Json<VerifyTwoFactorRequest>) -> Result<impl Responder> {
+    let Json(VerifyTwoFactorRequest { challenge, code }) = body;
+    check_attempts(&state, "two-factor", &client).await?;
+    let (user, version) = two_factor::read_challenge(&state.token_keys, &challenge)?;
+    let mut conn = state.pool.get().await?;
+    let outcome = transaction(&mut conn, async |conn| {
+        let factor = Factor::lock(conn, user).await?;
+        let factor = factor.filter(|factor| factor.is_active && factor.is_enabled && factor.version == version).ok_or_else(invalid_challenge)?;
+        let actor = Actor::person(user, &factor.username, &client);
+        let method = match checked(conn, &state, &factor, &actor, &code).await? {
+            Ok(method) => method,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        queries::note_sign_in(conn, user).await?;
+        let token = sessions::start(conn, user, &client, &state.config).await?;
+        let left = factor.recovery_codes_left(conn).await?;
+        let entry =
+            Entry::new(Action::SignInOk, Entity::Session, token.session_id).after(json!({"second_factor": method, "recovery_codes_left": left}));
+        audit::record(conn, &actor, vec![entry]).await?;
+        Ok(Ok((token, queries::find(conn, user).await?.ok_or_else(invalid_challenge)?)))
+    })
+    .await?;
+    let (token, (row, area)) = outcome?;
+    let area_id = row.dispatch_area_id;
+    token_response(&state, User::from_row(row, area), area_id, &token)
+}
+
+/// Turn a person's second factor off.
+///
+/// For somebody who has lost phone and recovery codes. Ends every session of theirs.
+#[utoipa::path(
+    operation_id = "reset_two_factor", tag = "users", params(("id" = i64, Path, description = "Id of the user", example = 7)),
+    responses((status = 204, description = "Off"),
+              (status = 404, description = "`user_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
+)]
+#[post("/users/{id}/2fa/reset")]
+pub async fn reset_two_factor(
+    admin: RequireRole<Admin>,
+    state: web::Data<AppState>,
+    client: Client,
+    path: web::Path<String>,
+) -> Result<impl Responder> {
+    let not_found = || Error::refused(ErrorCode::UserNotFound, "No user has this id.");
+    let user = UserId(path.parse().map_err(|_| not_found())?);
+    if user == admin.caller.user_id {
+        // Else a stolen session would be enough to be rid of it.
+        return Err(Error::refused(ErrorCode::Forbidden, "Turn your own second factor off with POST /api/v1/me/2fa/disable."));
+    }
+    let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
+    let ended = transaction(&mut *state.pool.get().await?, async |conn| {
+        let factor = Factor::lock(conn, user).await?.ok_or_else(not_found)?;
+        if !factor.has_secret() {
+            return Ok(Vec::new());
+        }
+        factor.disable(conn).await?;
+        let ended = sessions::revoke_all(conn, user, "two-factor authentication reset").await?;
+        audit::record(conn, &actor, vec![Entry::new(Action::TwoFactorDisabled, Entity::User, user)]).await?;
+        Ok(ended)
+    })
+    .await?;
+    state.revocations.revoke(ended);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+type Conn = diesel_async::AsyncPgConnection;
+
+/// Checks a code unless the account is locked, and records what went wrong.
+async fn checked(conn: &mut Conn, state: &AppState, factor: &Factor, actor: &Actor, code: &str) -> Result<Result<two_factor::Method>> {
+    if let Some(left) = factor.locked_for() {
+        audit::record(conn, actor, vec![Entry::new(Action::SignInLocked, Entity::User, factor.user_id)]).await?;
+        return Ok(Err(sign_in::locked(left)));
+    }
+    match factor.check(conn, &state.data_key, &state.config, code).await? {
+        Checked::Right(method) => Ok(Ok(method)),
+        Checked::Wrong { locked_until } => {
+            let mut entries = vec![Entry::new(Action::SignInFailed, Entity::User, factor.user_id).after(json!({"reason": "code"}))];
+            if let Some(until) = locked_until {
+                entries.push(Entry::new(Action::SignInLocked, Entity::User, factor.user_id).after(json!({"locked_until": until})));
+            }
+            audit::record(conn, actor, entries).await?;
+            Ok(Err(wrong_code()))
+        }
+    }
+}
+
+async fn refuse(conn: &mut Conn, state: &AppState, factor: &Factor, actor: &Actor, code: &str) -> Result<Option<Error>> {
+    Ok(checked(conn, state, factor, actor, code).await?.err())
+}
+
+fn wrong_code() -> Error {
+    Error::refused(ErrorCode::InvalidTwoFactorCode, "The code is wrong, or was used before. Wait for the next one.")
+}
+
+fn already_enabled() -> Error {
+    Error::refused(ErrorCode::TwoFactorEnabled, "Two-factor authentication is on already. Turn it off first.")
+}
+
+fn not_enabled() -> Error {
+    Error::refused(ErrorCode::TwoFactorNotEnabled, "Two-factor authentication is not on. Start with POST /api/v1/me/2fa/setup.")
+}
+
+/// Mounts the calls of this file.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(set_up_two_factor).service(enable_two_factor).service(disable_two_factor).service(verify_two_factor).service(reset_two_factor);
+}
