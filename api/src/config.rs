@@ -206,6 +206,14 @@ pub struct Config {
     #[arg(long, env = "BILL_OPEN_PARENTS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Bills")]
     pub bill_open_parents: bool,
 
+    /// When the summary of the day goes out by e-mail, in the time zone above; `off` for never
+    #[arg(long, env = "END_OF_DAY_AT", default_value = "20:00", value_name = "HH:MM", value_parser = time_of_day, help_heading = "Reports")]
+    pub end_of_day_at: TimeOfDay,
+
+    /// Who gets the summary of the day
+    #[arg(long, env = "END_OF_DAY_ROLES", default_value = "admin", value_delimiter = ',', value_name = "ROLES", value_parser = role, help_heading = "Reports")]
+    pub end_of_day_roles: Vec<Role>,
+
     /// Scans that may wait for the scan writer before new ones are answered with 503
     #[arg(long, env = "SCAN_QUEUE_SIZE", default_value_t = 4_096, value_name = "COUNT", help_heading = "Scanning")]
     pub scan_queue_size: usize,
@@ -301,6 +309,17 @@ impl JwtAlgorithm {
 
 fn role(name: &str) -> Result<Role, String> {
     Role::from_name(name.trim()).ok_or_else(|| format!("there is no role {name:?}: use dispatcher, biller or admin"))
+}
+
+/// A time of day, or never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeOfDay(pub Option<chrono::NaiveTime>);
+
+fn time_of_day(text: &str) -> Result<TimeOfDay, String> {
+    if text == "off" {
+        return Ok(TimeOfDay(None));
+    }
+    chrono::NaiveTime::parse_from_str(text, "%H:%M").map(|time| TimeOfDay(Some(time))).map_err(|_| "use HH:MM, or off".to_owned())
 }
 
 /// Form of the log lines.

@@ -80,6 +80,7 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .configure(auth::routes::routes)
                     .configure(users::routes::routes)
                     .configure(users::edit_routes::routes)
+                    .configure(users::personal_data::routes)
                     .configure(dispatch_areas::routes)
                     .configure(bag_formats::routes::routes)
                     .configure(bags::routes::routes)
@@ -162,6 +163,7 @@ impl Application {
                 let (state, pool) = (state.clone(), pool.clone());
                 async move { state.token_keys.keep_fresh(pool).await }
             }),
+            tokio::spawn(reports::end_of_day::keep_sending(state.clone())),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
             tokio::spawn(keep_partitions(pool)),

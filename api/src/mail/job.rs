@@ -2,7 +2,7 @@
 //! holds no secret and nothing goes to an address that is no longer theirs.
 
 use anyhow::Context;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,8 @@ pub enum MailJob {
     PasswordReset { user_id: Option<UserId> },
     /// Tells that the password was changed.
     PasswordChanged { user_id: UserId, at: DateTime<Utc> },
+    /// The summary of a day.
+    EndOfDay { user_id: UserId, date: NaiveDate },
 }
 
 impl MailJob {
@@ -44,7 +46,7 @@ impl MailJob {
     fn user_id(&self) -> Option<UserId> {
         match self {
             Self::PasswordReset { user_id } => *user_id,
-            Self::PasswordChanged { user_id, .. } => Some(*user_id),
+            Self::PasswordChanged { user_id, .. } | Self::EndOfDay { user_id, .. } => Some(*user_id),
         }
     }
 }
@@ -80,6 +82,10 @@ async fn write(state: &AppState, mail: &MailJob, row: &UserRow) -> Result<Conten
         MailJob::PasswordChanged { at, .. } => {
             let time = at.with_timezone(&state.config.time_zone).format("%d.%m.%Y %H:%M %Z").to_string();
             render("password_changed", row.language, json!({"username": username, "time": time, "public_url": public_url}))
+        }
+        MailJob::EndOfDay { date, .. } => {
+            let context = crate::reports::end_of_day::mail_context(state, *date, username, public_url).await?;
+            render("end_of_day", row.language, context)
         }
     };
     content.map_err(JobError::Permanent)

@@ -16,6 +16,10 @@ macro_rules! files {
 }
 
 const FILES: &[(&str, &str)] = files![
+    "end_of_day.en.html",
+    "end_of_day.en.txt",
+    "end_of_day.hi.html",
+    "end_of_day.hi.txt",
     "layout.html",
     "password_changed.en.html",
     "password_changed.en.txt",
@@ -78,8 +82,10 @@ mod tests {
 
     #[test]
     fn every_template_is_whole_in_every_language() {
-        let context = json!({"username": "asha", "link": "https://t.example/#a", "minutes": 60, "time": "now", "public_url": "https://t.example"});
-        for name in ["password_reset", "password_changed"] {
+        let context = json!({"username": "asha", "link": "https://t.example/#a", "minutes": 60, "time": "now", "public_url": "https://t.example",
+            "date": "2026-11-24", "scans": 7, "scans_day_before": 6, "bills": 1, "finished": 1, "weight_kg": "30", "variance_kg": "0",
+            "areas": [{"name": "Lucknow", "scans": 7, "open_parents": 1, "completed_parents": 1}], "people": [{"username": "asha", "scans": 7}]});
+        for name in ["password_reset", "password_changed", "end_of_day"] {
             for language in Language::ALL {
                 let content = render(name, language, &context).unwrap();
                 assert!(!content.subject.is_empty() && !content.subject.contains('\n'));

@@ -5,6 +5,7 @@
 pub mod csv;
 pub mod daily;
 pub mod document;
+pub mod end_of_day;
 pub mod pdf;
 mod pdf_text;
 pub mod routes;

@@ -7,5 +7,6 @@ pub mod edit_user;
 pub mod first_admin;
 pub mod language;
 pub mod model;
+pub mod personal_data;
 pub mod queries;
 pub mod routes;

@@ -335,3 +335,21 @@ async fn a_wish_for_another_role() {
         biller.post("/promotion-requests", wrong).await.problem(422, "validation_failed");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_downloads_everything_about_themselves_and_nothing_secret() {
+    let warehouse = Warehouse::open().await;
+    let (packer, other) = (warehouse.packer("Lucknow").await, warehouse.packer("Lucknow").await);
+    packer.packs("SB00001", ["CB-1".into()]).await;
+    other.scans("SB00002").await.expect(201);
+    let answer = packer.get("/me/data").await.expect(200);
+    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"my-data.json\"");
+    let data = &answer.body;
+    assert_eq!((data["user"]["username"].as_str(), data["user"]["dispatch_area"].as_str()), (Some("dispatcher-0"), Some("Lucknow")));
+    assert_eq!((data["scans"].as_array().map(Vec::len), data["sessions"].as_array().map(Vec::len)), (Some(2), Some(1)));
+    assert!(data["audit_logs"].as_array().expect("entries").iter().any(|entry| entry["action"] == "user_created"));
+    assert_eq!((&data["notifications"], &data["api_keys"], &data["bills_created"]), (&json!([]), &json!([]), &json!([])));
+    for secret in ["argon2", "token_hash", "totp_secret", "SB00002", "dispatcher-1"] {
+        assert!(!answer.text.contains(secret), "{secret}");
+    }
+}

@@ -78,3 +78,37 @@ async fn reports_are_for_billers_and_of_days_that_exist() {
     assert_eq!(biller.get("/reports/daily-scans?user_id=999999").await.expect(200).body["scans"], 0);
     biller.get("/reports/no-such-report").await.problem(404, "not_found");
 }
+
+/// Two processes whose clocks say that it is time: each admin gets one e-mail.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_day_goes_out_once() {
+    use traitortrack::config::TimeOfDay;
+
+    let smtp = crate::support::mail::SmtpServer::start().await;
+    let database_url = crate::support::database::migrated().await;
+    let settings = |config: &mut traitortrack::config::Config| {
+        config.smtp_url = smtp.url();
+        config.public_url = Some("https://bags.example".into());
+        config.end_of_day_at = TimeOfDay(Some(chrono::NaiveTime::MIN));
+    };
+    let one = Warehouse::open_on(database_url.clone(), settings).await;
+    let admin = one.admin().await;
+    for (name, role, email, language) in
+        [("asha", "admin", Some("asha@example.com"), "hi"), ("ravi", "admin", None, "en"), ("meena", "biller", Some("m@example.com"), "en")]
+    {
+        admin.post("/users", json!({"username": name, "password": "Battery-Staple9", "role": role, "email": email})).await.expect(201);
+        crate::support::database::execute(&one.database_url, &format!("UPDATE users SET language = '{language}' WHERE username = '{name}'")).await;
+    }
+    one.packer("Lucknow").await.packs("SB00001", ["CB-1".into()]).await;
+    let other = Warehouse::open_on(database_url, settings).await;
+    // Both look at the clock every twenty seconds.
+    tokio::time::sleep(std::time::Duration::from_secs(23)).await;
+    let mail = smtp.inbox.nth(1).await;
+    let text = crate::support::mail::decoded(&mail);
+    for part in ["To: asha@example.com", "नमस्ते asha", "Lucknow: 2", "https://bags.example/reports"] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    let sent = "SELECT count(*) AS n FROM jobs WHERE kind = 'email'";
+    assert_eq!(crate::support::database::number(&other.database_url, sent).await, 1);
+    assert_eq!(admin.get("/audit-logs?action=report_sent").await.expect(200).rows().len(), 1);
+}
