@@ -13,6 +13,7 @@ pub mod exports;
 pub mod health;
 pub mod http;
 pub mod idempotency;
+pub mod imports;
 pub mod jobs;
 pub mod openapi;
 pub mod redis;

@@ -29,6 +29,7 @@ use crate::server::{Limits, routes};
         (name = "bags", description = "Parent and child bags"),
         (name = "bills", description = "Parent bags on vehicles, and their reports"),
         (name = "exports", description = "Lists as files"),
+        (name = "imports", description = "Files of bags and links"),
         (name = "stats", description = "Numbers for dashboards"),
         (name = "health", description = "For load balancers and monitoring"),
     ),

@@ -29,7 +29,7 @@ use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::AppState;
 use crate::users::first_admin;
-use crate::{auth, bags, bills, dispatch_areas, exports, health, openapi, scans, stats, users};
+use crate::{auth, bags, bills, dispatch_areas, exports, health, imports, openapi, scans, stats, users};
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
 const BACKLOG: u32 = 2048;
@@ -76,7 +76,8 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .configure(bags::routes::routes)
                     .configure(bills::routes::routes)
                     .configure(stats::routes::routes)
-                    .configure(exports::routes::routes),
+                    .configure(exports::routes::routes)
+                    .configure(imports::routes::routes),
             );
     }
 }

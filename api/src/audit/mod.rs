@@ -51,6 +51,7 @@ actions! {
     BillReopened = "bill_reopened",
     BillDeleted = "bill_deleted",
     Export = "export",
+    Import = "import",
     AccessDenied = "access_denied",
 }
 
@@ -62,6 +63,7 @@ pub enum Entity {
     Bag,
     Bill,
     Export,
+    Import,
 }
 
 impl Entity {
@@ -71,6 +73,7 @@ impl Entity {
             Self::Session => "session",
             Self::Bag => "bag",
             Self::Export => "export",
+            Self::Import => "import",
             Self::Bill => "bill",
         }
     }

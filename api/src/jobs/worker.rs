@@ -87,7 +87,8 @@ async fn take_and_run(state: &web::Data<AppState>) -> crate::error::Result<bool>
 
 async fn run(state: &web::Data<AppState>, job: &TakenJob) -> Result<Value, JobError> {
     match JobKind::from_name(&job.kind) {
-        Some(JobKind::Email | JobKind::Import | JobKind::EndOfDay) | None => {
+        Some(JobKind::Import) => crate::imports::run_import::run(state, job).await,
+        Some(JobKind::Email | JobKind::EndOfDay) | None => {
             let _ = state;
             Err(JobError::Permanent(anyhow::anyhow!("this version knows no job of kind {}", job.kind)))
         }

@@ -17,7 +17,7 @@ fn person(role: Role, area_id: Option<i32>) -> Arc<ScannedBy> {
             user_id: UserId(1),
             username: "asha".into(),
             role,
-            session_id: Uuid::nil(),
+            credential: crate::auth::caller::Credential::Session(Uuid::nil()),
             area_id,
             area: area_id.map(|id| format!("area {id}")),
             password_change_required: false,

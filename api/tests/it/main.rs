@@ -11,6 +11,7 @@ mod durability;
 mod errors;
 mod exports;
 mod ground;
+mod imports;
 mod migrations;
 mod openapi;
 mod scans;
