@@ -100,15 +100,25 @@ fn unreadable(detail: String) -> Error {
     Error::refused(ErrorCode::ImportUnreadable, detail)
 }
 
-/// Refuses to read on when no row ends for too long.
+/// Refuses to read on when no row ends for too long. Ends the last row too, and every row as others do.
 struct Bounded {
     file: File,
     since_row: Rc<Cell<usize>>,
+    /// Old Macs end lines with CR alone.
+    is_mac: bool,
+    is_ended: bool,
 }
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
+        let mut read = self.file.read(buffer)?;
+        if read == 0 && !buffer.is_empty() && !std::mem::replace(&mut self.is_ended, true) {
+            buffer[0] = b'\n';
+            read = 1;
+        }
+        if self.is_mac {
+            buffer[..read].iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
+        }
         self.since_row.set(self.since_row.get() + read);
         if self.since_row.get() > MAX_ROW_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "row too long"));
@@ -124,15 +134,15 @@ fn read_csv(mut file: File, take: &mut dyn FnMut(RawRow) -> Flow) -> Result<()> 
     let mark = if start.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 };
     file.seek(SeekFrom::Start(mark as u64)).map_err(anyhow::Error::from)?;
     let text = &start[mark..];
-    // A line ends with LF, after CR or not: the CR is trimmed away with the blanks. Only old Macs end it with CR alone.
-    let line_end = if text.contains(&b'\n') || !text.contains(&b'\r') { b'\n' } else { b'\r' };
+    let is_mac = text.contains(&b'\r') && !text.contains(&b'\n');
     let since_row = Rc::new(Cell::new(0));
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .delimiter(delimiter(text, line_end))
-        .terminator(csv::Terminator::Any(line_end))
-        .from_reader(Bounded { file, since_row: since_row.clone() });
+        .delimiter(delimiter(text))
+        // A CR before it is trimmed away with the blanks.
+        .terminator(csv::Terminator::Any(b'\n'))
+        .from_reader(Bounded { file, since_row: since_row.clone(), is_mac, is_ended: false });
     let mut record = csv::StringRecord::new();
     loop {
         let line = reader.position().line();
@@ -145,7 +155,9 @@ fn read_csv(mut file: File, take: &mut dyn FnMut(RawRow) -> Flow) -> Result<()> 
             }
         }
         since_row.set(0);
-        let line = record.position().map_or(line, csv::Position::line);
+        // The reader passes over blank lines before a row: its first line is counted from its end.
+        let within = record.iter().flat_map(str::bytes).filter(|byte| *byte == b'\n').count() as u64;
+        let line = reader.position().line().saturating_sub(within + 1);
         let cells: Vec<String> = record.iter().take(MAX_COLUMNS).map(|cell| cell.trim().to_owned()).collect();
         if cells.iter().all(String::is_empty) {
             continue;
@@ -157,9 +169,9 @@ fn read_csv(mut file: File, take: &mut dyn FnMut(RawRow) -> Flow) -> Result<()> 
 }
 
 /// The delimiter that the head has most of, outside quotation marks.
-fn delimiter(text: &[u8], line_end: u8) -> u8 {
+fn delimiter(text: &[u8]) -> u8 {
     let is_blank = |line: &&[u8]| !line.iter().all(u8::is_ascii_whitespace);
-    let head = text.split(|byte| *byte == line_end).find(is_blank).unwrap_or_default();
+    let head = text.split(|byte| matches!(byte, b'\n' | b'\r')).find(is_blank).unwrap_or_default();
     let count = |delimiter: u8| {
         let mut is_quoted = false;
         head.iter()
@@ -248,7 +260,7 @@ mod tests {
         assert_eq!(lines(b"code\tname\n\nA\tB\nC\td e\n \t\nF\t"), wanted);
         let quoted = [(1, "code|name".to_owned()), (2, "A|x\ny".to_owned()), (4, "B|z".to_owned())];
         assert_eq!(lines(b"code,name\nA,\"x\ny\"\nB,z"), quoted);
-        assert_eq!(lines(b"code\rA\rB").len(), 3);
+        assert_eq!(lines(b"code\rA\r\rB"), [(1, "code".to_owned()), (2, "A".to_owned()), (4, "B".to_owned())]);
         assert!(lines(b"").is_empty());
     }
 
