@@ -225,6 +225,10 @@ pub struct Config {
     /// Most scans one transaction takes
     #[arg(long, env = "SCAN_BATCH_SIZE", default_value_t = 256, value_name = "COUNT", help_heading = "Scanning")]
     pub scan_batch_size: usize,
+
+    /// Largest file that is taken for an import
+    #[arg(long, env = "IMPORT_MAX_BYTES", default_value_t = 256 * 1024 * 1024, value_name = "BYTES", help_heading = "Imports")]
+    pub import_max_bytes: u64,
 }
 
 impl Config {

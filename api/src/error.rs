@@ -52,6 +52,8 @@ macro_rules! error_codes {
 error_codes! {
     /// The body is not well-formed JSON. Send one JSON object, UTF-8 encoded.
     MalformedJson = "malformed_json", BAD_REQUEST, "Malformed JSON";
+    /// The form is not well-formed `multipart/form-data`, or was cut off. Send it again.
+    MalformedMultipart = "malformed_multipart", BAD_REQUEST, "Malformed form";
     /// The query string has an unknown parameter or a value of the wrong type; `errors` names it.
     InvalidQuery = "invalid_query", BAD_REQUEST, "Invalid query string";
     /// The cursor was not made by this list. Start again without a cursor.
@@ -74,6 +76,22 @@ error_codes! {
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key already used";
     /// An Excel sheet takes 1,048,575 rows. Ask for csv or ndjson, or narrow the export down.
     TooManyRows = "too_many_rows", UNPROCESSABLE_ENTITY, "Too many rows for Excel";
+    /// The file has no rows. Send one with a head that names the columns, and rows below it.
+    ImportFileEmpty = "import_file_empty", UNPROCESSABLE_ENTITY, "Empty file";
+    /// The file is not what its name or type says. Send CSV, or an Excel workbook (.xlsx).
+    ImportFileMismatch = "import_file_mismatch", UNPROCESSABLE_ENTITY, "Not the file it says";
+    /// The file is neither text nor an Excel workbook. Send CSV, or a workbook (.xlsx).
+    ImportNotText = "import_not_text", UNPROCESSABLE_ENTITY, "Not a text file";
+    /// The text is not UTF-8. Save the file as "CSV UTF-8".
+    ImportNotUtf8 = "import_not_utf8", UNPROCESSABLE_ENTITY, "Not UTF-8";
+    /// The workbook unpacks to far more than an honest one. Save the sheet as CSV.
+    ImportZipBomb = "import_zip_bomb", UNPROCESSABLE_ENTITY, "Workbook too large unpacked";
+    /// The file is damaged. Save it again, or save the sheet as CSV.
+    ImportUnreadable = "import_unreadable", UNPROCESSABLE_ENTITY, "Unreadable file";
+    /// The first row must name each needed column once: `qr_code` for bags, `parent_qr_code` and `child_qr_code` for links.
+    ImportColumnsMissing = "import_columns_missing", UNPROCESSABLE_ENTITY, "Columns missing";
+    /// Some rows are refused, and the import was to be all or nothing: nothing was written. Download the refused rows.
+    ImportRowsRefused = "import_rows_refused", UNPROCESSABLE_ENTITY, "Rows refused";
     /// The password is too weak; `errors` says what it lacks.
     WeakPassword = "weak_password", UNPROCESSABLE_ENTITY, "Password too weak";
     /// The link has been used, is too old, or was damaged on its way. Ask for a new one.
@@ -120,6 +138,8 @@ error_codes! {
     BillNotFound = "bill_not_found", NOT_FOUND, "No such bill";
     /// No scan has this id, or you may not see it.
     ScanNotFound = "scan_not_found", NOT_FOUND, "No such scan";
+    /// No import has this id.
+    ImportNotFound = "import_not_found", NOT_FOUND, "No such import";
     /// No user has this id.
     UserNotFound = "user_not_found", NOT_FOUND, "No such user";
     /// No API key has this id.

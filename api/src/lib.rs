@@ -16,6 +16,7 @@ pub mod exports;
 pub mod health;
 pub mod http;
 pub mod idempotency;
+pub mod imports;
 pub mod jobs;
 pub mod mail;
 pub mod notifications;

@@ -36,6 +36,7 @@ use crate::server::{Limits, routes};
         (name = "search", description = "One search over everything"),
         (name = "reports", description = "Reports as JSON, CSV, XLSX and PDF"),
         (name = "exports", description = "Lists as files"),
+        (name = "imports", description = "Files of bags and links"),
         (name = "stats", description = "Numbers for dashboards"),
         (name = "events", description = "What happens, as it happens"),
         (name = "admin", description = "The system itself"),

@@ -33,8 +33,8 @@ use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin;
 use crate::{
-    api_keys, audit, auth, bag_formats, bags, bills, dispatch_areas, events, exports, health, notifications, openapi, promotion_requests, reports,
-    scans, search, stats, system, users,
+    api_keys, audit, auth, bag_formats, bags, bills, dispatch_areas, events, exports, health, imports, notifications, openapi, promotion_requests,
+    reports, scans, search, stats, system, users,
 };
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
@@ -96,7 +96,8 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .configure(stats::routes::routes)
                     .configure(stats::breakdown_routes::routes)
                     .configure(api_keys::routes::routes)
-                    .configure(exports::routes::routes),
+                    .configure(exports::routes::routes)
+                    .configure(imports::routes::routes),
             );
     }
 }

@@ -71,6 +71,7 @@ actions! {
     BillReopened = "bill_reopened",
     BillDeleted = "bill_deleted",
     Export = "export",
+    Import = "import",
     AccessDenied = "access_denied",
     ApiKeyCreated = "api_key_created",
     ApiKeyRevoked = "api_key_revoked",
@@ -95,6 +96,7 @@ pub enum Entity {
     System,
     ApiKey,
     Export,
+    Import,
 }
 
 impl Entity {
@@ -104,6 +106,7 @@ impl Entity {
             Self::Session => "session",
             Self::Bag => "bag",
             Self::Export => "export",
+            Self::Import => "import",
             Self::Bill => "bill",
             Self::BagFormat => "bag_format",
             Self::DispatchArea => "dispatch_area",

@@ -88,11 +88,9 @@ async fn take_and_run(state: &web::Data<AppState>) -> crate::error::Result<bool>
 async fn run(state: &web::Data<AppState>, job: &TakenJob) -> Result<Value, JobError> {
     match JobKind::from_name(&job.kind) {
         Some(JobKind::Email) => crate::mail::job::run(state, job).await,
+        Some(JobKind::Import) => crate::imports::run_import::run(state, job).await,
         Some(JobKind::EndOfDay) => crate::reports::end_of_day::send(state, job).await,
-        Some(JobKind::Import) | None => {
-            let _ = state;
-            Err(JobError::Permanent(anyhow::anyhow!("this version knows no job of kind {}", job.kind)))
-        }
+        None => Err(JobError::Permanent(anyhow::anyhow!("this version knows no job of kind {}", job.kind))),
     }
 }
 

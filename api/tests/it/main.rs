@@ -16,6 +16,7 @@ mod errors;
 mod events;
 mod exports;
 mod ground;
+mod imports;
 mod keys;
 mod mail;
 mod migrations;

@@ -1,0 +1,16 @@
+//! Files of bags or of links: taken in, checked row by row, written, and what was refused told.
+//!
+//! Owns `imports`, `import_chunks` and `import_errors`. Links of a partial import go through the scan writer like
+//! every other scan.
+
+mod as_one;
+mod check_file;
+mod columns;
+pub mod model;
+mod queries;
+mod read_rows;
+pub mod routes;
+mod rules;
+pub mod run_import;
+mod upload;
+mod write_rows;
