@@ -12,6 +12,8 @@ class Session {
 	user = $state<User | null>(null);
 	/** Known whether somebody is signed in. */
 	ready = $state(false);
+	/** Set while a second factor is asked for. */
+	challenge = $state<string | null>(null);
 	#token: string | null = null;
 	#renewal: Promise<boolean> | null = null;
 	#timer: ReturnType<typeof setTimeout> | undefined;
@@ -34,10 +36,25 @@ class Session {
 		this.ready = true;
 	}
 
+	/** After this, either somebody is signed in or a second factor is asked for; otherwise the problem comes back. */
 	async signIn(username: string, password: string): Promise<unknown> {
 		const { data, error } = await api.POST('/api/v1/auth/login', { body: { username, password } });
+		if (data && 'challenge' in data) this.challenge = data.challenge;
+		else if (data) this.#accept(data);
+		return error;
+	}
+
+	/** Answers the challenge with a code of the app, or one of the recovery codes. */
+	async verify(code: string): Promise<unknown> {
+		const challenge = this.challenge ?? '';
+		const { data, error } = await api.POST('/api/v1/auth/2fa/verify', { body: { challenge, code } });
 		if (data) this.#accept(data);
 		return error;
+	}
+
+	/** Back to name and password. */
+	forgetChallenge(): void {
+		this.challenge = null;
 	}
 
 	async changePassword(current_password: string, new_password: string): Promise<unknown> {
@@ -75,6 +92,7 @@ class Session {
 	}
 
 	#accept(answer: TokenResponse): void {
+		this.challenge = null;
 		this.#token = answer.access_token;
 		this.user = answer.user;
 		clearTimeout(this.#timer);
