@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test test-api test-web lint fmt openapi client demo bench clean ci
+.PHONY: help setup run dev build test test-api test-web test-contract lint fmt openapi client demo bench clean ci
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what running and testing need
 	@.ci/setup test
@@ -31,6 +31,11 @@ test-api: ## Run the Rust tests only
 test-web: ## Run the web app's unit tests only
 	@.ci/build-web
 	npm --prefix frontend run check && npm --prefix frontend test
+
+test-contract: ## Call every operation as each role and hold the answers to the document
+	@.ci/setup test
+	cargo build --locked -p api
+	@.ci/contract
 
 lint: ## Run every linter
 	cargo fmt --check

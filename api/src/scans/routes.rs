@@ -107,8 +107,8 @@ pub struct ScanBatchResponse {
 /// What came of one scan of a batch.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct ScanBatchResult {
-    /// The id sent, or the one made for it; null when the scan was too malformed to have one.
-    #[schema(required, value_type = Option<Uuid>)]
+    /// The id as it was sent, or the one made for it; null when the scan was too malformed to have one.
+    #[schema(required, example = "019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11")]
     pub id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]

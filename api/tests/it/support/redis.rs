@@ -33,7 +33,7 @@ impl Redis {
 }
 
 fn run(port: u16) -> Child {
-    let child = Command::new("redis-server")
+    let mut child = Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .stdout(Stdio::null())
         .spawn()
@@ -44,6 +44,8 @@ fn run(port: u16) -> Child {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+    let _already_dead = child.kill();
+    let _reaped = child.wait();
     panic!("Redis did not start");
 }
 

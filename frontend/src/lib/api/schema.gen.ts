@@ -3600,8 +3600,8 @@ export interface components {
         /** @description What came of one scan of a batch. */
         ScanBatchResult: {
             /**
-             * Format: uuid
-             * @description The id sent, or the one made for it; null when the scan was too malformed to have one.
+             * @description The id as it was sent, or the one made for it; null when the scan was too malformed to have one.
+             * @example 019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11
              */
             id: string | null;
             kind?: components["schemas"]["ScanKind"] | null;
