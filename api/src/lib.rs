@@ -6,6 +6,7 @@ pub mod auth;
 pub mod bag_formats;
 pub mod bags;
 pub mod bills;
+pub mod cache;
 pub mod config;
 pub mod db;
 pub mod dispatch_areas;

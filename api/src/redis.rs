@@ -59,6 +59,17 @@ impl Redis {
         .await
     }
 
+    /// The bytes under a key; `None` also when Redis is away.
+    pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.attempt(async |conn| Ok(cmd("GET").arg(key).query_async::<Option<Vec<u8>>>(conn).await?)).await.flatten()
+    }
+
+    /// Keeps bytes under a key for a while, if Redis is there.
+    pub async fn set(&self, key: &str, value: &[u8], lifetime: Duration) {
+        let milliseconds = millis(lifetime).max(1);
+        let _away = self.attempt(async |conn| Ok(cmd("SET").arg(key).arg(value).arg("PX").arg(milliseconds).query_async::<()>(conn).await?)).await;
+    }
+
     /// Sends a message to whoever listens now. Nobody may count on it: what it tells must be found elsewhere too.
     pub async fn publish(&self, channel: &str, message: &str) {
         let _away = self.attempt(async |conn| Ok(cmd("PUBLISH").arg(channel).arg(message).query_async::<()>(conn).await?)).await;

@@ -33,8 +33,8 @@ use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin;
 use crate::{
-    api_keys, audit, auth, bag_formats, bags, bills, dispatch_areas, events, exports, health, imports, notifications, openapi, promotion_requests,
-    reports, scans, search, stats, system, users,
+    api_keys, audit, auth, bag_formats, bags, bills, cache, dispatch_areas, events, exports, health, imports, notifications, openapi,
+    promotion_requests, reports, scans, search, stats, system, users,
 };
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
@@ -164,6 +164,7 @@ impl Application {
                 let (state, pool) = (state.clone(), pool.clone());
                 async move { state.token_keys.keep_fresh(pool).await }
             }),
+            tokio::spawn(state.cache.clone().listen()),
             tokio::spawn(reports::end_of_day::keep_sending(state.clone())),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
@@ -235,6 +236,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
         App::new()
             .wrap(from_fn(auth::bearer::middleware))
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
+            .wrap(from_fn(cache::invalidate_after_writes))
             .wrap(from_fn(audit::denied::note_denials))
             .wrap(Compress::default())
             .wrap(from_fn(rate_limit::tell_budget))

@@ -7,6 +7,7 @@ use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
 use crate::bag_formats::shared::SharedFormats;
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::Pool;
 use crate::events::hub::Hub;
@@ -26,6 +27,7 @@ pub struct AppState {
     pub revocations: Revocations,
     pub api_keys: KeyRing,
     pub limits: SharedLimits,
+    pub cache: Cache,
     pub scan_writer: ScanWriter,
     pub formats: SharedFormats,
     /// What happens, for those who listen.
@@ -57,6 +59,7 @@ impl AppState {
         Self {
             revocations: Revocations::new(parts.config.access_token_seconds, parts.redis.clone()),
             limits: SharedLimits::new(parts.redis.clone()),
+            cache: Cache::new(parts.redis.clone()),
             export_places: ExportPlaces::new(parts.pool.status().max_size),
             config: parts.config,
             pool: parts.pool,

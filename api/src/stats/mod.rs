@@ -11,14 +11,14 @@ use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::db::sql;
 use crate::scans::queries::floor_id;
 
 /// Bags now.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BagStats {
     pub total: i64,
     pub parents: i64,
@@ -30,7 +30,7 @@ pub struct BagStats {
 }
 
 /// Scan events, refused and undone ones included.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScanStats {
     pub total: i64,
     /// Since midnight in the warehouse's time zone.
@@ -39,7 +39,7 @@ pub struct ScanStats {
 }
 
 /// Bills now.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BillStats {
     pub total: i64,
     pub new: i64,
@@ -48,14 +48,14 @@ pub struct BillStats {
 }
 
 /// People.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UserStats {
     pub total: i64,
     pub active: i64,
 }
 
 /// All totals at one moment.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Stats {
     pub bags: BagStats,
     pub scans: ScanStats,

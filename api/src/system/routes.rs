@@ -1,6 +1,6 @@
 //! The system over HTTP, for admins.
 
-use actix_web::{HttpRequest, Responder, get, web};
+use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,11 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::queries::{self, DatabaseFigures, IndexFigures, JobFigures, TableFigures};
+use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole};
 use crate::db::sql;
 use crate::error::Result;
+use crate::http::client::Client;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
@@ -122,6 +124,20 @@ pub async fn list_jobs(
     Ok(Page::new(rows, query.0.limit, &position, |job| job.id).into_response(&req))
 }
 
+/// Forget every cached answer, in every process.
+#[utoipa::path(
+    operation_id = "clear_cache", tag = "admin",
+    responses((status = 204, description = "Forgotten"), Always, SignedIn),
+)]
+#[post("/admin/cache/clear")]
+pub async fn clear_cache(admin: RequireRole<Admin>, client: Client, state: web::Data<AppState>) -> Result<impl Responder> {
+    let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
+    let entry = Entry::new(Action::CacheCleared, Entity::System, "cache");
+    audit::record(&mut *state.pool.get().await?, &actor, vec![entry]).await?;
+    state.cache.clear();
+    Ok(HttpResponse::NoContent().finish())
+}
+
 /// Resident memory of this process (Linux: `VmRSS` of /proc/self/status, in kB).
 fn memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -131,5 +147,5 @@ fn memory_bytes() -> Option<u64> {
 
 /// Mounts the calls of this feature.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(get_system).service(list_jobs);
+    cfg.service(get_system).service(list_jobs).service(clear_cache);
 }

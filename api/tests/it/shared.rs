@@ -104,3 +104,45 @@ async fn revocation_takes_of(person: Person, one: &Warehouse, other: &Warehouse)
     }
     panic!("the other process still takes the token");
 }
+
+/// What is cached is never old for who wrote, in any process, and Redis dying changes nothing of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn cached_totals_are_never_older_than_ones_own_write() {
+    let mut redis = Redis::start();
+    let database_url = database::migrated().await;
+    let settings = |config: &mut traitortrack::config::Config| config.redis_url = redis.url();
+    let one = Warehouse::open_on(database_url.clone(), settings).await;
+    let other = Warehouse::open_on(database_url, settings).await;
+    let packer = one.packer("Lucknow").await;
+    let there = crate::support::Person { base_url: other.base_url.clone(), ..packer.clone() };
+    let parents = async |person: &crate::support::Person| person.get("/stats").await.expect(200).body["bags"]["parents"].as_i64();
+    for n in 1..=20 {
+        packer.scans(&format!("SB{n:05}")).await.expect(201);
+        assert_eq!(parents(&packer).await, Some(n));
+    }
+    // The other process hears of it within milliseconds.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(parents(&there).await, Some(20));
+    let metrics = one.nobody().get_root("/metrics").await.expect(200).text;
+    assert!(metrics.contains("cache_requests_total{topic=\"stats\",result=\"miss\"}"), "{metrics}");
+
+    redis.stop();
+    for n in 21..=25 {
+        packer.scans(&format!("SB{n:05}")).await.expect(201);
+        assert_eq!(parents(&packer).await, Some(n));
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(parents(&there).await, Some(25), "without Redis the few seconds of an answer are the most");
+    redis.start_again();
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    packer.scans("SB00026").await.expect(201);
+    assert_eq!(parents(&packer).await, Some(26));
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(parents(&there).await, Some(26));
+
+    // Many at once: it is worked out once or twice, not each time.
+    let admin = one.admin().await;
+    admin.act("/admin/cache/clear").await.expect(204);
+    let answers = futures_util::future::join_all((0..40).map(|_| parents(&packer))).await;
+    assert!(answers.iter().all(|count| *count == Some(26)));
+}
