@@ -206,6 +206,14 @@ pub struct Config {
     #[arg(long, env = "BILL_OPEN_PARENTS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Bills")]
     pub bill_open_parents: bool,
 
+    /// Days the audit log is kept in the database; older months go to files, role changes and deletions stay; 0 keeps everything
+    #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 365, value_name = "DAYS", help_heading = "Audit log")]
+    pub audit_retention_days: u32,
+
+    /// Folder for old months of the audit log; audit-archive in DATA_DIR by default
+    #[arg(long, env = "AUDIT_ARCHIVE_DIR", value_name = "FOLDER", help_heading = "Audit log")]
+    pub audit_archive_dir: Option<PathBuf>,
+
     /// When the summary of the day goes out by e-mail, in the time zone above; `off` for never
     #[arg(long, env = "END_OF_DAY_AT", default_value = "20:00", value_name = "HH:MM", value_parser = time_of_day, help_heading = "Reports")]
     pub end_of_day_at: TimeOfDay,

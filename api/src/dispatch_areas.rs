@@ -84,7 +84,7 @@ pub async fn list_dispatch_areas(_caller: Caller, state: web::Data<AppState>) ->
         .select((dispatch_areas::code, dispatch_areas::name, dispatch_areas::is_active, dispatch_areas::created_at))
         .load(&mut conn)
         .await?;
-    Ok(web::Json(Page { data, next_cursor: None, has_more: false }))
+    Ok(web::Json(Page::whole(data)))
 }
 
 /// An area to be.

@@ -167,6 +167,7 @@ impl Application {
             tokio::spawn(state.cache.clone().listen()),
             tokio::spawn(reports::end_of_day::keep_sending(state.clone())),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
+            tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
             tokio::spawn(keep_partitions(pool)),
             tokio::spawn(keep_metrics()),

@@ -3,6 +3,7 @@
 //! Owns `audit_logs`. Knows no feature; features name what happened.
 
 pub mod denied;
+pub mod retention;
 pub mod routes;
 
 use chrono::{DateTime, Utc};

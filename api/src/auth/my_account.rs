@@ -126,7 +126,7 @@ pub async fn list_my_sessions(caller: Caller, state: web::Data<AppState>) -> Res
         let sessions::LiveSession { id, user_agent, ip, created_at, last_used_at, expires_at } = live;
         Session { id, device: user_agent, ip, created_at, last_used_at, expires_at, is_current: caller.session_id() == Some(id) }
     });
-    Ok(web::Json(Page { data: data.collect(), next_cursor: None, has_more: false }))
+    Ok(web::Json(Page::whole(data.collect())))
 }
 
 /// End one of one's own sessions.

@@ -131,7 +131,7 @@ const SELECT: &str = "SELECT id, name, kind, pattern, capacity, child_weight_kg:
 #[get("/bag-formats")]
 pub async fn list_bag_formats(_caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
     let data: Vec<BagFormat> = sql(SELECT).sql("ORDER BY priority, id").load(&mut *state.pool.get().await?).await?;
-    etag::respond(&req, &Page { data, next_cursor: None, has_more: false }, None)
+    etag::respond(&req, &Page::whole(data), None)
 }
 
 /// Create a bag format.

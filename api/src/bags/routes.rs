@@ -21,7 +21,7 @@ use crate::error::{Problem, Result};
 use crate::http::client::Client;
 use crate::http::etag;
 use crate::http::json::Json;
-use crate::http::page::{Limit, Page, Position};
+use crate::http::page::{Count, Limit, Page, Position, Sort};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
 use crate::idempotency::{Idempotency, Reply};
@@ -45,6 +45,13 @@ pub struct ListBagsQuery {
     pub linked: Option<bool>,
     pub created_after: Option<DateTime<Utc>>,
     pub created_before: Option<DateTime<Utc>>,
+    /// `newest` first by default.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Sort>)]
+    pub sort: Sort,
+    /// `exact` adds `total`, the rows of the whole list; it costs a count.
+    #[param(inline)]
+    pub count: Option<Count>,
     /// Rows of a page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
@@ -98,11 +105,15 @@ pub async fn list_bags(caller: Caller, state: web::Data<AppState>, req: HttpRequ
         created_after: query.created_after,
         created_before: query.created_before,
     };
-    let filters = format!("{filter:?}");
+    let filters = format!("{filter:?} {:?}", query.sort);
     let position = Position::new("bags", &filters);
     let before = position.key(query.cursor.as_deref())?;
-    let bags = queries::list(&mut conn, &filter, before, query.limit.rows_to_read()).await?;
-    Ok(Page::new(bags, query.limit, &position, |bag| bag.id).map(Bag::from).into_response(&req))
+    let bags = queries::list_sorted(&mut conn, &filter, query.sort, before, query.limit.rows_to_read()).await?;
+    let total = match query.count {
+        Some(Count::Exact) => Some(queries::count(&mut conn, &filter).await?),
+        None => None,
+    };
+    Ok(Page::new(bags, query.limit, &position, |bag| bag.id).map(Bag::from).with_total(total).into_response(&req))
 }
 
 /// Show a bag.

@@ -8,7 +8,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::model::{BillNumber, BillRecord, BillStatus, BilledBag};
 use crate::auth::Caller;
 use crate::db::sql;
+use crate::db::sql::Counted;
 use crate::db::sql::{Sql, escape_like};
+use crate::http::page::Sort;
 
 /// Columns of a [`BillRecord`]. Counts and weights are read from the rows each time: they can't drift.
 ///
@@ -77,8 +79,32 @@ pub struct BillFilter {
 
 /// Bills, newest first, that were made before the one with id `before`.
 pub async fn list(conn: &mut AsyncPgConnection, filter: &BillFilter, before: Option<i64>, limit: i64) -> QueryResult<Vec<BillRecord>> {
-    let (query, places) = narrowed(SELECT, filter, before);
-    query.sql(&format!(" ORDER BY b.id DESC LIMIT ${}", places + 1)).bind::<BigInt, _>(limit).load(conn).await
+    list_sorted(conn, filter, Sort::Newest, before, limit).await
+}
+
+/// As [`list`], in either order; `cursor` is the last one seen.
+pub async fn list_sorted(
+    conn: &mut AsyncPgConnection,
+    filter: &BillFilter,
+    sort: Sort,
+    cursor: Option<i64>,
+    limit: i64,
+) -> QueryResult<Vec<BillRecord>> {
+    let (mut query, mut places) = narrowed(SELECT, filter, None);
+    let (direction, comparison) = sort.sql();
+    if let Some(cursor) = cursor {
+        places += 1;
+        query = query.sql(&format!(" AND b.id {comparison} ${places}")).bind::<BigInt, _>(cursor);
+    }
+    let query = query.sql(&format!(" ORDER BY b.id {direction} LIMIT ${}", places + 1)).bind::<BigInt, _>(limit);
+    query.load(conn).await
+}
+
+/// How many there are of a filter.
+pub async fn count(conn: &mut AsyncPgConnection, filter: &BillFilter) -> QueryResult<i64> {
+    let (query, _places) = narrowed("SELECT count(*) AS n FROM bills b ", filter, None);
+    let rows: Vec<Counted> = query.load(conn).await?;
+    Ok(rows.into_iter().next().map_or(0, |row| row.n))
 }
 
 /// The bills of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.

@@ -23,7 +23,7 @@ use crate::error::{Error, FieldError, Problem, Result};
 use crate::http::client::Client;
 use crate::http::etag::{self, IfMatch};
 use crate::http::json::{Json, MergePatch, present};
-use crate::http::page::{Limit, Page, Position};
+use crate::http::page::{Count, Limit, Page, Position, Sort};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithIfMatch, WithQuery};
 use crate::http::text::{is_filled, no_control_characters};
@@ -106,6 +106,13 @@ pub struct ListBillsQuery {
     pub created_before: Option<DateTime<Utc>>,
     /// Code of a dispatch area: bills with bags of it.
     pub area: Option<String>,
+    /// `newest` first by default.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Sort>)]
+    pub sort: Sort,
+    /// `exact` adds `total`, the rows of the whole list; it costs a count.
+    #[param(inline)]
+    pub count: Option<Count>,
     /// Rows of a page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
@@ -144,10 +151,14 @@ pub async fn list_bills(caller: Caller, state: web::Data<AppState>, req: HttpReq
         created_after: query.created_after,
         created_before: query.created_before,
     };
-    let filters = format!("{filter:?}");
+    let filters = format!("{filter:?} {:?}", query.sort);
     let position = Position::new("bills", &filters);
-    let bills = queries::list(&mut conn, &filter, position.key(query.cursor.as_deref())?, query.limit.rows_to_read()).await?;
-    Ok(Page::new(bills, query.limit, &position, |bill| bill.id).map(Bill::from).into_response(&req))
+    let bills = queries::list_sorted(&mut conn, &filter, query.sort, position.key(query.cursor.as_deref())?, query.limit.rows_to_read()).await?;
+    let total = match query.count {
+        Some(Count::Exact) => Some(queries::count(&mut conn, &filter).await?),
+        None => None,
+    };
+    Ok(Page::new(bills, query.limit, &position, |bill| bill.id).map(Bill::from).with_total(total).into_response(&req))
 }
 
 /// Create a bill.

@@ -23,7 +23,11 @@ pub async fn ensure(conn: &mut AsyncPgConnection) -> QueryResult<()> {
     }
     for table in TABLES {
         sql("SELECT ensure_month_partitions($1::regclass, now() - interval '2 months', 6)").bind::<Text, _>(table).execute_on(conn).await?;
-        let used: Vec<Used> = sql(&format!("SELECT EXISTS (SELECT FROM {table}_default) AS is_used")).load(conn).await?;
+        // What is kept of archived months is in there by design.
+        let used: Vec<Used> =
+            sql(&format!("SELECT EXISTS (SELECT FROM {table}_default WHERE id > uuidv7_floor(now() - interval '60 days')) AS is_used"))
+                .load(conn)
+                .await?;
         let is_used = used.iter().any(|used| used.is_used);
         metrics::gauge!("default_partition_used", "table" => table).set(f64::from(u8::from(is_used)));
         if is_used {

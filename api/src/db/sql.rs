@@ -63,6 +63,13 @@ impl Query for Sql<'_> {
     type SqlType = Untyped;
 }
 
+/// The row of a count, selected as `n`.
+#[derive(diesel::prelude::QueryableByName)]
+pub struct Counted {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    pub n: i64,
+}
+
 /// Takes the meaning from `%`, `_` and `\` in text that goes into a LIKE pattern.
 pub fn escape_like(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

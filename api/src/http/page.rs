@@ -26,6 +26,10 @@ pub struct Page<T> {
     #[schema(required)]
     pub next_cursor: Option<String>,
     pub has_more: bool,
+    /// Rows of the whole list; only with `count=exact`, which costs a count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub total: Option<i64>,
 }
 
 impl<T> Page<T> {
@@ -34,12 +38,23 @@ impl<T> Page<T> {
         let has_more = rows.len() > limit.rows();
         rows.truncate(limit.rows());
         let next_cursor = rows.last().filter(|_| has_more).map(|last| position.cursor(&key(last)));
-        Self { data: rows, next_cursor, has_more }
+        Self { data: rows, next_cursor, has_more, total: None }
+    }
+
+    /// A page that is the whole list.
+    pub fn whole(data: Vec<T>) -> Self {
+        Self { data, next_cursor: None, has_more: false, total: None }
+    }
+
+    /// Adds the number of rows of the whole list, where it was asked for.
+    pub fn with_total(mut self, total: Option<i64>) -> Self {
+        self.total = total;
+        self
     }
 
     /// The same page of what the rows become.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
-        Page { data: self.data.into_iter().map(change).collect(), next_cursor: self.next_cursor, has_more: self.has_more }
+        Page { data: self.data.into_iter().map(change).collect(), next_cursor: self.next_cursor, has_more: self.has_more, total: self.total }
     }
 }
 
@@ -57,6 +72,32 @@ impl<T: Serialize> Page<T> {
         }
         response.json(self)
     }
+}
+
+/// Order of a list by the time its rows were made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sort {
+    #[default]
+    Newest,
+    Oldest,
+}
+
+impl Sort {
+    /// The direction of `ORDER BY`, and how a row compares with the cursor before it.
+    pub const fn sql(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Newest => ("DESC", "<"),
+            Self::Oldest => ("ASC", ">"),
+        }
+    }
+}
+
+/// Whether the rows of the whole list are to be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Count {
+    Exact,
 }
 
 /// Rows wanted: 1 to 200.

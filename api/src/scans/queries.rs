@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::model::{Scan, ScanKind, ScanOutcome, ScanRow, ScanUser, id_at};
 use crate::bags::qr_code::QrCode;
 use crate::db::sql;
+use crate::db::sql::Counted;
 use crate::db::sql::Sql;
+use crate::http::page::Sort;
 use crate::users::model::UserId;
 
 /// Columns of a [`ScanRow`].
@@ -109,9 +111,27 @@ pub struct ScanFilter {
 
 /// Scans, newest first, older than the one with id `before`.
 pub async fn list(conn: &mut AsyncPgConnection, filter: &ScanFilter, before: Option<Uuid>, limit: i64) -> QueryResult<Vec<Scan>> {
-    let (query, places) = narrowed(LISTED, filter, before);
-    let rows: Vec<ListedScan> = query.sql(&format!(" ORDER BY s.id DESC LIMIT ${}", places + 1)).bind::<BigInt, _>(limit).load(conn).await?;
+    list_sorted(conn, filter, Sort::Newest, before, limit).await
+}
+
+/// As [`list`], in either order; `cursor` is the last one seen.
+pub async fn list_sorted(conn: &mut AsyncPgConnection, filter: &ScanFilter, sort: Sort, cursor: Option<Uuid>, limit: i64) -> QueryResult<Vec<Scan>> {
+    let (mut query, mut places) = narrowed(LISTED, filter, None);
+    let (direction, comparison) = sort.sql();
+    if let Some(cursor) = cursor {
+        places += 1;
+        query = query.sql(&format!(" AND s.id {comparison} ${places}")).bind::<SqlUuid, _>(cursor);
+    }
+    let query = query.sql(&format!(" ORDER BY s.id {direction} LIMIT ${}", places + 1)).bind::<BigInt, _>(limit);
+    let rows: Vec<ListedScan> = query.load(conn).await?;
     Ok(rows.into_iter().map(Scan::from).collect())
+}
+
+/// How many there are of a filter.
+pub async fn count(conn: &mut AsyncPgConnection, filter: &ScanFilter) -> QueryResult<i64> {
+    let (query, _places) = narrowed("SELECT count(*) AS n FROM scans s ", filter, None);
+    let rows: Vec<Counted> = query.load(conn).await?;
+    Ok(rows.into_iter().next().map_or(0, |row| row.n))
 }
 
 /// The scans of a filter, read by `select` (which ends in `FROM scans s` and joins), with the number of values bound.

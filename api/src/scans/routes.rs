@@ -26,7 +26,7 @@ use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::client::Client;
 use crate::http::json::{self, Json};
-use crate::http::page::{Limit, Page, Position};
+use crate::http::page::{Count, Limit, Page, Position, Sort};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
 use crate::idempotency::{Idempotency, Reply};
@@ -302,6 +302,13 @@ pub struct ListScansQuery {
     pub area: Option<String>,
     pub scanned_after: Option<DateTime<Utc>>,
     pub scanned_before: Option<DateTime<Utc>>,
+    /// `newest` first by default.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Sort>)]
+    pub sort: Sort,
+    /// `exact` adds `total`, the rows of the whole list; it costs a count.
+    #[param(inline)]
+    pub count: Option<Count>,
     /// Rows of a page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
@@ -330,11 +337,15 @@ pub async fn list_scans(caller: Caller, state: web::Data<AppState>, req: HttpReq
         scanned_after: query.scanned_after,
         scanned_before: query.scanned_before,
     };
-    let filters = format!("{filter:?}");
+    let filters = format!("{filter:?} {:?}", query.sort);
     let position = Position::new("scans", &filters);
     let before = position.key(query.cursor.as_deref())?;
-    let scans = queries::list(&mut conn, &filter, before, query.limit.rows_to_read()).await?;
-    Ok(Page::new(scans, query.limit, &position, |scan| scan.id).into_response(&req))
+    let scans = queries::list_sorted(&mut conn, &filter, query.sort, before, query.limit.rows_to_read()).await?;
+    let total = match query.count {
+        Some(Count::Exact) => Some(queries::count(&mut conn, &filter).await?),
+        None => None,
+    };
+    Ok(Page::new(scans, query.limit, &position, |scan| scan.id).with_total(total).into_response(&req))
 }
 
 fn scanned_by(caller: Caller, client: Client) -> Arc<ScannedBy> {

@@ -94,3 +94,41 @@ async fn nobody_changes_what_was_written() {
     let refused = owner.batch_execute("DELETE FROM audit_logs").await.expect_err("append-only").to_string();
     assert!(refused.contains("append-only"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_months_go_to_a_file_and_what_matters_for_ever_stays() {
+    use traitortrack::audit::retention::archive_old_months;
+    use traitortrack::config::Config;
+
+    let warehouse = Warehouse::open().await;
+    let url = &warehouse.database_url;
+    crate::support::database::execute(
+        url,
+        "SELECT ensure_month_partitions('audit_logs', now() - interval '14 months', 1); \
+         INSERT INTO audit_logs (id, at, action, entity_type, entity_id) \
+         SELECT uuidv7_floor(t), t, CASE n WHEN 1 THEN 'role_changed' WHEN 2 THEN 'bag_deleted' ELSE 'bag_changed' END, 'bag', 'OLD-' || n \
+         FROM (SELECT n, date_trunc('month', now() - interval '14 months') + n * interval '1 minute' AS t FROM generate_series(1, 6000) n) AS rows",
+    )
+    .await;
+    let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("archive-{}", uuid::Uuid::new_v4().simple()));
+    let mut config = Config::defaults();
+    config.audit_archive_dir = Some(folder.clone());
+    let pool = pool::create(url, &config.database).expect("a pool");
+    let files = archive_old_months(&pool, &config, chrono::Utc::now()).await.expect("archives");
+    assert_eq!(files.len(), 1);
+    let text = std::fs::read_to_string(&files[0]).expect("the archive");
+    assert_eq!(text.lines().count(), 6000);
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((first["action"].as_str(), first["entity_id"].as_str()), (Some("role_changed"), Some("OLD-1")));
+    let left = "SELECT count(*) AS n FROM audit_logs WHERE entity_id LIKE 'OLD-%'";
+    assert_eq!(crate::support::database::number(url, left).await, 2);
+    assert!(archive_old_months(&pool, &config, chrono::Utc::now()).await.expect("nothing to do").is_empty());
+    // What happened lately can't be taken away by this, either.
+    let mut application = pool::connect(url.clone(), 30).await.expect("connects");
+    for month in ["audit_logs_default", "audit_logs_2099_01", "scans_2025_01", "users"] {
+        application.batch_execute(&format!("SELECT drop_audit_partition('{month}')")).await.expect_err(month);
+    }
+    let now = chrono::Utc::now().format("audit_logs_%Y_%m").to_string();
+    application.batch_execute(&format!("SELECT drop_audit_partition('{now}')")).await.expect_err("this month");
+    std::fs::remove_dir_all(folder).expect("tidy");
+}

@@ -33,6 +33,25 @@ async fn bags_are_listed_and_narrowed() {
     assert_eq!(count("q=%25").await, 0, "wildcards are plain characters");
     assert_eq!(count("q=%00").await, 7);
     assert_eq!(lucknow.get("/bags").await.expect(200).rows().len(), 4);
+    let counted = admin.get("/bags?kind=child&limit=2&count=exact").await.expect(200);
+    assert_eq!((counted.rows().len(), counted.body["total"].as_i64()), (2, Some(5)));
+    assert!(admin.get("/bags").await.expect(200).body.get("total").is_none());
+    assert_eq!(admin.get("/scans?count=exact&limit=1").await.expect(200).body["total"], 8);
+    assert_eq!(admin.get("/bills?count=exact").await.expect(200).body["total"], 0);
+    let mut oldest = Vec::new();
+    let mut path = "/bags?sort=oldest&limit=3".to_owned();
+    loop {
+        let page = admin.get(&path).await.expect(200);
+        oldest.extend(page.rows().iter().map(|bag| bag["qr_code"].as_str().expect("a code").to_owned()));
+        let Some(cursor) = page.body["next_cursor"].as_str() else { break };
+        admin.get(&format!("/bags?sort=newest&limit=3&cursor={cursor}")).await.problem(400, "invalid_cursor");
+        path = format!("/bags?sort=oldest&limit=3&cursor={cursor}");
+    }
+    let newest: Vec<String> =
+        admin.get("/bags").await.expect(200).rows().iter().rev().map(|bag| bag["qr_code"].as_str().expect("a code").to_owned()).collect();
+    assert_eq!(oldest, newest);
+    admin.get("/bags?sort=colour").await.problem(400, "invalid_query");
+    admin.get("/bags?count=roughly").await.problem(400, "invalid_query");
     admin.get("/bags?kind=box").await.problem(400, "invalid_query");
     admin.get("/bags?cursor=AAAA").await.problem(400, "invalid_cursor");
     admin.get("/bags?created_after=yesterday").await.problem(400, "invalid_query");

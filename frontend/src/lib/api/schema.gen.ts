@@ -41,6 +41,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/cache/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Forget every cached answer, in every process. */
+        post: operations["clear_cache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/jobs": {
         parameters: {
             query?: never;
@@ -2784,6 +2801,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_AuditEntry: {
@@ -2816,6 +2838,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_Bag: {
@@ -2870,6 +2897,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_BagFormat: {
@@ -2911,6 +2943,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_Bill: {
@@ -2972,6 +3009,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_BilledBag: {
@@ -3009,6 +3051,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_ChildBag: {
@@ -3033,6 +3080,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_DispatchArea: {
@@ -3051,6 +3103,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_HistoryEntry: {
@@ -3097,6 +3154,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_Import: {
@@ -3130,6 +3192,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_Job: {
@@ -3167,6 +3234,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_Notification: {
@@ -3202,6 +3274,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_PromotionRequest: {
@@ -3235,6 +3312,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_Scan: {
@@ -3276,6 +3358,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_Session: {
@@ -3310,6 +3397,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description One page of a list. */
         Page_User: {
@@ -3353,6 +3445,11 @@ export interface components {
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
             has_more: boolean;
+            /**
+             * Format: int64
+             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             */
+            total?: number | null;
         };
         /** @description A part without figures. */
         PartCheck: {
@@ -4045,6 +4142,69 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DetailedHealth"];
+                };
+            };
+        };
+    };
+    clear_cache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Forgotten */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role does not allow it, or the password must be changed first. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests: wait for the time in `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A fault of the server, logged under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -5581,6 +5741,10 @@ export interface operations {
                 linked?: boolean;
                 created_after?: string;
                 created_before?: string;
+                /** @description `newest` first by default. */
+                sort?: "newest" | "oldest";
+                /** @description `exact` adds `total`, the rows of the whole list; it costs a count. */
+                count?: "exact";
                 /** @description Rows of a page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -6733,6 +6897,10 @@ export interface operations {
                 created_before?: string;
                 /** @description Code of a dispatch area: bills with bags of it. */
                 area?: string;
+                /** @description `newest` first by default. */
+                sort?: "newest" | "oldest";
+                /** @description `exact` adds `total`, the rows of the whole list; it costs a count. */
+                count?: "exact";
                 /** @description Rows of a page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -11067,6 +11235,10 @@ export interface operations {
                 area?: string;
                 scanned_after?: string;
                 scanned_before?: string;
+                /** @description `newest` first by default. */
+                sort?: "newest" | "oldest";
+                /** @description `exact` adds `total`, the rows of the whole list; it costs a count. */
+                count?: "exact";
                 /** @description Rows of a page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
