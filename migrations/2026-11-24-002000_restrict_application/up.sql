@@ -85,6 +85,7 @@ BEGIN
            totp_last_step = NULL, locked_until = NULL, anonymised_at = now(), version = version + 1
     WHERE id = person;
     UPDATE sessions SET ip = NULL, user_agent = NULL WHERE user_id = person;
+    UPDATE imports SET ip = NULL, user_agent = NULL WHERE created_by = person;
     UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE user_id = person;
     DELETE FROM recovery_codes WHERE user_id = person;
     DELETE FROM password_resets WHERE user_id = person;

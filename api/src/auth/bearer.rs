@@ -90,9 +90,10 @@ async fn admit(state: &AppState, req: &ServiceRequest, token: &str) -> Result<Bu
         budget.write(response.headers_mut());
         return Err(response);
     }
+    // Known before the scope is checked, so that a denial is written down with a name.
+    req.extensions_mut().insert(key.caller());
     check_scope(&key, req.method(), req.path()).map_err(refused)?;
     state.api_keys.note_use(&state.pool, key.id).await;
-    req.extensions_mut().insert(key.caller());
     Ok(budget)
 }
 

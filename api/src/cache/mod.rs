@@ -95,6 +95,11 @@ impl Cache {
         self.local.invalidate_all();
     }
 
+    /// Answers kept in this process, about.
+    pub fn kept(&self) -> u64 {
+        self.local.entry_count()
+    }
+
     /// Hears of changes in other processes until the task is aborted.
     pub async fn listen(self) {
         self.versions.listen().await;

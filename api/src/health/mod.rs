@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use actix_web::{HttpResponse, Responder, get, web};
 use chrono::{DateTime, Utc};
+use diesel::prelude::QueryableByName;
+use diesel::sql_types::{BigInt, Bool};
+use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -52,6 +55,7 @@ pub struct Checks {
     pub redis: PartCheck,
     pub disk: DiskCheck,
     pub scan_writer: ScanWriterCheck,
+    pub jobs: JobsCheck,
 }
 
 /// The database and the pool of connections to it.
@@ -95,6 +99,17 @@ pub struct ScanWriterCheck {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub waiting_scans: Option<usize>,
+}
+
+/// Work that is done after the answer: e-mails, imports, reports.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobsCheck {
+    /// Degraded when a job has been due for ten minutes and nobody has taken it.
+    pub status: Status,
+    /// Jobs that wait or run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub waiting: Option<i64>,
 }
 
 /// Tell that the process is alive.
@@ -153,7 +168,8 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
     let waiting_scans = state.scan_writer.waiting();
     let writer_status = if waiting_scans * 10 > state.config.scan_queue_size * 8 { Status::Degraded } else { Status::Healthy };
     let redis = redis_status(&state).await;
-    let parts = [database, disk_status, writer_status, redis];
+    let (jobs, waiting_jobs) = jobs_status(&state).await;
+    let parts = [database, disk_status, writer_status, redis, jobs];
     let status = [Status::Unhealthy, Status::Degraded].into_iter().find(|bad| parts.contains(bad)).unwrap_or(Status::Healthy);
     answer(status).json(DetailedHealth {
         status,
@@ -172,6 +188,7 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
                 free_gb: disk.filter(|_| shows_figures).map(|(_, free_gb)| free_gb),
             },
             scan_writer: ScanWriterCheck { status: writer_status, waiting_scans: shown(waiting_scans) },
+            jobs: JobsCheck { status: jobs, waiting: waiting_jobs.filter(|_| shows_figures) },
         },
     })
 }
@@ -181,6 +198,29 @@ async fn database_status(state: &AppState) -> Status {
     match tokio::time::timeout(CHECK_TIMEOUT, check).await {
         Ok(Ok(_)) => Status::Healthy,
         Ok(Err(_)) | Err(_) => Status::Unhealthy,
+    }
+}
+
+/// Nobody takes jobs when every worker has died or is stuck.
+async fn jobs_status(state: &AppState) -> (Status, Option<i64>) {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        waiting: i64,
+        #[diesel(sql_type = Bool)]
+        is_late: bool,
+    }
+    let check = async {
+        let query =
+            sql("SELECT count(*) AS waiting, coalesce(bool_or(status = 'queued' AND run_at < now() - interval '10 minutes'), false) AS is_late \
+                         FROM jobs WHERE status IN ('queued', 'running')");
+        let rows: Vec<Row> = query.load(&mut *state.pool.get().await?).await?;
+        Ok::<_, crate::error::Error>(rows.into_iter().next())
+    };
+    match tokio::time::timeout(CHECK_TIMEOUT, check).await {
+        Ok(Ok(Some(row))) => (if row.is_late { Status::Degraded } else { Status::Healthy }, Some(row.waiting)),
+        // That the database is away is told by its own check.
+        _ => (Status::Degraded, None),
     }
 }
 

@@ -7,7 +7,7 @@ use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid}
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::model::{Scan, ScanKind, ScanOutcome, ScanRow, ScanUser, id_at};
+use super::model::{Scan, ScanKind, ScanOutcome, ScanRow, ScanUser};
 use crate::bags::qr_code::QrCode;
 use crate::db::sql;
 use crate::db::sql::Counted;
@@ -46,11 +46,12 @@ pub async fn last_link_of(conn: &mut AsyncPgConnection, user: UserId, since: Dat
     Ok(rows.into_iter().next().map(|row| row.id))
 }
 
-/// The smallest id a scan of this moment can have.
+/// The smallest id a scan of this moment can have. Moments that no UUIDv7 has, before 1970 or after the year 10889, are
+/// the smallest and the largest.
 pub fn floor_id(moment: DateTime<Utc>) -> Uuid {
-    let mut bytes = *id_at(moment).as_bytes();
-    bytes[6..].fill(0);
-    Uuid::from_bytes(bytes)
+    const LAST: u64 = (1 << 48) - 1;
+    let milliseconds = u64::try_from(moment.timestamp_millis()).unwrap_or(0).min(LAST);
+    Uuid::from_u128(u128::from(milliseconds) << 80)
 }
 
 #[derive(QueryableByName)]
@@ -169,4 +170,20 @@ pub fn narrowed(select: &str, filter: &ScanFilter, before: Option<Uuid>) -> (Sql
         query = query.sql(&format!(" AND s.id < ${}", next_place())).bind::<SqlUuid, _>(before);
     }
     (query, place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scans::model::id_at;
+
+    #[test]
+    fn the_floor_of_a_moment_is_below_its_ids_and_above_all_earlier_ones() {
+        let moment: DateTime<Utc> = "2026-11-24T10:00:00.123Z".parse().unwrap();
+        assert!(floor_id(moment) < id_at(moment) && id_at(moment - chrono::TimeDelta::milliseconds(1)) < floor_id(moment));
+        let at = |text: &str| floor_id(text.parse().unwrap());
+        assert_eq!(at("0000-01-01T00:00:00Z"), Uuid::nil());
+        assert_eq!(at("1969-12-31T23:59:59Z"), Uuid::nil());
+        assert!(at("9999-12-31T23:59:59Z") > floor_id(moment) && at("+20000-01-01T00:00:00Z") >= at("9999-12-31T23:59:59Z"));
+    }
 }

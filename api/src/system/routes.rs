@@ -40,6 +40,8 @@ pub struct SystemReport {
     pub pool: PoolFigures,
     /// Scans that wait for the scan writer of this process.
     pub waiting_scans: usize,
+    /// Answers that this process has cached, about.
+    pub cached_answers: u64,
     /// Memory of this process, in bytes; null where the operating system does not tell.
     #[schema(required)]
     pub memory_bytes: Option<u64>,
@@ -88,6 +90,7 @@ pub async fn get_system(_admin: RequireRole<Admin>, state: web::Data<AppState>) 
         version: env!("CARGO_PKG_VERSION"),
         pool: PoolFigures { max_size: pool.max_size, size: pool.size, available: pool.available, waiting: pool.waiting },
         waiting_scans: state.scan_writer.waiting(),
+        cached_answers: state.cache.kept(),
         memory_bytes: memory_bytes(),
         database: queries::database(&mut conn).await?,
         largest_tables: queries::largest_tables(&mut conn).await?,

@@ -67,6 +67,12 @@ async fn what_was_refused_is_written_down() {
     assert_eq!(denied.rows().len(), 2);
     assert_eq!(denied.rows()[1]["after"], json!({"method": "GET", "route": "/api/v1/users"}));
     assert_eq!(denied.rows()[1]["actor"]["username"], "dispatcher-0");
+    let key =
+        admin.post("/api-keys", json!({"name": "ERP", "scopes": ["bags:read"]})).await.expect(201).body["key"].as_str().expect("a key").to_owned();
+    let machine = crate::support::Person { token: Some(key), cookie: None, ..warehouse.nobody() };
+    machine.get("/users/7").await.problem(403, "insufficient_scope");
+    let denied = admin.get("/audit-logs?action=access_denied&limit=1").await.expect(200);
+    assert_eq!(denied.rows()[0]["after"], json!({"method": "GET", "route": "/api/v1/users/{id}"}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

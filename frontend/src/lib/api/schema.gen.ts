@@ -2085,6 +2085,7 @@ export interface components {
             redis: components["schemas"]["PartCheck"];
             disk: components["schemas"]["DiskCheck"];
             scan_writer: components["schemas"]["ScanWriterCheck"];
+            jobs: components["schemas"]["JobsCheck"];
         };
         /** @description A child in a parent. */
         ChildBag: {
@@ -2683,6 +2684,16 @@ export interface components {
          * @enum {string}
          */
         JobStatus: "queued" | "running" | "succeeded" | "failed";
+        /** @description Work that is done after the answer: e-mails, imports, reports. */
+        JobsCheck: {
+            /** @description Degraded when a job has been due for ten minutes and nobody has taken it. */
+            status: components["schemas"]["Status"];
+            /**
+             * Format: int64
+             * @description Jobs that wait or run.
+             */
+            waiting?: number | null;
+        };
         /** @description A JSON Web Key Set (RFC 7517). */
         KeySet: {
             keys: components["schemas"]["PublicKey"][];
@@ -3891,6 +3902,11 @@ export interface components {
             pool: components["schemas"]["PoolFigures"];
             /** @description Scans that wait for the scan writer of this process. */
             waiting_scans: number;
+            /**
+             * Format: int64
+             * @description Answers that this process has cached, about.
+             */
+            cached_answers: number;
             /**
              * Format: int64
              * @description Memory of this process, in bytes; null where the operating system does not tell.
