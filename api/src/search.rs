@@ -49,7 +49,8 @@ pub struct SearchResults {
 /// Search bags, bills and people.
 #[utoipa::path(
     operation_id = "search", tag = "search", params(SearchQuery),
-    responses((status = 200, description = "What the caller may see of it", body = SearchResults), Always, SignedIn, WithQuery),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "What the caller may see of it", body = SearchResults), Always, SignedIn, WithQuery),
 )]
 #[get("/search")]
 pub async fn search(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<SearchQuery>) -> Result<impl Responder> {

@@ -16,6 +16,7 @@ use crate::auth::{Admin, RequireRole};
 use crate::db::sql;
 use crate::db::sql::escape_like;
 use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::http::etag;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
@@ -237,15 +238,21 @@ async fn list(conn: &mut AsyncPgConnection, query: ListAuditLogsQuery, cursor: O
 /// Show one entry of the audit log.
 #[utoipa::path(
     operation_id = "get_audit_log", tag = "audit-logs", params(("id" = Uuid, Path, description = "Id of the entry")),
-    responses((status = 200, description = "The entry", body = AuditEntry),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "The entry", body = AuditEntry),
               (status = 404, description = "`audit_log_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/audit-logs/{id}")]
-pub async fn get_audit_log(_admin: RequireRole<Admin>, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+pub async fn get_audit_log(
+    _admin: RequireRole<Admin>,
+    state: web::Data<AppState>,
+    req: HttpRequest,
+    path: web::Path<String>,
+) -> Result<impl Responder> {
     let not_found = || Error::refused(ErrorCode::AuditLogNotFound, "No entry of the audit log has this id.");
     let id = Uuid::try_parse(&path).map_err(|_| not_found())?;
     let rows: Vec<Row> = sql(SELECT).sql("WHERE id = $1").bind::<SqlUuid, _>(id).load(&mut *state.pool.get().await?).await?;
-    Ok(web::Json(AuditEntry::from(rows.into_iter().next().ok_or_else(not_found)?)))
+    etag::respond(&req, &AuditEntry::from(rows.into_iter().next().ok_or_else(not_found)?), None)
 }
 
 /// Mounts the calls of this feature.

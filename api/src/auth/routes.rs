@@ -205,7 +205,8 @@ pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppSt
 /// Show the signed-in person.
 #[utoipa::path(
     operation_id = "get_me", tag = "me",
-    responses((status = 200, description = "The caller", body = User), Always, SignedIn),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "The caller", body = User), Always, SignedIn),
 )]
 #[get("/me")]
 pub async fn get_me(AnyFactor(caller): AnyFactor, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {

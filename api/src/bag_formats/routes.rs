@@ -126,7 +126,8 @@ const SELECT: &str = "SELECT id, name, kind, pattern, capacity, child_weight_kg:
 /// All of them, in the order they are tried: there are a few, so there is always one page.
 #[utoipa::path(
     operation_id = "list_bag_formats", tag = "bag-formats",
-    responses((status = 200, description = "All formats", body = Page<BagFormat>), Always, SignedIn),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "All formats", body = Page<BagFormat>), Always, SignedIn),
 )]
 #[get("/bag-formats")]
 pub async fn list_bag_formats(_caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {

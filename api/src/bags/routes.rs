@@ -119,7 +119,8 @@ pub async fn list_bags(caller: Caller, state: web::Data<AppState>, req: HttpRequ
 /// Show a bag.
 #[utoipa::path(
     operation_id = "get_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the bag, in any case", example = "SB12345")),
-    responses((status = 200, description = "The bag", body = Bag),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "The bag", body = Bag),
               (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]

@@ -192,8 +192,11 @@ async fn jobs(conn: &mut AsyncPgConnection, since: DateTime<Utc>, known: &mut Ha
         details: Value,
     }
     let rows: Vec<Row> =
-        sql("SELECT id, status::text AS status, created_by, jsonb_build_object('kind', kind, 'progress', progress, 'error', error) AS details \
-         FROM jobs WHERE status IN ('queued', 'running') OR finished_at > $1 ORDER BY id DESC LIMIT $2")
+        sql("SELECT j.id, j.status::text AS status, j.created_by, jsonb_build_object('kind', j.kind, 'error', j.error, 'import_id', i.id, \
+                'progress', coalesce(j.progress, CASE WHEN i.id IS NOT NULL THEN \
+                  jsonb_build_object('rows_read', i.rows_read, 'rows_accepted', i.rows_accepted, 'rows_refused', i.rows_refused) END)) AS details \
+         FROM jobs j LEFT JOIN imports i ON i.job_id = j.id \
+         WHERE j.status IN ('queued', 'running') OR j.finished_at > $1 ORDER BY j.id DESC LIMIT $2")
         .bind::<Timestamptz, _>(since)
         .bind::<BigInt, _>(MAX_ROWS)
         .load(conn)

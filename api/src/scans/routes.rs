@@ -25,6 +25,7 @@ use crate::bags::qr_code::QrCode;
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::client::Client;
+use crate::http::etag;
 use crate::http::json::{self, Json};
 use crate::http::page::{Count, Limit, Page, Position, Sort};
 use crate::http::query::Query;
@@ -275,17 +276,18 @@ pub async fn undo_scan_by_id(
 /// Show a scan.
 #[utoipa::path(
     operation_id = "get_scan", tag = "scans", params(("id" = Uuid, Path, description = "Id of the scan")),
-    responses((status = 200, description = "The scan", body = Scan),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "The scan", body = Scan),
               (status = 404, description = "`scan_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 422, description = "`invalid_scan_id`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/{id}")]
-pub async fn get_scan(caller: Caller, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+pub async fn get_scan(caller: Caller, state: web::Data<AppState>, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
     let id = parse_id(&path)?;
     let scan = queries::find_listed(&mut *state.pool.get().await?, id).await?;
     let may_see = |scan: &Scan| caller.role >= Role::Biller || scan.user.id == caller.user_id || scan.dispatch_area == caller.area;
     let scan = scan.filter(may_see).ok_or_else(|| Error::refused(ErrorCode::ScanNotFound, "No scan has this id."))?;
-    Ok(web::Json(scan))
+    etag::respond(&req, &scan, None)
 }
 
 /// Filters and paging of the list of scans.

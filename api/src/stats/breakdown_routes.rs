@@ -82,7 +82,8 @@ pub struct RecentScans {
 /// Show scans by hour.
 #[utoipa::path(
     operation_id = "get_scans_per_hour", tag = "stats", params(HoursQuery),
-    responses((status = 200, description = "One row an hour; dispatchers see their own area", body = ScansPerHour), Always, SignedIn, WithQuery),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "One row an hour; dispatchers see their own area", body = ScansPerHour), Always, SignedIn, WithQuery),
 )]
 #[get("/stats/scans-per-hour")]
 pub async fn get_scans_per_hour(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<HoursQuery>) -> Result<impl Responder> {
@@ -98,7 +99,8 @@ pub async fn get_scans_per_hour(caller: Caller, state: web::Data<AppState>, req:
 /// Show bags and scans by dispatch area.
 #[utoipa::path(
     operation_id = "get_stats_by_area", tag = "stats", params(DayQuery),
-    responses((status = 200, description = "One row an area; dispatchers see their own", body = StatsByArea), Always, SignedIn, WithQuery),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "One row an area; dispatchers see their own", body = StatsByArea), Always, SignedIn, WithQuery),
 )]
 #[get("/stats/areas")]
 pub async fn get_stats_by_area(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<DayQuery>) -> Result<impl Responder> {
@@ -111,7 +113,8 @@ pub async fn get_stats_by_area(caller: Caller, state: web::Data<AppState>, req: 
 /// Show scans by person.
 #[utoipa::path(
     operation_id = "get_stats_by_person", tag = "stats", params(DayQuery),
-    responses((status = 200, description = "One row a person who scanned that day or the day before; dispatchers see their own area", body = StatsByPerson),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "One row a person who scanned that day or the day before; dispatchers see their own area", body = StatsByPerson),
               Always, SignedIn, WithQuery),
 )]
 #[get("/stats/people")]
@@ -125,7 +128,8 @@ pub async fn get_stats_by_person(caller: Caller, state: web::Data<AppState>, req
 /// Show what was scanned last.
 #[utoipa::path(
     operation_id = "get_recent_scans", tag = "stats", params(RecentQuery),
-    responses((status = 200, description = "Newest first; dispatchers see their own area", body = RecentScans), Always, SignedIn, WithQuery),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "Newest first; dispatchers see their own area", body = RecentScans), Always, SignedIn, WithQuery),
 )]
 #[get("/stats/recent")]
 pub async fn get_recent_scans(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<RecentQuery>) -> Result<impl Responder> {

@@ -22,7 +22,8 @@ const LIFETIME: Duration = Duration::from_secs(2);
 /// Dispatchers see the bags, scans and people of their own area; bills are always all.
 #[utoipa::path(
     operation_id = "get_stats", tag = "stats",
-    responses((status = 200, description = "Exact totals, as of now", body = Stats), Always, SignedIn),
+    responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
+              (status = 200, description = "Exact totals, as of now", body = Stats), Always, SignedIn),
 )]
 #[get("/stats")]
 pub async fn get_stats(caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {

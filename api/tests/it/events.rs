@@ -167,3 +167,24 @@ async fn notifications_come_live_to_the_person_alone() {
     );
     assert!(unheard.frames().iter().all(|frame| frame.event != "notification"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_tells_how_far_it_is() {
+    let warehouse = Warehouse::open().await;
+    let (admin, biller) = (warehouse.admin().await, warehouse.biller().await);
+    let (mut heard, mut unheard) = (Listener::of(&admin, None).await, Listener::of(&biller, None).await);
+    let boundary = "--b\r\nContent-Disposition: form-data; name=";
+    let body = format!(
+        "{boundary}\"kind\"\r\n\r\nbags\r\n{boundary}\"file\"; filename=\"f.csv\"\r\nContent-Type: text/csv\r\n\r\nqr_code\nCB-1\nCB-2\n\r\n--b--\r\n"
+    );
+    let request = admin.request(Method::POST, "/imports").header("content-type", "multipart/form-data; boundary=b").body(body);
+    let taken = Answer::of(request).await.expect(202).body;
+    heard.read_until(|text| text.contains("\"succeeded\"")).await;
+    let frames = heard.frames();
+    let last = frames.iter().rfind(|frame| frame.event == "job").expect("a job");
+    assert_eq!((last.data["action"].as_str(), &last.data["details"]["import_id"]), (Some("succeeded"), &taken["id"]));
+    assert_eq!(last.data["details"]["progress"], json!({"rows_read": 2, "rows_accepted": 2, "rows_refused": 0}));
+    biller.scans("SB00001").await.expect(201);
+    unheard.read_until(|text| text.contains("SB00001")).await;
+    assert!(unheard.frames().iter().all(|frame| frame.event != "job"), "another's job is nobody's business");
+}

@@ -4834,6 +4834,13 @@ export interface operations {
                     "application/json": components["schemas"]["AuditEntry"];
                 };
             };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
                 headers: {
@@ -5453,6 +5460,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Page_BagFormat"];
                 };
+            };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -6079,6 +6093,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Bag"];
                 };
+            };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -9389,6 +9410,13 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
                 headers: {
@@ -11672,6 +11700,13 @@ export interface operations {
                     "application/json": components["schemas"]["Scan"];
                 };
             };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
                 headers: {
@@ -11858,6 +11893,13 @@ export interface operations {
                     "application/json": components["schemas"]["SearchResults"];
                 };
             };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The query string or the cursor is wrong. */
             400: {
                 headers: {
@@ -11932,6 +11974,13 @@ export interface operations {
                     "application/json": components["schemas"]["Stats"];
                 };
             };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
                 headers: {
@@ -12002,6 +12051,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StatsByArea"];
                 };
+            };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The query string or the cursor is wrong. */
             400: {
@@ -12083,6 +12139,13 @@ export interface operations {
                     "application/json": components["schemas"]["StatsByPerson"];
                 };
             };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The query string or the cursor is wrong. */
             400: {
                 headers: {
@@ -12160,6 +12223,13 @@ export interface operations {
                     "application/json": components["schemas"]["RecentScans"];
                 };
             };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The query string or the cursor is wrong. */
             400: {
                 headers: {
@@ -12236,6 +12306,13 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ScansPerHour"];
                 };
+            };
+            /** @description Unchanged since the `ETag` in If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The query string or the cursor is wrong. */
             400: {
