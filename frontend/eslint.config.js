@@ -26,9 +26,7 @@ export default ts.config(
 		languageOptions: { globals: { ...globals.browser, ...globals.node } },
 		rules: {
 			'no-undef': 'off',
-			'no-console': 'error',
-			// The app has no base path yet; links are plain and readable.
-			'svelte/no-navigation-without-resolve': 'off'
+			'no-console': 'error'
 		}
 	},
 	{

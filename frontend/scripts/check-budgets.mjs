@@ -36,7 +36,10 @@ const app = await readFile(
 );
 const dictionary = /\{("\/[^}]*)\}/.exec(app)?.[0];
 if (!dictionary) throw new Error('the routes were not found in the built app');
-const routes = [...dictionary.matchAll(/"(\/[^"]*)":\[(\d+)/g)].map(([, route, n]) => [route, Number(n)]);
+const routes = [...dictionary.matchAll(/"(\/[^"]*)":\[(\d+)/g)].map(([, route, n]) => [
+	route.replace(/\/\([^)]*\)/g, '') || '/',
+	Number(n)
+]);
 if (routes.length === 0) throw new Error('no routes in the built app');
 
 let isOver = false;

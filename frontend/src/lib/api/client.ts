@@ -1,6 +1,7 @@
 import createClient from 'openapi-fetch';
 import type { components, paths } from './schema.gen';
 import { noteServerDate } from '$lib/clock';
+import { apiBase, isApiElsewhere } from './address';
 
 export type Schemas = components['schemas'];
 export type Problem = Schemas['Problem'];
@@ -35,7 +36,12 @@ async function send(request: Request): Promise<Response> {
 }
 
 function isSignIn(request: Request): boolean {
-	return new URL(request.url).pathname.startsWith('/api/v1/auth/');
+	return new URL(request.url).pathname.includes('/api/v1/auth/');
 }
 
-export const api = createClient<paths>({ baseUrl: '/', fetch: authorizedFetch });
+export const api = createClient<paths>({
+	baseUrl: apiBase,
+	fetch: authorizedFetch,
+	// The cookie of the session goes along to another host too.
+	credentials: isApiElsewhere ? 'include' : 'same-origin'
+});

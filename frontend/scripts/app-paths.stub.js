@@ -1,0 +1,2 @@
+// Vitest runs logic without SvelteKit: the app is at the root.
+export const base = '';
