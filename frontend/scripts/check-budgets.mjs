@@ -1,4 +1,4 @@
-// JavaScript that each page loads at first, as brotli: start, app, layout and the page, with all that they import.
+// JavaScript that each page loads at first, as brotli: start, app, layouts and the page, with all that they import.
 import { readFile } from 'node:fs/promises';
 import { brotliCompressSync } from 'node:zlib';
 
@@ -36,15 +36,15 @@ const app = await readFile(
 );
 const dictionary = /\{("\/[^}]*)\}/.exec(app)?.[0];
 if (!dictionary) throw new Error('the routes were not found in the built app');
-const routes = [...dictionary.matchAll(/"(\/[^"]*)":\[(\d+)/g)].map(([, route, n]) => [
+const routes = [...dictionary.matchAll(/"(\/[^"]*)":\[(\d+)(?:,\[([\d,]*)\])?/g)].map(([, route, n, layouts = '']) => [
 	route.replace(/\/\([^)]*\)/g, '') || '/',
-	Number(n)
+	[n, ...layouts.split(',').filter(Boolean)].map(Number)
 ]);
 if (routes.length === 0) throw new Error('no routes in the built app');
 
 let isOver = false;
-for (const [route, n] of routes) {
-	const files = filesOf([...always, node(n)]);
+for (const [route, nodes] of routes) {
+	const files = filesOf([...always, ...nodes.map(node)]);
 	const bytes = (await Promise.all(files.map(size))).reduce((sum, one) => sum + one, 0);
 	const budget = route === '/scan' ? SCAN_KB : OTHER_KB;
 	const kb = bytes / 1000;

@@ -20,7 +20,7 @@ export function useTokens(tokens: TokenSource): void {
 }
 
 /** Sends a request with the access token, and once more after renewing it when the server says it is too old. */
-async function authorizedFetch(request: Request): Promise<Response> {
+export async function authorized(request: Request): Promise<Response> {
 	const spare = request.clone();
 	const response = await send(request);
 	if (response.status !== 401 || isSignIn(request) || !source.token()) return response;
@@ -41,7 +41,7 @@ function isSignIn(request: Request): boolean {
 
 export const api = createClient<paths>({
 	baseUrl: apiBase,
-	fetch: authorizedFetch,
+	fetch: authorized,
 	// The cookie of the session goes along to another host too.
 	credentials: isApiElsewhere ? 'include' : 'same-origin'
 });

@@ -11,10 +11,12 @@ export function filtersOf(params: URLSearchParams): BagFilters {
 	const q = params.get('q')?.trim();
 	const kind = oneOf(params.get('kind'), ['parent', 'child'] as const);
 	const status = oneOf(params.get('status'), ['open', 'completed'] as const);
+	const sort = oneOf(params.get('sort'), ['newest', 'oldest'] as const);
 	const cursor = params.get('cursor');
 	if (q) filters.q = q;
 	if (kind) filters.kind = kind;
 	if (status) filters.status = status;
+	if (sort) filters.sort = sort;
 	if (cursor) filters.cursor = cursor;
 	return filters;
 }
