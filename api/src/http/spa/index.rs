@@ -62,17 +62,17 @@ fn moved(built: &str, base: &BasePath, is_file: impl Fn(&str) -> bool) -> anyhow
         format!("{}{base}/{}{}", &found[1], &found[2], &found[3])
     });
     ensure!(page.matches(ROOT_BASE).count() == 1, "BASE_PATH needs a web app that was built without one: run `make build` with BASE_PATH unset");
-    let start = page.find(ROOT_BASE).and_then(|at| page[..at].rfind("__sveltekit_")).context("the page of the web app has no start script")?;
-    let (head, rest) = page.split_at(start);
-    Ok(format!("{head}{}{}", guard(base), rest.replace(ROOT_BASE, &format!("base: \"{base}\""))))
+    let start = page.find(ROOT_BASE).and_then(|at| page[..at].rfind("__sveltekit_")).and_then(|at| page[..at].rfind('{'));
+    let (head, script) = page.split_at(start.context("the page of the web app has no start script")?);
+    Ok(format!("{head}{}{}", guard(base), script.replace(ROOT_BASE, &format!("base: \"{base}\""))))
 }
 
-/// Leads whoever opened the server's own address into the path: SvelteKit would load a page outside of it for ever. It
-/// is the browser that knows, because a proxy may have taken the path off.
+/// Before the block that starts the app: leads whoever opened the server's own address into the path instead, because
+/// SvelteKit would load a page outside of it for ever. Only the browser knows: a proxy may have taken the path off.
 fn guard(base: &BasePath) -> String {
     format!(
-        "if (!(location.pathname + '/').startsWith('{base}/')) {{ \
-         location.replace('{base}' + location.pathname + location.search + location.hash); throw new Error('The app is under {base}'); }}\n"
+        "if (!(location.pathname + '/').startsWith('{base}/'))\n\
+         location.replace('{base}' + location.pathname + location.search + location.hash);\nelse "
     )
 }
 
@@ -118,7 +118,7 @@ mod tests {
             assert!(page.contains(there), "{there} in {page}");
         }
         assert!(page.contains("'/tracking/service-worker.js'"));
-        assert!(page.find("location.replace").unwrap() < page.find("__sveltekit_abc").unwrap());
+        assert!(page.contains("location.hash);\nelse { __sveltekit_abc"), "{page}");
     }
 
     #[test]
