@@ -109,7 +109,7 @@ test.describe('the app on another host than the API', () => {
 		}
 	});
 
-	test('of another site: the session needs COOKIE_SAME_SITE=none', async ({ playwright, launchOptions }) => {
+	test('of another site: the session needs COOKIE_SAME_SITE=none', async ({ browser }) => {
 		test.setTimeout(120_000);
 		// To a browser localhost and 127.0.0.1 are two sites.
 		const elsewhere = `http://localhost:${host.port}`;
@@ -118,12 +118,12 @@ test.describe('the app on another host than the API', () => {
 			CORS_ALLOWED_ORIGINS: elsewhere,
 			COOKIE_SAME_SITE: 'none'
 		});
-		// Not incognito, as pages of tests are: there Chromium keeps back all cookies of other sites.
-		const browser = await playwright.chromium.launchPersistentContext('', { ...launchOptions, locale: 'en-IN' });
+		// A page of its own: that host may be asked, too.
+		const page = await browser.newPage({ locale: 'en-IN' });
 		try {
-			await packAndLookAgain(await browser.newPage(), warehouse, elsewhere);
+			await packAndLookAgain(page, warehouse, elsewhere);
 		} finally {
-			await browser.close();
+			await page.close();
 			await warehouse.server.stop();
 		}
 	});

@@ -183,7 +183,7 @@ pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Clie
     })
     .await?;
     state.revocations.revoke(ended.into_iter().map(|(session, _)| session));
-    Ok(HttpResponse::NoContent().cookie(sessions::removal_cookie(&state.config)).finish())
+    Ok(HttpResponse::NoContent().append_header(sessions::removal_cookie(&state.config)).finish())
 }
 
 /// Sign out everywhere.
@@ -203,7 +203,7 @@ pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppSt
     })
     .await?;
     state.revocations.revoke(ended);
-    Ok(HttpResponse::NoContent().cookie(sessions::removal_cookie(&state.config)).finish())
+    Ok(HttpResponse::NoContent().append_header(sessions::removal_cookie(&state.config)).finish())
 }
 
 /// Show the signed-in person.
@@ -284,7 +284,7 @@ pub(super) fn token_response(state: &AppState, user: User, area_id: Option<i32>,
     let lifetime = state.config.access_token_seconds;
     let access_token = state.token_keys.sign(&Claims::new(&user, area_id, token.session_id, &state.config))?;
     Ok(HttpResponse::Ok()
-        .cookie(token.cookie(&state.config))
+        .append_header(token.cookie(&state.config))
         .insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"))
         .json(TokenResponse { access_token, token_type: "Bearer", expires_in_seconds: lifetime, user }))
 }

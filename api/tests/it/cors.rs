@@ -176,6 +176,7 @@ async fn the_cookie_follows_the_rule_of_the_settings() {
         let answer = warehouse.nobody().post("/auth/login", json!({"username": "admin", "password": ADMIN_PASSWORD})).await.expect(200);
         let cookie = answer.header("set-cookie");
         assert!(cookie.contains(&format!("SameSite={written}")) && cookie.contains("Secure") && cookie.contains("HttpOnly"), "{cookie}");
+        assert_eq!(cookie.contains("Partitioned"), rule == CookieSameSite::None, "{cookie}");
     }
 }
 
