@@ -5,6 +5,8 @@ export default {
 	compilerOptions: { runes: true },
 	kit: {
 		// Everything is one page: the API server answers deep links with it.
-		adapter: adapter({ fallback: 'index.html', precompress: true })
+		adapter: adapter({ fallback: 'index.html', precompress: true }),
+		// The app registers it itself, so that a new version waits for a good moment.
+		serviceWorker: { register: false }
 	}
 };

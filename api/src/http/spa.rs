@@ -35,7 +35,8 @@ fn file(req: &HttpRequest, path: &str) -> HttpResponse {
     response.insert_header((header::VARY, "Accept-Encoding"));
     response
         .insert_header((header::CACHE_CONTROL, if path.starts_with("_app/immutable/") { "public, max-age=31536000, immutable" } else { "no-cache" }));
-    if path == INDEX {
+    // A service worker is held to the policy that comes with its own script.
+    if path == INDEX || path == "service-worker.js" {
         response.insert_header((header::CONTENT_SECURITY_POLICY, page_policy()));
     }
     let is_known = req
@@ -90,7 +91,7 @@ fn page_policy() -> HeaderValue {
             let page = Files::get(INDEX).map(|file| String::from_utf8_lossy(&file.data).into_owned()).unwrap_or_default();
             let hashes: String = inline_scripts(&page).map(|script| format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(script)))).collect();
             let policy = format!(
-                "default-src 'self'; script-src 'self'{hashes}; style-src 'self' {ANNOUNCER_STYLE}; img-src 'self' data: blob:; media-src 'self' blob:; \
+                "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{hashes}; style-src 'self' {ANNOUNCER_STYLE}; img-src 'self' data: blob:; media-src 'self' blob:; \
                  connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
             );
             HeaderValue::from_str(&policy).expect("hashes are base64")
