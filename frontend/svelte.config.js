@@ -6,7 +6,8 @@ function policyFor(/** @type {string} */ apiUrl) {
 	/** @type {import('@sveltejs/kit').CspDirectives} */
 	const directives = {
 		'default-src': ['self'],
-		'script-src': ['self'],
+		// The camera's reader of codes is WebAssembly.
+		'script-src': ['self', 'wasm-unsafe-eval'],
 		// SvelteKit hides the live region that announces navigations with this one style attribute.
 		'style-src': ['self', 'unsafe-hashes', 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='],
 		'img-src': ['self', 'data:', 'blob:'],
@@ -29,6 +30,8 @@ export default {
 		adapter: adapter({ pages: outputFolder, fallback: 'index.html', precompress: true }),
 		// For a static host that has the app under a path. The API server needs none: it writes its own into the page.
 		paths: { base: process.env.BASE_PATH ?? '' },
-		csp: apiUrl ? policyFor(apiUrl) : undefined
+		csp: apiUrl ? policyFor(apiUrl) : undefined,
+		// The app registers it itself, so that a new version waits for a good moment.
+		serviceWorker: { register: false }
 	}
 };

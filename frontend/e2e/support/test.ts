@@ -56,10 +56,12 @@ export async function signIn(page: Page, person: Person, path = '/'): Promise<vo
 	await expect(page.locator('#password')).toBeHidden();
 }
 
-/** What a keyboard-wedge scanner does: the keys of the code with no pause, then Enter. */
-export async function wedge(page: Page, code: string): Promise<void> {
-	for (const key of code) await page.keyboard.press(key);
-	await page.keyboard.press('Enter');
+/**
+ * What a keyboard-wedge scanner does: the keys of the code with no pause, then Enter. They are sent together, for a
+ * scanner does not wait for the page either.
+ */
+export async function wedge(page: Page, code: string, end = 'Enter'): Promise<void> {
+	await Promise.all([...code, end].map((key) => page.keyboard.press(key)));
 }
 
 /** Waits until every scan on the device has been answered. */

@@ -79,12 +79,13 @@ fn guard(base: &BasePath) -> String {
 /// Hash of the one style attribute in the page: SvelteKit hides the live region that announces navigations with it.
 const ANNOUNCER_STYLE: &str = "'unsafe-hashes' 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='";
 
-/// Policy of the page: its own scripts and styles, the one inline start script by its hash, nothing from elsewhere.
+/// Policy of the page: its own scripts and styles, the one inline start script by its hash, nothing from elsewhere. The
+/// camera's reader of codes is WebAssembly.
 fn policy(page: &str) -> HeaderValue {
     let hashes: String = inline_scripts(page).map(|script| format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(script)))).collect();
     let policy = format!(
-        "default-src 'self'; script-src 'self'{hashes}; style-src 'self' {ANNOUNCER_STYLE}; img-src 'self' data: blob:; media-src 'self' blob:; \
-         connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{hashes}; style-src 'self' {ANNOUNCER_STYLE}; img-src 'self' data: blob:; \
+         media-src 'self' blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     );
     HeaderValue::from_str(&policy).expect("hashes are base64")
 }
