@@ -18,6 +18,7 @@ use super::base_path::BasePath;
 struct Files;
 
 const INDEX: &str = "index.html";
+const SERVICE_WORKER: &str = "service-worker.js";
 /// Files below this have a hash of their content in their names.
 const IMMUTABLE: &str = "_app/immutable/";
 /// Encodings that are prepared, the smallest first, with the endings of their files.
@@ -50,7 +51,12 @@ impl WebApp {
         if path != INDEX
             && let Some(content) = file(path, &accepted(req))
         {
-            return Some(answer(req, path, content));
+            let mut response = answer(req, path, content);
+            // A service worker is held to the policy that comes with its own script.
+            if let Some(index) = self.index.as_ref().filter(|_| path == SERVICE_WORKER) {
+                response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, index.policy.clone());
+            }
+            return Some(response);
         }
         let is_page = !path.rsplit('/').next().unwrap_or_default().contains('.') && !path.starts_with("api/") && !path.starts_with("_app/");
         let index = self.index.as_ref().filter(|_| is_page || path == INDEX)?;
