@@ -2,6 +2,8 @@
 export const entrances = {
 	signIn: '/(entrance)/login',
 	firstPassword: '/(entrance)/password',
+	/** Where a second factor is set up that the role demands. */
+	secondFactor: '/(entrance)/second-factor',
 	/** Open to people who are signed in and to those who are not. */
 	anybody: new Set(['/(entrance)/forgot-password', '/(entrance)/reset-password'])
 };
