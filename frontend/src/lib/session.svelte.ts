@@ -1,5 +1,6 @@
 import { exclusive } from './exclusive';
 import { api, useTokens, type Schemas } from './api/client';
+import { refusalOf } from './api/errors';
 import { waitingScans } from './features/outbox/waiting.svelte';
 import { m } from './paraglide/messages.js';
 import { REFRESH_LOCK } from './refresh-lock';
@@ -28,6 +29,10 @@ class Session {
 	ready = $state(false);
 	/** Set while a second factor is asked for. */
 	challenge = $state<string | null>(null);
+	/** The session ended by itself, or was ended elsewhere; whoever comes back is told. */
+	hasEnded = $state(false);
+	/** The role demands a second factor: until it is set up, the server answers nothing else. */
+	mustSetUpFactor = $state(false);
 	#token: string | null = null;
 	/** The server was asked last, and knows no session. */
 	#isRefused = false;
@@ -56,12 +61,8 @@ class Session {
 			await this.#leave();
 		} else {
 			const person = recall();
-			const renewal = this.renew();
-			await (person ? Promise.race([renewal, new Promise((wait) => setTimeout(wait, START_MS))]) : renewal);
-			if (this.standing === 'out' && !this.#isRefused) {
-				this.user = person;
-				this.standing = person ? 'offline' : 'out';
-			}
+			// Nobody who comes for the first time waits for an answer that can only be "no".
+			if (person) await this.#takeUp(person);
 		}
 		this.ready = true;
 		window.addEventListener('online', () => this.standing === 'offline' && void this.renew());
@@ -74,18 +75,18 @@ class Session {
 
 	/** After this, either somebody is signed in or a second factor is asked for; otherwise the problem comes back. */
 	async signIn(username: string, password: string): Promise<unknown> {
-		const { data, error } = await api.POST('/api/v1/auth/login', { body: { username, password } });
-		if (data && 'challenge' in data) this.challenge = data.challenge;
-		else if (data) this.#accept(data);
-		return error;
+		const answer = await api.POST('/api/v1/auth/login', { body: { username, password } });
+		if (answer.data && 'challenge' in answer.data) this.challenge = answer.data.challenge;
+		else if (answer.data) this.#accept(answer.data);
+		return answer.response.ok ? undefined : refusalOf(answer);
 	}
 
 	/** Answers the challenge with a code of the app, or one of the recovery codes. */
 	async verify(code: string): Promise<unknown> {
 		const challenge = this.challenge ?? '';
-		const { data, error } = await api.POST('/api/v1/auth/2fa/verify', { body: { challenge, code } });
-		if (data) this.#accept(data);
-		return error;
+		const answer = await api.POST('/api/v1/auth/2fa/verify', { body: { challenge, code } });
+		if (answer.data) this.#accept(answer.data);
+		return answer.response.ok ? undefined : refusalOf(answer);
 	}
 
 	/** Back to name and password. */
@@ -94,15 +95,37 @@ class Session {
 	}
 
 	async changePassword(current_password: string, new_password: string): Promise<unknown> {
-		const { data, error } = await api.POST('/api/v1/me/password', { body: { current_password, new_password } });
-		if (data) this.#accept(data);
-		return error;
+		const answer = await api.POST('/api/v1/me/password', { body: { current_password, new_password } });
+		if (answer.data) this.#accept(answer.data);
+		return answer.response.ok ? undefined : refusalOf(answer);
 	}
 
 	/** Ends the session here and on the server. Scans that wait are asked about first; they stay on the device. */
 	async signOut(): Promise<void> {
 		if (waitingScans.mine > 0 && !confirm(m.sign_out_with_waiting({ count: waitingScans.mine }))) return;
 		await this.#leave();
+	}
+
+	/**
+	 * Ends every session of this person, this one too.
+	 *
+	 * # Errors
+	 * The refusal of the server: the other sessions live on, and so does this one.
+	 */
+	async signOutEverywhere(): Promise<void> {
+		const answer = await api.POST('/api/v1/auth/logout-all');
+		if (!answer.response.ok) throw refusalOf(answer);
+		forget(true);
+		this.#end('out');
+	}
+
+	async #takeUp(person: User): Promise<void> {
+		await Promise.race([this.renew(), new Promise((wait) => setTimeout(wait, START_MS))]);
+		if (this.standing !== 'out') return;
+		this.hasEnded = this.#isRefused;
+		if (this.#isRefused) return;
+		this.user = person;
+		this.standing = 'offline';
 	}
 
 	async #leave(): Promise<void> {
@@ -132,8 +155,11 @@ class Session {
 				return before === undefined || before === data.user.id;
 			}
 			this.#isRefused = response.status === 401;
-			// Somebody at work is not thrown out: the screen they are at decides what to do.
-			if (this.#isRefused) this.#end(this.user ? 'expired' : 'out');
+			if (this.#isRefused) {
+				this.hasEnded = this.user !== null;
+				// Somebody at work is not thrown out: the screen they are at decides what to do.
+				this.#end(this.user ? 'expired' : 'out');
+			}
 		} catch {
 			// No network: the session may well be good still, so it is kept.
 		}
@@ -143,7 +169,9 @@ class Session {
 	#accept(answer: TokenResponse): void {
 		this.challenge = null;
 		this.#isRefused = false;
+		this.hasEnded = false;
 		this.#token = answer.access_token;
+		this.mustSetUpFactor = demandsFactor(answer.access_token);
 		this.user = answer.user;
 		this.standing = 'in';
 		remember(answer.user);
@@ -159,6 +187,17 @@ class Session {
 		this.#token = null;
 		this.standing = standing;
 		if (standing === 'out') this.user = null;
+	}
+}
+
+/** Reads from the access token whether its role has to set a second factor up; only the server's word counts for more. */
+function demandsFactor(token: string): boolean {
+	try {
+		const payload = token.split('.')[1] ?? '';
+		const claims: unknown = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')));
+		return typeof claims === 'object' && claims !== null && 'tfs' in claims && claims.tfs === true;
+	} catch {
+		return false;
 	}
 }
 

@@ -27,6 +27,7 @@ export async function authorized(request: Request): Promise<Response> {
 	if (source.isDue() && !isSignIn(request)) await source.renew();
 	const response = await send(request);
 	if (response.status !== 401 || isSignIn(request) || !source.token()) return response;
+	if (await isAboutProof(response.clone())) return response;
 	return (await source.renew()) ? send(spare) : response;
 }
 
@@ -40,6 +41,13 @@ async function send(request: Request): Promise<Response> {
 
 function isSignIn(request: Request): boolean {
 	return new URL(request.url).pathname.includes('/api/v1/auth/');
+}
+
+/** A wrong password or code of somebody who is signed in: sending it again would count as another wrong one. */
+async function isAboutProof(response: Response): Promise<boolean> {
+	const problem: unknown = await response.json().catch(() => null);
+	const code = typeof problem === 'object' && problem !== null && 'code' in problem ? problem.code : null;
+	return code === 'invalid_credentials' || code === 'invalid_two_factor_code';
 }
 
 export const api = createClient<paths>({
