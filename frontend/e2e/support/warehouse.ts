@@ -21,8 +21,8 @@ export class Warehouse {
 		private readonly api: ReturnType<typeof createClient<paths>>
 	) {}
 
-	static async open(): Promise<Warehouse> {
-		const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password });
+	static async open(settings: Record<string, string> = {}): Promise<Warehouse> {
+		const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password, ...settings });
 		const { data } = await createClient<paths>({ baseUrl: server.url }).POST('/api/v1/auth/login', { body: ADMIN });
 		if (!data) throw new Error('the admin could not sign in');
 		const headers = { authorization: `Bearer ${data.access_token}` };
