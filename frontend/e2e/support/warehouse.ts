@@ -75,4 +75,49 @@ export class Warehouse {
 		if (!data) throw new Error(JSON.stringify(error));
 		return data.data;
 	}
+
+	/** A parent with children that is ready for a bill. */
+	async readyParent(children = 2): Promise<string> {
+		const parent = this.parentCode();
+		await this.pack(
+			parent,
+			Array.from({ length: children }, (_, n) => `${parent}C${n + 1}`)
+		);
+		const { error } = await this.api.POST('/api/v1/bags/{qr_code}/complete', {
+			params: { path: { qr_code: parent } }
+		});
+		if (error) throw new Error(JSON.stringify(error));
+		return parent;
+	}
+
+	/** A bill with bags on it, made by the admin; its number. */
+	async bill(qr_codes: string[], expected_parent_bags = 10): Promise<string> {
+		const { data, error } = await this.api.POST('/api/v1/bills', {
+			body: { destination: 'Jaipur depot', vehicle_number: 'RJ14 GB 1234', expected_parent_bags }
+		});
+		if (!data) throw new Error(JSON.stringify(error));
+		const { bill_number } = data;
+		if (qr_codes.length > 0) {
+			const added = await this.api.POST('/api/v1/bills/{bill_number}/bags', {
+				params: { path: { bill_number } },
+				body: { qr_codes }
+			});
+			if (added.data?.results.some((result) => result.outcome !== 'added')) throw new Error(JSON.stringify(added.data));
+		}
+		return bill_number;
+	}
+
+	async finishBill(bill_number: string): Promise<void> {
+		const { error } = await this.api.POST('/api/v1/bills/{bill_number}/finish', { params: { path: { bill_number } } });
+		if (error) throw new Error(JSON.stringify(error));
+	}
+
+	/** Codes on a bill, as the server has them. */
+	async bagsOnBill(bill_number: string): Promise<string[]> {
+		const { data, error } = await this.api.GET('/api/v1/bills/{bill_number}/bags', {
+			params: { path: { bill_number }, query: { limit: 200 } }
+		});
+		if (!data) throw new Error(JSON.stringify(error));
+		return data.data.map((bag) => bag.qr_code);
+	}
 }

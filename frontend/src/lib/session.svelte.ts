@@ -1,16 +1,30 @@
 import { exclusive } from './exclusive';
 import { api, useTokens, type Schemas } from './api/client';
 import { refusalOf } from './api/errors';
+import { waitingScans } from './features/outbox/waiting.svelte';
+import { m } from './paraglide/messages.js';
+import { REFRESH_LOCK } from './refresh-lock';
+import { forget, isLeaving, recall, remember } from './remembered-person';
 
 type User = Schemas['User'];
 type TokenResponse = Schemas['TokenResponse'];
 
 /** The token is renewed this long before it expires. */
 const RENEW_BEFORE_MS = 60_000;
+/** A start waits no longer for a network that may not be there when it knows who works here. */
+const START_MS = 4_000;
+
+/**
+ * Nobody is here (`out`); the server vouches for the person (`in`); the app was started without a network, by the
+ * person who was signed in last (`offline`); or the session has ended under a person at work (`expired`).
+ */
+type Standing = 'out' | 'in' | 'offline' | 'expired';
 
 /** Who is signed in. The access token lives in memory alone; the refresh token in a cookie that scripts can't read. */
 class Session {
+	/** Who works here. Only remembered, not vouched for, while `standing` is `offline` or `expired`. */
 	user = $state<User | null>(null);
+	standing = $state<Standing>('out');
 	/** Known whether somebody is signed in. */
 	ready = $state(false);
 	/** Set while a second factor is asked for. */
@@ -26,7 +40,11 @@ class Session {
 	#timer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor() {
-		useTokens({ token: () => this.#token, renew: () => this.renew() });
+		useTokens({
+			token: () => this.#token,
+			isDue: () => this.standing === 'offline' && !this.#token,
+			renew: () => this.renew()
+		});
 	}
 
 	get isAdmin(): boolean {
@@ -37,14 +55,22 @@ class Session {
 		return this.user?.role === 'biller' || this.user?.role === 'admin';
 	}
 
-	/** Takes up the session of the cookie, if there is one. */
+	/** Takes up the session of the cookie, if there is one; without a network, the person who was here last goes on. */
 	async resume(): Promise<void> {
-		// Nobody who comes for the first time waits for an answer that can only be "no".
-		if (wasHere()) {
-			await this.renew();
-			this.hasEnded = !this.user && this.#isRefused;
+		if (isLeaving()) {
+			await this.#leave();
+		} else {
+			const person = recall();
+			// Nobody who comes for the first time waits for an answer that can only be "no".
+			if (person) await this.#takeUp(person);
 		}
 		this.ready = true;
+		window.addEventListener('online', () => this.standing === 'offline' && void this.renew());
+	}
+
+	/** The access token, if it is this person's. */
+	tokenOf(userId: number): string | null {
+		return this.user?.id === userId ? this.#token : null;
 	}
 
 	/** After this, either somebody is signed in or a second factor is asked for; otherwise the problem comes back. */
@@ -74,9 +100,10 @@ class Session {
 		return answer.response.ok ? undefined : refusalOf(answer);
 	}
 
+	/** Ends the session here and on the server. Scans that wait are asked about first; they stay on the device. */
 	async signOut(): Promise<void> {
-		await api.POST('/api/v1/auth/logout').catch(() => undefined);
-		this.#leave();
+		if (waitingScans.mine > 0 && !confirm(m.sign_out_with_waiting({ count: waitingScans.mine }))) return;
+		await this.#leave();
 	}
 
 	/**
@@ -88,29 +115,50 @@ class Session {
 	async signOutEverywhere(): Promise<void> {
 		const answer = await api.POST('/api/v1/auth/logout-all');
 		if (!answer.response.ok) throw refusalOf(answer);
-		this.#leave();
+		forget(true);
+		this.#end('out');
+	}
+
+	async #takeUp(person: User): Promise<void> {
+		await Promise.race([this.renew(), new Promise((wait) => setTimeout(wait, START_MS))]);
+		if (this.standing !== 'out') return;
+		this.hasEnded = this.#isRefused;
+		if (this.#isRefused) return;
+		this.user = person;
+		this.standing = 'offline';
+	}
+
+	async #leave(): Promise<void> {
+		const isHeard = await api.POST('/api/v1/auth/logout').then(
+			({ response }) => response.ok,
+			() => false
+		);
+		forget(isHeard);
+		this.#end('out');
 	}
 
 	/**
-	 * Exchanges the cookie for a new token; false when the session has ended. A refresh token is good once, so tabs
-	 * take turns: two at the same time would look like theft and end the session.
+	 * Exchanges the cookie for a new token; false when the session has ended, or has become another person's. A
+	 * refresh token is good once, so tabs take turns: two at the same time would look like theft and end the session.
 	 */
 	renew(): Promise<boolean> {
-		this.#renewal ??= exclusive('traitortrack-refresh', () => this.#exchange()).finally(() => (this.#renewal = null));
+		this.#renewal ??= exclusive(REFRESH_LOCK, () => this.#exchange()).finally(() => (this.#renewal = null));
 		return this.#renewal;
 	}
 
 	async #exchange(): Promise<boolean> {
+		const before = this.user?.id;
 		try {
 			const { data, response } = await api.POST('/api/v1/auth/refresh');
 			if (data) {
 				this.#accept(data);
-				return true;
+				return before === undefined || before === data.user.id;
 			}
 			this.#isRefused = response.status === 401;
 			if (this.#isRefused) {
 				this.hasEnded = this.user !== null;
-				this.#end();
+				// Somebody at work is not thrown out: the screen they are at decides what to do.
+				this.#end(this.user ? 'expired' : 'out');
 			}
 		} catch {
 			// No network: the session may well be good still, so it is kept.
@@ -120,11 +168,13 @@ class Session {
 
 	#accept(answer: TokenResponse): void {
 		this.challenge = null;
+		this.#isRefused = false;
 		this.hasEnded = false;
 		this.#token = answer.access_token;
 		this.mustSetUpFactor = demandsFactor(answer.access_token);
 		this.user = answer.user;
-		noteHere(true);
+		this.standing = 'in';
+		remember(answer.user);
 		clearTimeout(this.#timer);
 		this.#timer = setTimeout(
 			() => void this.renew(),
@@ -132,29 +182,12 @@ class Session {
 		);
 	}
 
-	/** Ends here because the person wants to. */
-	#leave(): void {
-		noteHere(false);
-		this.#end();
-	}
-
-	#end(): void {
+	#end(standing: 'out' | 'expired'): void {
 		clearTimeout(this.#timer);
 		this.#token = null;
-		this.user = null;
+		this.standing = standing;
+		if (standing === 'out') this.user = null;
 	}
-}
-
-const HERE = 'traitortrack-was-here';
-
-/** Somebody is, or was until the session ended, signed in on this device. */
-function wasHere(): boolean {
-	return localStorage.getItem(HERE) !== null;
-}
-
-function noteHere(isHere: boolean): void {
-	if (isHere) localStorage.setItem(HERE, '1');
-	else localStorage.removeItem(HERE);
 }
 
 /** Reads from the access token whether its role has to set a second factor up; only the server's word counts for more. */
