@@ -11,11 +11,11 @@ const heading = (page: Page, name: string) => page.getByRole('heading', { level:
 async function setUpFactor(page: Page): Promise<{ secret: string; recovery: string[] }> {
 	const secret = await page.getByTestId('secret').innerText();
 	await expect(page.getByRole('img', { name: 'QR code for the authenticator app' })).toBeVisible();
-	await page.getByLabel('Code').fill('000000');
+	await page.getByLabel('Code', { exact: true }).fill('000000');
 	await page.getByRole('button', { name: 'Turn on' }).click();
 	await expect(page.getByRole('alert')).toContainText('code');
 	// The step before is good too; so the next ones are left for signing in.
-	await page.getByLabel('Code').fill(totp(secret, -1));
+	await page.getByLabel('Code', { exact: true }).fill(totp(secret, -1));
 	await page.getByRole('button', { name: 'Turn on' }).click();
 	await expect(page.getByText('Recovery codes for TraitorTrack')).toBeVisible();
 	const recovery = await page.locator('[data-print-alone] li').allInnerTexts();
@@ -51,10 +51,10 @@ test('the second factor: set up, sign in with it, with a recovery code, turn it 
 	await signIn(page, person, '/profile');
 	await expect(heading(page, 'One more step')).toBeVisible();
 	await portrait(page, 'second-factor-code');
-	await page.getByLabel('Code').fill('12345');
+	await page.getByLabel('Code', { exact: true }).fill('12345');
 	await page.getByRole('button', { name: 'Sign in' }).click();
 	await expect(page.getByRole('alert')).toContainText('code is wrong');
-	await page.getByLabel('Code').fill(totp(secret));
+	await page.getByLabel('Code', { exact: true }).fill(totp(secret));
 	await expect(heading(page, 'Profile')).toBeVisible();
 
 	await signOut(page, person.username);
@@ -69,10 +69,10 @@ test('the second factor: set up, sign in with it, with a recovery code, turn it 
 	await portrait(page, 'second-factor-off');
 	await dialog.getByLabel('Password', { exact: true }).fill(person.password);
 	// A recovery code is good once.
-	await dialog.getByLabel('Code').fill(recovery[0] ?? '');
+	await dialog.getByLabel('Code', { exact: true }).fill(recovery[0] ?? '');
 	await dialog.getByRole('button', { name: 'Turn the second factor off' }).click();
 	await expect(dialog.getByRole('alert')).toContainText('code is wrong');
-	await dialog.getByLabel('Code').fill(recovery[1] ?? '');
+	await dialog.getByLabel('Code', { exact: true }).fill(recovery[1] ?? '');
 	await dialog.getByRole('button', { name: 'Turn the second factor off' }).click();
 	await expect(page.getByRole('button', { name: 'Set it up' })).toBeVisible();
 	await signOut(page, person.username);

@@ -119,18 +119,23 @@ test('an address that does not exist leads back', async ({ page }) => {
 	await expect(page.getByRole('heading', { ...level1, name: 'Overview' })).toBeVisible();
 });
 
-test('a part that a deploy has taken away starts the app anew, at the page that was wanted', async ({ page }) => {
-	await signIn(page, ADMIN, '/settings');
-	await page.setViewportSize(DESKTOP);
-	await expect(page.getByRole('heading', { ...level1, name: 'Settings' })).toBeVisible();
-	let missing = 0;
-	await page.route('**/_app/immutable/nodes/*.js', async (route) => {
-		missing += 1;
-		await page.unroute('**/_app/immutable/nodes/*.js');
-		await route.fulfill({ status: 404, contentType: 'text/plain', body: '' });
+test.describe('after a deploy', () => {
+	// The service worker would have every part on the device.
+	test.use({ serviceWorkers: 'block' });
+
+	test('a part that a deploy has taken away starts the app anew, at the page that was wanted', async ({ page }) => {
+		await signIn(page, ADMIN, '/settings');
+		await page.setViewportSize(DESKTOP);
+		await expect(page.getByRole('heading', { ...level1, name: 'Settings' })).toBeVisible();
+		let missing = 0;
+		await page.route('**/_app/immutable/nodes/*.js', async (route) => {
+			missing += 1;
+			await page.unroute('**/_app/immutable/nodes/*.js');
+			await route.fulfill({ status: 404, contentType: 'text/plain', body: '' });
+		});
+		await page.getByRole('navigation', { name: 'Menu' }).getByRole('link', { name: 'Notifications' }).click();
+		await expect(page.getByRole('heading', { ...level1, name: 'Notifications' })).toBeVisible();
+		await expect(page).toHaveURL(/\/notifications$/);
+		expect(missing).toBe(1);
 	});
-	await page.getByRole('navigation', { name: 'Menu' }).getByRole('link', { name: 'Notifications' }).click();
-	await expect(page.getByRole('heading', { ...level1, name: 'Notifications' })).toBeVisible();
-	await expect(page).toHaveURL(/\/notifications$/);
-	expect(missing).toBe(1);
 });
