@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
-import { ADMIN, expect, portrait, signIn, test, wedge } from './support/test';
+import { ADMIN, expect, portrait, signIn, test } from './support/test';
 
 /** The row of a code among the results; the newest one when it was scanned twice. */
 const result = (page: Page, code: string): Locator =>
@@ -9,6 +9,14 @@ const outcomeOf = (page: Page, code: string) =>
 	expect(result(page, code)).not.toHaveAttribute('data-outcome', 'pending');
 const progress = (page: Page) => page.getByTestId('progress');
 const codesField = (page: Page) => page.getByLabel('Type or paste codes');
+
+/**
+ * A burst as a scanner sends it: the next key does not wait for what the page makes of the one before. On a busy machine
+ * the pauses of one key after the other would look like a person.
+ */
+async function scan(page: Page, code: string): Promise<void> {
+	await Promise.all([...code, 'Enter'].map((key) => page.keyboard.press(key)));
+}
 
 /** Chooses from the menu with further actions. */
 async function choose(page: Page, action: string): Promise<void> {
@@ -48,13 +56,13 @@ test('a biller makes a bill, scans its bags, finishes it and hands the report ov
 	await portrait(page, 'bill-empty');
 
 	// With no field focused, while typing in one, and with a button focused: the scanner is heard each time.
-	await wedge(page, first);
+	await scan(page, first);
 	await codesField(page).pressSequentially('half ty', { delay: 150 });
-	await wedge(page, second.toLowerCase());
+	await scan(page, second.toLowerCase());
 	await expect(codesField(page)).toHaveValue('half ty');
 	await codesField(page).fill('');
 	await page.getByRole('button', { name: 'Choose from a list' }).focus();
-	await wedge(page, third);
+	await scan(page, third);
 	await expect(progress(page)).toHaveText('3 / 4');
 	await expect(page.getByRole('dialog')).toBeHidden();
 	for (const code of [first, second, third]) await expect(result(page, code)).toHaveAttribute('data-outcome', 'added');
@@ -79,7 +87,7 @@ test('a biller makes a bill, scans its bags, finishes it and hands the report ov
 	] as const;
 	for (const [code, outcome, words] of refusals) {
 		await page.locator('h1').click();
-		await wedge(page, code);
+		await scan(page, code);
 		await expect(page.getByTestId('last-result')).toHaveAttribute('data-outcome', outcome);
 		await expect(page.getByTestId('last-result')).toContainText(words);
 		await expect(result(page, code)).toContainText(words);
@@ -120,7 +128,7 @@ test('a biller makes a bill, scans its bags, finishes it and hands the report ov
 	await expect(page.getByText('Finished and locked.')).toBeVisible();
 	await expect(page.getByRole('button', { name: `Take ${second} off the bill` })).toBeHidden();
 	await expect(page.getByRole('button', { name: /^Actions for/ })).toBeHidden();
-	await wedge(page, taken);
+	await scan(page, taken);
 	await expect(page.getByText(`${taken} was not added.`)).toBeVisible();
 	await portrait(page, 'bill-finished');
 
@@ -160,11 +168,11 @@ test('thirty scans in a burst are all kept, in order, through a cut network', as
 	const bill = await warehouse.bill([], 30);
 	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
 	await expect(page.getByText('Ready to scan')).toBeVisible();
-	for (const code of codes.slice(0, 20)) await wedge(page, code);
+	for (const code of codes.slice(0, 20)) await scan(page, code);
 	await expect(progress(page)).toHaveText('20 / 30');
 
 	await context.setOffline(true);
-	for (const code of codes.slice(20)) await wedge(page, code);
+	for (const code of codes.slice(20)) await scan(page, code);
 	await expect(page.getByText('10 bags wait to be sent.')).toBeVisible();
 	await expect(result(page, codes[29] ?? '')).toHaveAttribute('data-outcome', 'pending');
 	await portrait(page, 'bill-offline');
@@ -269,8 +277,8 @@ test('a packer sees bills with bags of the own area, and changes nothing', async
 	await expect(page.getByRole('link', { name: 'New bill' })).toBeHidden();
 	await page.goto('/scan');
 	const parent = warehouse.parentCode();
-	await wedge(page, parent);
-	await wedge(page, `${parent}C1`);
+	await scan(page, parent);
+	await scan(page, `${parent}C1`);
 	await expect.poll(() => warehouse.childrenOf(parent).catch(() => [])).toEqual([`${parent}C1`]);
 	const other = await warehouse.readyParent();
 	const bill = await warehouse.bill([parent, other]);
@@ -321,7 +329,7 @@ test('the list is searched, filtered, sorted and exported; in Hindi too', async 
 	await page.getByRole('link', { name: busy }).click();
 	await expect(page.getByRole('button', { name: 'बिल पूरा करें' })).toBeVisible();
 	await page.locator('h1').click();
-	await wedge(page, 'SB99998');
+	await scan(page, 'SB99998');
 	await expect(page.getByTestId('last-result')).toContainText('बोरी अनजान है');
 	await portrait(page, 'bill-hi');
 });
