@@ -5,8 +5,6 @@ import { ADMIN, expect, portrait, signIn, test } from './support/test';
 /** The row of a code among the results; the newest one when it was scanned twice. */
 const result = (page: Page, code: string): Locator =>
 	page.getByTestId('results').locator(`[data-code="${code}"]`).first();
-const outcomeOf = (page: Page, code: string) =>
-	expect(result(page, code)).not.toHaveAttribute('data-outcome', 'pending');
 const progress = (page: Page) => page.getByTestId('progress');
 const codesField = (page: Page) => page.getByLabel('Type or paste codes');
 
