@@ -1,43 +1,72 @@
+import { readFile } from 'node:fs/promises';
 import { ADMIN, allSent, expect, portrait, signIn, test, wedge } from './support/test';
 
-test('the bag page shows children and history, and lets a biller move a child', async ({ page, warehouse }) => {
+test('a biller takes a child out and moves another, and takes both back', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	const other = warehouse.parentCode();
 	await warehouse.pack(parent, [`${parent}C1`, `${parent}C2`, `${parent}C3`]);
 	await warehouse.pack(other, []);
 	await signIn(page, await warehouse.person('biller'), `/bags/${parent}`);
+	const children = page.getByTestId('children').getByRole('listitem');
+	const history = page.getByTestId('history');
 	await expect(page.getByTestId('child-count')).toHaveText('3 / 30');
-	await expect(page.getByTestId('children').getByRole('listitem')).toHaveCount(3);
-	await expect(page.getByTestId('history')).toContainText(`Scanned into ${parent}`);
+	await expect(children).toHaveCount(3);
+	await expect(history).toContainText(`Scanned in ${parent}C3`);
+	await expect(history.getByRole('heading', { name: 'Today' })).toBeVisible();
+	await expect(page.getByRole('img', { name: `QR code of ${parent}` })).toBeVisible();
 	await portrait(page, 'bag-parent');
 
 	await page.getByRole('button', { name: `Take ${parent}C2 out` }).click();
-	await expect(page.getByTestId('children').getByRole('listitem')).toHaveCount(2);
-	await expect(page.getByTestId('history')).toContainText('Taken out');
+	await expect(children).toHaveCount(2);
+	await expect(history).toContainText('Taken out');
+	await page.getByRole('button', { name: 'Undo' }).click();
+	await expect(children).toHaveCount(3);
+	await expect(page.getByText(`${parent}C2 is back in ${parent}.`)).toBeVisible();
+
 	await page
+		.getByTestId('children')
 		.getByRole('link', { name: `${parent}C3` })
-		.first()
 		.click();
 	await expect(page.getByRole('heading', { name: `${parent}C3` })).toBeVisible();
 	await expect(page.getByTestId('in-parent')).toHaveText(parent);
-	await page.getByLabel('Code of the new parent').fill(other.toLowerCase());
 	await page.getByRole('button', { name: 'Move', exact: true }).click();
+	const code = page.getByLabel('Parent bag');
+	await expect(code).toBeFocused();
+	await code.fill(other.toLowerCase());
+	await page.getByTestId('parents').getByRole('button', { name: other }).click();
+	await portrait(page, 'bag-move');
+	await page.getByTestId('dialog').getByRole('button', { name: 'Move', exact: true }).click();
 	await expect(page.getByTestId('in-parent')).toHaveText(other);
+	await expect(page.getByTestId('history')).toContainText(`Moved to ${other}`);
 	await portrait(page, 'bag-child');
 	expect(await warehouse.childrenOf(other)).toEqual([`${parent}C3`]);
-
-	await page.getByLabel('Code of the new parent').fill('SB00000');
-	await page.getByRole('button', { name: 'Move', exact: true }).click();
-	await expect(page.getByRole('alert')).toBeVisible();
-	await expect(page.getByTestId('in-parent')).toHaveText(other);
 });
 
-test('a packer completes and reopens a parent on its page but may not take children out', async ({
-	page,
-	warehouse
-}) => {
+test('a move that is refused says why and changes nothing', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
+	const done = warehouse.parentCode();
 	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(done, [`${done}C1`]);
+	await signIn(page, await warehouse.person('biller'), `/bags/${done}`);
+	await page.getByRole('button', { name: 'Complete' }).click();
+	await expect(page.getByRole('button', { name: 'Reopen' })).toBeVisible();
+	await page.goto(`/bags/${parent}C1`);
+	await page.getByRole('button', { name: 'Move', exact: true }).click();
+	await page.getByLabel('Parent bag').fill(done);
+	// As a scanner ends: what is typed counts, whatever the list shows.
+	await page.keyboard.press('Enter');
+	await expect(page.getByRole('alert')).toContainText(`${done} was completed. Reopen it first.`);
+	await page.getByRole('button', { name: 'Cancel' }).click();
+	await expect(page.getByTestId('in-parent')).toHaveText(parent);
+	expect(await warehouse.childrenOf(done)).toEqual([`${done}C1`]);
+});
+
+test('a packer completes and reopens a parent of the own area, and no more', async ({ page, warehouse }) => {
+	const parent = warehouse.parentCode();
+	const foreign = warehouse.parentCode();
+	await warehouse.pack(parent, [`${parent}C1`]);
+	const colleague = await warehouse.as(await warehouse.person('dispatcher', 'Indore'));
+	await colleague.POST('/api/v1/scans', { body: { qr_code: foreign } });
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await wedge(page, parent);
 	await allSent(page);
@@ -47,11 +76,23 @@ test('a packer completes and reopens a parent on its page but may not take child
 	await page.getByRole('button', { name: 'Complete' }).click();
 	await page.getByRole('button', { name: 'Reopen' }).click();
 	await expect(page.getByRole('button', { name: 'Complete' })).toBeEnabled();
+	await page.getByRole('button', { name: `Actions for ${parent}` }).click();
+	await expect(page.getByRole('menuitem')).toHaveText(['Print label']);
+	await page.keyboard.press('Escape');
+
+	await page.goto('/bags');
+	await expect(page.getByRole('link', { name: parent, exact: true })).toBeVisible();
+	await expect(page.getByLabel('Area')).toBeHidden();
+	await expect(page.getByRole('button', { name: 'Download' })).toBeHidden();
+	await page.getByLabel('Search by code').fill(foreign);
+	await expect(page.getByText('No bags found.')).toBeVisible();
+	await page.goto(`/bags/${foreign}`);
+	await expect(page.getByText('Nothing here')).toBeVisible();
 });
 
 test('an unknown bag says so', async ({ page }) => {
 	await signIn(page, ADMIN, '/bags/SB99999');
-	await expect(page.getByRole('heading', { name: 'Nothing here' })).toBeVisible();
+	await expect(page.getByText('Nothing here')).toBeVisible();
 	await portrait(page, 'bag-missing');
 });
 
@@ -80,6 +121,128 @@ test('the bag list is searched and filtered, and its address can be shared', asy
 	await expect(page.getByText('No bags found.')).toBeVisible();
 	await page.goBack();
 	await expect(page.getByLabel('Kind')).toHaveValue('');
+});
+
+test('bags are counted, narrowed by bill, parent and day, sorted and exported as they are shown', async ({
+	page,
+	warehouse
+}) => {
+	const parent = warehouse.parentCode();
+	await warehouse.pack(parent, [`${parent}C1`]);
+	const bill = await warehouse.billed(parent);
+	await signIn(page, await warehouse.person('biller'), `/bags?q=${parent}`);
+	const rows = page.getByRole('row');
+	await expect(rows).toHaveCount(3);
+	await page.getByRole('button', { name: 'Count them all' }).click();
+	await expect(page.getByTestId('total')).toHaveText('2 bags in all');
+	await expect(rows.nth(1)).toContainText(`${parent}C1`);
+	await page.getByRole('button', { name: 'Made' }).click();
+	await expect(rows.nth(1)).not.toContainText(`${parent}C1`);
+
+	await page.getByLabel('On a bill').selectOption('no');
+	await expect(page.getByText('No bags found.')).toBeVisible();
+	await page.getByLabel('On a bill').selectOption('yes');
+	await expect(page.getByRole('link', { name: bill })).toHaveCount(2);
+	await page.getByLabel('In a parent').selectOption('yes');
+	await expect(rows).toHaveCount(2);
+	await page.getByLabel('Made up to').fill('2020-01-31');
+	await expect(page.getByText('No bags found.')).toBeVisible();
+	await page.getByLabel('Made up to').fill('2099-01-31');
+	await expect(rows).toHaveCount(2);
+
+	const download = page.waitForEvent('download');
+	await page.getByRole('button', { name: 'Download' }).click();
+	await page.getByRole('menuitem', { name: 'CSV' }).click();
+	const text = await readFile(await (await download).path(), 'utf8');
+	expect(text.trim().split('\n')).toHaveLength(2);
+	expect(text).toContain(`${parent}C1`);
+});
+
+test('an admin deletes many bags and reads which were kept and why', async ({ page, warehouse }) => {
+	const parent = warehouse.parentCode();
+	const empty = parent.replace('SB', 'M444-');
+	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(empty, []);
+	await signIn(page, ADMIN, `/bags?q=${parent.slice(2)}`);
+	await expect(page.getByRole('row')).toHaveCount(4);
+	await page.getByLabel('Choose all').check();
+	await page.getByRole('button', { name: 'Delete bags' }).click();
+	await page.getByTestId('dialog').getByRole('button', { name: 'Delete bags' }).click();
+	await expect(page.getByText('1 deleted, 2 kept.')).toBeVisible();
+	const results = page.getByTestId('delete-results');
+	await expect(results).toContainText(`${parent} holds 1 child bags. Take them out first.`);
+	await expect(results).toContainText(`${parent}C1 is in ${parent}. Take it out first.`);
+	await portrait(page, 'bags-deleted');
+	await page.getByTestId('dialog').getByRole('button', { name: 'Close' }).last().click();
+	await expect(page.getByRole('row')).toHaveCount(3);
+	await expect(page.getByText('2 chosen')).toBeVisible();
+});
+
+test('a biller chooses bags for labels but does not delete', async ({ page, warehouse }) => {
+	const parent = warehouse.parentCode();
+	await warehouse.pack(parent, [`${parent}C1`]);
+	await signIn(page, await warehouse.person('biller'), `/bags?q=${parent}`);
+	await page.getByLabel('Choose all').check();
+	await expect(page.getByText('2 chosen')).toBeVisible();
+	await expect(page.getByRole('button', { name: 'Delete bags' })).toBeHidden();
+	await page.getByRole('link', { name: 'Print labels' }).click();
+	await expect(page.getByTestId('labels').getByRole('img')).toHaveCount(2);
+	await expect(page.getByRole('img', { name: `QR code of ${parent}C1` })).toBeVisible();
+	await portrait(page, 'bag-labels');
+});
+
+test('a bag is made by hand, edited and deleted; one in use is kept with the reason', async ({ page, warehouse }) => {
+	const parent = warehouse.parentCode();
+	await signIn(page, ADMIN, '/bags');
+	await page.getByRole('button', { name: 'New bag' }).click();
+	await page.getByLabel('Code').fill('<script>');
+	await page.getByRole('button', { name: 'Make bag' }).click();
+	await expect(page.getByRole('alert')).toBeVisible();
+	await page.getByLabel('Code').fill(parent.toLowerCase());
+	await page.getByTestId('dialog').getByLabel('Area').selectOption('Indore');
+	await portrait(page, 'bag-new');
+	await page.getByRole('button', { name: 'Make bag' }).click();
+	await expect(page.getByRole('heading', { name: parent })).toBeVisible();
+	await expect(page.getByTestId('area')).toHaveText('Indore');
+
+	const choose = async (action: string) => {
+		await page.getByRole('button', { name: `Actions for ${parent}` }).click();
+		await page.getByRole('menuitem', { name: action }).click();
+	};
+	await choose('Edit');
+	await page.getByLabel('Name').fill('Corner 4');
+	await page.getByRole('button', { name: 'Save' }).click();
+	await expect(page.getByTestId('name')).toHaveText('Corner 4');
+	await expect(page.getByTestId('history')).toContainText('Name: no name → Corner 4');
+
+	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.billed(parent);
+	await expect(page.getByTestId('child-count')).toHaveText('1 / 30');
+	await choose('Delete bag');
+	await expect(page.getByTestId('reasons').getByRole('listitem')).toHaveCount(2);
+	await expect(page.getByTestId('dialog').getByRole('button', { name: 'Delete bag' })).toBeHidden();
+	await page.goto(`/bags/${parent}C1`);
+	await page.getByRole('button', { name: 'Take out' }).click();
+	await page.getByRole('button', { name: `Actions for ${parent}C1` }).click();
+	await page.getByRole('menuitem', { name: 'Delete bag' }).click();
+	await page.getByTestId('dialog').getByRole('button', { name: 'Delete bag' }).click();
+	await expect(page.getByText(`${parent}C1 is deleted.`)).toBeVisible();
+	await expect(page.getByRole('heading', { name: 'Bags' })).toBeVisible();
+});
+
+test('a long history is shown page by page', async ({ page, warehouse }) => {
+	const parent = warehouse.parentCode();
+	await warehouse.pack(
+		parent,
+		Array.from({ length: 30 }, (_, index) => `${parent}C${index + 1}`)
+	);
+	await signIn(page, ADMIN, `/bags/${parent}`);
+	await expect(page.getByTestId('child-count')).toHaveText('30 / 30');
+	const history = page.getByTestId('history');
+	await expect(history).not.toContainText('Parent scanned');
+	await page.getByRole('button', { name: 'Show older' }).click();
+	await expect(history).toContainText('Parent scanned');
+	await expect(page.getByRole('button', { name: 'Show older' })).toBeHidden();
 });
 
 test('the overview follows what is scanned elsewhere', async ({ page, warehouse }) => {

@@ -54,6 +54,32 @@ export class Warehouse {
 		if (problem) throw new Error(JSON.stringify(problem));
 	}
 
+	/** What a person does over the API. */
+	async as(person: Person): Promise<ReturnType<typeof createClient<paths>>> {
+		const anybody = createClient<paths>({ baseUrl: this.server.url });
+		const { data } = await anybody.POST('/api/v1/auth/login', { body: person });
+		if (!data || !('access_token' in data)) throw new Error(`${person.username} could not sign in`);
+		return createClient<paths>({
+			baseUrl: this.server.url,
+			headers: { authorization: `Bearer ${data.access_token}` }
+		});
+	}
+
+	/** A new bill with this parent on it; returns its number. */
+	async billed(parent: string): Promise<string> {
+		const { data, error } = await this.api.POST('/api/v1/bills', {
+			body: { destination: 'Delhi', vehicle_number: 'UP32 AB 1234', expected_parent_bags: 5 }
+		});
+		if (!data) throw new Error(JSON.stringify(error));
+		const path = { bill_number: data.bill_number };
+		const added = await this.api.POST('/api/v1/bills/{bill_number}/bags', {
+			params: { path },
+			body: { qr_codes: [parent] }
+		});
+		if (added.error) throw new Error(JSON.stringify(added.error));
+		return data.bill_number;
+	}
+
 	/** Codes in a parent, in the order they went in, as the server has them. */
 	async childrenOf(qr_code: string): Promise<string[]> {
 		const { data, error } = await this.api.GET('/api/v1/bags/{qr_code}/children', {
