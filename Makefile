@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test test-api test-web test-contract lint fmt openapi client demo bench clean ci
+.PHONY: help setup run dev build test test-api test-web test-browser test-contract lighthouse pictures lint fmt openapi client demo bench clean ci
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,10 +32,23 @@ test-web: ## Run the web app's unit tests only
 	@.ci/build-web
 	npm --prefix frontend run check && npm --prefix frontend test
 
+test-browser: ## Run the browser tests only; screenshots land in frontend/test-results/screenshots
+	@.ci/setup test
+	@.ci/build-web
+	cargo build --locked -p api
+	cd frontend && API_BINARY="$(CURDIR)/target/debug/api" npm run test:e2e
+
 test-contract: ## Call every operation as each role and hold the answers to the document
 	@.ci/setup test
 	cargo build --locked -p api
 	@.ci/contract
+
+lighthouse: build ## Measure sign-in, scan and overview pages with Lighthouse
+	@.ci/setup test
+	cd frontend && npm run lighthouse
+
+pictures: test-browser ## Renew the pictures of docs/guide and README.md from the browser tests' screenshots
+	npm --prefix frontend run pictures
 
 lint: ## Run every linter
 	cargo fmt --check

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser};
 
+use crate::http::base_path::BasePath;
+use crate::http::origin::Origin;
 use crate::users::model::Role;
 
 /// A setting that must never be printed.
@@ -87,6 +89,14 @@ pub struct Config {
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS", help_heading = "Server")]
     pub trusted_proxies: Vec<ipnet::IpNet>,
 
+    /// Path under which people reach the server where it shares a host with others, as /tracking; requests without it are answered too
+    #[arg(long, env = "BASE_PATH", default_value = "", value_name = "PATH", help_heading = "Server")]
+    pub base_path: BasePath,
+
+    /// Web pages on other hosts that may use the API, as https://app.example.com,https://other.example:8443; none by default
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", help_heading = "Server")]
+    pub cors_allowed_origins: Vec<Origin>,
+
     /// Form of the log on standard output: json, text, or auto (text on a terminal)
     #[arg(long, env = "LOG_FORMAT", default_value = "auto", value_name = "FORMAT", help_heading = "Server")]
     pub log_format: LogFormat,
@@ -95,7 +105,7 @@ pub struct Config {
     #[arg(long, env = "TIME_ZONE", default_value = "Asia/Kolkata", value_name = "ZONE", help_heading = "Server")]
     pub time_zone: chrono_tz::Tz,
 
-    /// Address under which people reach the server, for links in e-mails; without it the one of BIND
+    /// Address under which people reach the server, for links in e-mails, with BASE_PATH where that is set; that of the web app where it is on a host of its own; without it the one of BIND
     #[arg(long, env = "PUBLIC_URL", value_name = "URL", help_heading = "E-mail")]
     pub public_url: Option<String>,
 
@@ -177,6 +187,10 @@ pub struct Config {
     /// Send the refresh cookie only over HTTPS (browsers make an exception for localhost); switch off only for plain HTTP in a closed network
     #[arg(long, env = "COOKIE_SECURE", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Sign-in")]
     pub cookie_secure: bool,
+
+    /// Which pages make browsers send the refresh cookie: strict and lax for those of the same site (a.example.com and b.example.com are one), none for those in CORS_ALLOWED_ORIGINS on any site, which needs COOKIE_SECURE
+    #[arg(long, env = "COOKIE_SAME_SITE", default_value = "strict", value_name = "RULE", help_heading = "Sign-in")]
+    pub cookie_same_site: CookieSameSite,
 
     /// Sign-in attempts a minute from one address
     #[arg(long, env = "SIGN_IN_LIMIT_PER_MINUTE", default_value_t = 10, value_name = "COUNT", help_heading = "Limits")]
@@ -274,6 +288,9 @@ impl Config {
         if self.data_encryption_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
             return Err("DATA_ENCRYPTION_KEY must be 32 bytes or longer, for example from `openssl rand -base64 48`.".into());
         }
+        if self.cookie_same_site == CookieSameSite::None && !self.cookie_secure {
+            return Err("COOKIE_SAME_SITE=none needs COOKIE_SECURE=true: browsers drop such a cookie otherwise.".into());
+        }
         if self.smtp_url.is_some() && self.sendgrid_api_key.is_some() {
             return Err("SMTP_URL and SENDGRID_API_KEY are two ways to send e-mails. Set one of them.".into());
         }
@@ -317,6 +334,17 @@ impl JwtAlgorithm {
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Hs256, Self::EdDsa].into_iter().find(|algorithm| algorithm.as_str() == name)
     }
+}
+
+/// The `SameSite` rule of the refresh cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CookieSameSite {
+    /// Sent only from pages of the same site.
+    Strict,
+    /// Also along with a link from another site; it leads to no call that reads the cookie.
+    Lax,
+    /// Sent from pages of any site; which of them are listened to is decided by their origin.
+    None,
 }
 
 fn role(name: &str) -> Result<Role, String> {
@@ -393,7 +421,8 @@ pub fn settings_markdown() -> String {
             let _ =
                 write!(text, "\n## {}\n\n| variable | argument | default | what it is |\n| --- | --- | --- | --- |\n", heading.unwrap_or("Others"));
         }
-        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| format!("`{}`", value.to_string_lossy())).collect();
+        let defaults: Vec<_> =
+            argument.get_default_values().iter().filter(|value| !value.is_empty()).map(|value| format!("`{}`", value.to_string_lossy())).collect();
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(text, "| `{}` | `--{long}` | {} | {help} |", variable.to_string_lossy(), defaults.join(", "));
     }

@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::http::request_id;
+use crate::http::{base_path, request_id};
 
 /// What every fallible function of the application returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -121,6 +121,8 @@ error_codes! {
     InsufficientScope = "insufficient_scope", FORBIDDEN, "Scope missing";
     /// Your role does not allow this.
     Forbidden = "forbidden", FORBIDDEN, "Not allowed";
+    /// A web page of another origin, which `CORS_ALLOWED_ORIGINS` does not list, tried to use a session; or one that is listed asked for a method or header that the API has no use for.
+    OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Web page not allowed";
 
     /// There is nothing at this address. See /docs for what there is.
     NotFound = "not_found", NOT_FOUND, "Not found";
@@ -297,7 +299,7 @@ impl Refusal {
     /// The problem this refusal is shown as, in the request that is being handled.
     pub fn problem(&self) -> Problem {
         Problem {
-            problem_type: format!("/problems/{}", self.code.as_str()),
+            problem_type: format!("{}/problems/{}", base_path::current(), self.code.as_str()),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             detail: self.detail.clone(),

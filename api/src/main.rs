@@ -9,6 +9,7 @@ use traitortrack::auth::keys;
 use traitortrack::config::{Config, DatabaseConfig, JwtAlgorithm, LogFormat, Secret, settings_markdown, with_settings_from_files};
 use traitortrack::db::{migrations, pool};
 use traitortrack::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
+use traitortrack::http::base_path::BasePath;
 use traitortrack::server::Application;
 use traitortrack::{error, openapi, seed_demo, telemetry};
 
@@ -168,8 +169,9 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
     config.database.database_url = Some(Secret::from(url));
     let served = runtime()?.block_on(async {
         let admin_username = config.admin_username.clone();
+        let base_path = config.base_path.clone();
         let application = Application::build(config).await?;
-        greet(&application, &admin_username);
+        greet(&application, &base_path, &admin_username);
         let stopper = application.stopper();
         tokio::spawn(async move {
             match stop_signal().await {
@@ -185,9 +187,9 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
 }
 
 /// What a person who started the server by hand needs to know.
-fn greet(application: &Application, admin_username: &str) {
+fn greet(application: &Application, base_path: &BasePath, admin_username: &str) {
     let address = application.address();
-    let mut lines = format!("\n  TraitorTrack is ready:  http://{address}\n  API documentation:      http://{address}/docs/\n");
+    let mut lines = format!("\n  TraitorTrack is ready:  http://{address}{base_path}\n  API documentation:      http://{address}{base_path}/docs/\n");
     if let Some(password) = &application.first_admin_password {
         lines.push_str(&format!("\n  Sign in as:             {admin_username}\n  First password:         {password}\n  It is shown only now, and has to be changed at the first sign-in.\n"));
     }

@@ -2,12 +2,13 @@
 
 use actix_web::{App, HttpResponse, Responder, get, web};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi as Document, Ref, RefOr};
+use utoipa::openapi::{OpenApi as Document, Ref, RefOr, ServerBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::config::Config;
+use crate::http::base_path::BasePath;
 use crate::server::{Limits, routes};
 
 #[derive(OpenApi)]
@@ -76,6 +77,15 @@ pub fn document() -> Document {
     document
 }
 
+/// The document as a server under this path shows it: its addresses begin there.
+pub fn document_under(base: &BasePath) -> Document {
+    let mut document = document();
+    if !base.is_root() {
+        document.servers = Some(vec![ServerBuilder::new().url(base.as_str()).description(Some("This server")).build()]);
+    }
+    document
+}
+
 /// utoipa writes the schema out in every response of a group; a reference reads better and makes one type in clients.
 fn refer_to_problem(document: &mut Document) {
     let operations =
@@ -100,7 +110,7 @@ pub fn yaml() -> anyhow::Result<String> {
     Ok(document().to_yaml()?)
 }
 
-/// The document as served.
+/// The document as served, in YAML.
 pub struct ServedYaml(pub String);
 
 /// The document as YAML.

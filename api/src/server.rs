@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_governor::Governor;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::{Compress, from_fn};
+use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use tokio::task::JoinHandle;
@@ -23,10 +23,12 @@ use crate::config::Config;
 use crate::db::{migrations, partitions, pool};
 use crate::http::client::TrustedProxies;
 use crate::http::fallback::{RouteTable, fallback};
+use crate::http::origin::{KnownOrigins, Origin};
 use crate::http::problem_page::get_problem;
 use crate::http::rate_limit::{ByAddress, Limiter, limiter};
 use crate::http::root_span::RequestSpan;
-use crate::http::{metrics, rate_limit, request_id, security_headers, timeout};
+use crate::http::spa::WebApp;
+use crate::http::{base_path, cors, metrics, rate_limit, request_id, security_headers, timeout};
 use crate::mail::Mailer;
 use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
@@ -142,7 +144,7 @@ impl Application {
         let listener = TcpListener::bind(config.bind)
             .with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
         let address = listener.local_addr()?;
-        let public_url = config.public_url.take().unwrap_or_else(|| local_url(address));
+        let public_url = config.public_url.take().unwrap_or_else(|| format!("{}{}", local_url(address), config.base_path));
         config.public_url = Some(public_url.trim_end_matches('/').to_owned());
         let mailer = Mailer::new(&config)?;
         let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), &config);
@@ -222,9 +224,14 @@ impl Stopper {
 
 fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Result<Server> {
     let limits = Limits::new(&state.config);
-    let document = openapi::document();
+    let base_path = state.config.base_path.clone();
+    let document = openapi::document_under(&base_path);
     let table = web::Data::new(RouteTable::new(&document));
-    let yaml = web::Data::new(openapi::ServedYaml(openapi::yaml()?));
+    let yaml = web::Data::new(openapi::ServedYaml(document.to_yaml()?));
+    let web_app = web::Data::new(WebApp::under(&base_path)?);
+    let allowed_origins = state.config.cors_allowed_origins.clone();
+    let own_origin = state.config.public_url.as_deref().and_then(Origin::of);
+    let known_origins = web::Data::new(KnownOrigins(allowed_origins.iter().cloned().chain(own_origin).collect()));
     let trusted_proxies = web::Data::new(TrustedProxies(state.config.trusted_proxies.clone()));
     let request_timeout = state.config.request_timeout();
     let shutdown_timeout_seconds = state.config.shutdown_timeout_seconds;
@@ -241,13 +248,21 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             .wrap(from_fn(audit::denied::note_denials))
             .wrap(Compress::default())
             .wrap(from_fn(rate_limit::tell_budget))
+            .wrap(Condition::new(!allowed_origins.is_empty(), cors::allow(&allowed_origins)))
+            .wrap(from_fn(cors::explain_refusals))
             .wrap(from_fn(metrics::middleware))
             .wrap(from_fn(security_headers::middleware))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(request_id::middleware))
+            .wrap(from_fn({
+                let base_path = base_path.clone();
+                move |req, next| base_path::middleware(base_path.clone(), req, next)
+            }))
             .app_data(state.clone())
             .app_data(table.clone())
             .app_data(trusted_proxies.clone())
+            .app_data(known_origins.clone())
+            .app_data(web_app.clone())
             .app_data(yaml.clone())
             .into_utoipa_app()
             .openapi(openapi::base())

@@ -1,6 +1,7 @@
 window.onload = () => {
   const ui = SwaggerUIBundle({
-    url: "/openapi.json",
+    // From /docs/, so that it holds under any path.
+    url: "../openapi.json",
     dom_id: "#swagger-ui",
     deepLinking: true,
     tryItOutEnabled: true,

@@ -1,5 +1,8 @@
 import type { Page } from '@playwright/test';
-import { PHONE, accessible, allSent, expect, portrait, signIn, test, wedge } from './support/test';
+import { PHONE, allSent, expect, portrait, signIn, test, wedge } from './support/test';
+
+// Portraits are checked for accessibility one by one, which takes its time.
+test.describe.configure({ timeout: 240_000 });
 
 const childCodes = (parent: string, count: number) =>
 	Array.from({ length: count }, (_, n) => `${parent}C${String(n + 1).padStart(2, '0')}`);
@@ -74,9 +77,11 @@ test('a packer takes the last scan back', async ({ page, warehouse }) => {
 	await page.getByRole('button', { name: 'Undo', exact: true }).click();
 	await expect(progress(page)).toHaveText('1 / 30');
 	await expect(page.locator('[data-outcome=undone]')).toContainText(`${parent}C2`);
+	await allSent(page);
 	expect(await warehouse.childrenOf(parent)).toEqual([`${parent}C1`]);
 	await page.getByRole('button', { name: `Undo ${parent}C1` }).click();
 	await expect(progress(page)).toHaveText('0 / 30');
+	await allSent(page);
 	expect(await warehouse.childrenOf(parent)).toEqual([]);
 });
 
@@ -104,9 +109,11 @@ test('a parent is completed early and opened again', async ({ page, warehouse })
 	await allSent(page);
 	await page.getByRole('button', { name: 'Complete' }).click();
 	await expect(page.getByRole('button', { name: 'Reopen' })).toBeVisible();
+	await allSent(page);
 	expect((await warehouse.bag(parent)).status).toBe('completed');
 	await page.getByRole('button', { name: 'Reopen' }).click();
 	await expect(page.getByRole('button', { name: 'Complete' })).toBeVisible();
+	await allSent(page);
 	expect((await warehouse.bag(parent)).status).toBe('open');
 });
 
@@ -171,12 +178,18 @@ test('the station speaks Hindi', async ({ page, warehouse }) => {
 	await portrait(page, 'dashboard-hindi');
 });
 
-test('sound is remembered', async ({ page, warehouse }) => {
+test('settings are remembered', async ({ page, warehouse }) => {
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
-	const sound = page.getByRole('button', { name: 'Sound' });
-	await expect(sound).toHaveAttribute('aria-pressed', 'true');
-	await sound.click();
+	await page.getByRole('button', { name: 'Settings' }).click();
+	for (const name of ['Sound', 'Bigger text', 'Buttons for the left hand']) {
+		await page.getByRole('switch', { name }).click();
+	}
+	await portrait(page, 'scan-settings');
 	await page.reload();
-	await expect(sound).toHaveAttribute('aria-pressed', 'false');
-	await accessible(page);
+	await page.getByRole('button', { name: 'Settings' }).click();
+	await expect(page.getByRole('switch', { name: 'Sound' })).toHaveAttribute('aria-checked', 'false');
+	await expect(page.getByRole('switch', { name: 'Vibration' })).toHaveAttribute('aria-checked', 'true');
+	await page.keyboard.press('Escape');
+	await expect(page.getByRole('dialog')).toBeHidden();
+	await portrait(page, 'scan-left-handed');
 });

@@ -1,12 +1,13 @@
 // JavaScript that each page loads at first, as brotli: start, app, layouts and the page, with all that they import.
 import { readFile } from 'node:fs/promises';
 import { brotliCompressSync } from 'node:zlib';
+import { outputFolder } from './output-folder.js';
 
 const SCAN_KB = 70;
 const OTHER_KB = 150;
 const root = new URL('../.svelte-kit/output/client/', import.meta.url);
 const manifest = JSON.parse(await readFile(new URL('.vite/manifest.json', root), 'utf8'));
-const shell = await readFile(new URL('../build/index.html', import.meta.url), 'utf8');
+const shell = await readFile(new URL(`../${outputFolder}/index.html`, import.meta.url), 'utf8');
 
 const keys = Object.keys(manifest);
 const node = (n) => keys.find((key) => key.endsWith(`generated/client-optimized/nodes/${n}.js`));

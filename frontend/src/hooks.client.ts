@@ -1,7 +1,12 @@
 import type { HandleClientError } from '@sveltejs/kit';
+import { reloadAfterDeploy } from '$lib/after-deploy';
+import { problemOf } from '$lib/api/errors';
+
+reloadAfterDeploy();
 
 /** An address that does not exist is no fault of the app; everything else goes to the browser's error log. */
 export const handleError: HandleClientError = ({ error, status, message }) => {
 	if (status !== 404) reportError(error);
-	return { message };
+	const problem = problemOf(error);
+	return { message, code: problem?.code, requestId: problem?.request_id ?? undefined };
 };

@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::client::Client;
 use crate::http::etag;
 use crate::http::json::Json;
+use crate::http::origin::KnownOrigin;
 use crate::http::responses::{Always, SignedIn, WithBody};
 use crate::http::text::no_control_characters;
 use crate::mail::MailJob;
@@ -113,11 +114,12 @@ pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginR
 #[utoipa::path(
     operation_id = "refresh_session", tag = "auth",
     responses((status = 200, description = "A new access token and cookie", body = TokenResponse),
-              (status = 401, description = "`session_expired`", body = Problem, content_type = "application/problem+json"), Always),
+              (status = 401, description = "`session_expired`", body = Problem, content_type = "application/problem+json"),
+              (status = 403, description = "`origin_not_allowed`", body = Problem, content_type = "application/problem+json"), Always),
     security(("refresh_cookie" = [])),
 )]
 #[post("/auth/refresh")]
-pub async fn refresh_session(state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
+pub async fn refresh_session(_page: KnownOrigin, state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
     let presented = refresh_token(&req).ok_or_else(session_ended)?;
     let mut conn = state.pool.get().await?;
     let outcome = transaction(&mut conn, async |conn| {
@@ -148,14 +150,16 @@ pub async fn refresh_session(state: web::Data<AppState>, client: Client, req: Ht
 
 /// Sign out.
 ///
-/// Ends the session of the refresh cookie, or of the access token when there is no cookie. Always succeeds.
+/// Ends the session of the refresh cookie, or of the access token when there is no cookie. Succeeds whether or not there
+/// was a session.
 #[utoipa::path(
     operation_id = "logout", tag = "auth",
-    responses((status = 204, description = "Signed out"), Always),
+    responses((status = 204, description = "Signed out"),
+              (status = 403, description = "`origin_not_allowed`", body = Problem, content_type = "application/problem+json"), Always),
     security(("refresh_cookie" = []), ("bearer" = [])),
 )]
 #[post("/auth/logout")]
-pub async fn logout(state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
+pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
     let mut conn = state.pool.get().await?;
     let mut ended = Vec::new();
     if let Ok(caller) = super::caller::authenticate(&req)
@@ -179,7 +183,7 @@ pub async fn logout(state: web::Data<AppState>, client: Client, req: HttpRequest
     })
     .await?;
     state.revocations.revoke(ended.into_iter().map(|(session, _)| session));
-    Ok(HttpResponse::NoContent().cookie(sessions::removal_cookie(&state.config)).finish())
+    Ok(HttpResponse::NoContent().append_header(sessions::removal_cookie(&state.config)).finish())
 }
 
 /// Sign out everywhere.
@@ -199,7 +203,7 @@ pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppSt
     })
     .await?;
     state.revocations.revoke(ended);
-    Ok(HttpResponse::NoContent().cookie(sessions::removal_cookie(&state.config)).finish())
+    Ok(HttpResponse::NoContent().append_header(sessions::removal_cookie(&state.config)).finish())
 }
 
 /// Show the signed-in person.
@@ -280,7 +284,7 @@ pub(super) fn token_response(state: &AppState, user: User, area_id: Option<i32>,
     let lifetime = state.config.access_token_seconds;
     let access_token = state.token_keys.sign(&Claims::new(&user, area_id, token.session_id, &state.config))?;
     Ok(HttpResponse::Ok()
-        .cookie(token.cookie(&state.config))
+        .append_header(token.cookie(&state.config))
         .insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"))
         .json(TokenResponse { access_token, token_type: "Bearer", expires_in_seconds: lifetime, user }))
 }

@@ -3,6 +3,7 @@
 
 use actix_web::cookie::time::Duration as CookieDuration;
 use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::{self, HeaderName};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,13 +13,14 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::config::Config;
+use crate::config::{Config, CookieSameSite};
 use crate::db::schema::sessions;
 use crate::http::client::Client;
 use crate::users::model::UserId;
 
 /// Name of the cookie that holds the refresh token.
 pub const COOKIE: &str = "tt_refresh";
+/// The calls that read the cookie are below this path.
 const COOKIE_PATH: &str = "/api/v1/auth";
 
 /// A refresh token: the session it belongs to and a secret known only to its holder.
@@ -49,19 +51,27 @@ impl RefreshToken {
         Sha256::digest(self.secret).into()
     }
 
-    /// The cookie that carries the token: only to the sign-in calls, never to scripts.
-    pub fn cookie(&self, config: &Config) -> Cookie<'static> {
-        cookie(self.encode(), config.cookie_secure, CookieDuration::seconds(config.session_max_seconds))
+    /// The header that sets the cookie with the token: it goes only to the sign-in calls, never to scripts.
+    pub fn cookie(&self, config: &Config) -> (HeaderName, String) {
+        set_cookie(self.encode(), CookieDuration::seconds(config.session_max_seconds), config)
     }
 }
 
-/// The cookie that removes the refresh token.
-pub fn removal_cookie(config: &Config) -> Cookie<'static> {
-    cookie(String::new(), config.cookie_secure, CookieDuration::ZERO)
+/// The header that removes the refresh token.
+pub fn removal_cookie(config: &Config) -> (HeaderName, String) {
+    set_cookie(String::new(), CookieDuration::ZERO, config)
 }
 
-fn cookie(value: String, is_secure: bool, max_age: CookieDuration) -> Cookie<'static> {
-    Cookie::build(COOKIE, value).path(COOKIE_PATH).http_only(true).secure(is_secure).same_site(SameSite::Strict).max_age(max_age).finish()
+fn set_cookie(value: String, max_age: CookieDuration, config: &Config) -> (HeaderName, String) {
+    let path = format!("{}{COOKIE_PATH}", config.base_path);
+    // Browsers keep back cookies of other sites, except those that are another one on every site (CHIPS).
+    let (same_site, partitioned) = match config.cookie_same_site {
+        CookieSameSite::Strict => (SameSite::Strict, ""),
+        CookieSameSite::Lax => (SameSite::Lax, ""),
+        CookieSameSite::None => (SameSite::None, "; Partitioned"),
+    };
+    let cookie = Cookie::build(COOKIE, value).path(path).http_only(true).secure(config.cookie_secure).same_site(same_site).max_age(max_age);
+    (header::SET_COOKIE, format!("{}{partitioned}", cookie.finish()))
 }
 
 /// Starts a session.

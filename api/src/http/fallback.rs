@@ -6,7 +6,8 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, Responder, web};
 use utoipa::openapi::OpenApi;
 
-use super::spa;
+use super::base_path;
+use super::spa::WebApp;
 use crate::error::{Error, ErrorCode, Result};
 
 /// Methods of every documented path: the document is made from the routes, so it can't be out of step with them.
@@ -44,13 +45,13 @@ impl RouteTable {
 ///
 /// # Errors
 /// 405 `method_not_allowed` where only the method is wrong, 404 `not_found` otherwise.
-pub async fn fallback(req: HttpRequest, table: web::Data<RouteTable>) -> Result<impl Responder> {
+pub async fn fallback(req: HttpRequest, table: web::Data<RouteTable>, app: web::Data<WebApp>) -> Result<impl Responder> {
     if let Some(methods) = table.methods(req.path()) {
         return Err(Error::refused(ErrorCode::MethodNotAllowed, format!("{} takes {methods}, not {}.", req.path(), req.method())).with_allow(methods));
     }
     let is_page_request = req.method() == Method::GET || req.method() == Method::HEAD;
-    if is_page_request && let Some(response) = spa::respond(&req) {
+    if is_page_request && let Some(response) = app.respond(&req) {
         return Ok(response);
     }
-    Err(Error::refused(ErrorCode::NotFound, "There is nothing at this address. /docs lists what there is."))
+    Err(Error::refused(ErrorCode::NotFound, format!("There is nothing at this address. {}/docs lists what there is.", base_path::current())))
 }

@@ -1,10 +1,13 @@
 //! Extractors, middleware and helpers of the HTTP layer. Knows no feature.
 
+pub mod base_path;
 pub mod client;
+pub mod cors;
 pub mod etag;
 pub mod fallback;
 pub mod json;
 pub mod metrics;
+pub mod origin;
 pub mod page;
 pub mod problem_page;
 pub mod query;

@@ -21,14 +21,14 @@ export class Server {
 		const folder = await mkdtemp(join(tmpdir(), 'traitortrack-e2e-'));
 		// PostgreSQL runs as a user of its own, who has to get in.
 		await chmod(folder, 0o711);
-		const port = await freePort();
-		const url = `http://127.0.0.1:${port}`;
+		const address = settings.BIND ?? `127.0.0.1:${await freePort()}`;
+		const url = `http://${address}`;
 		let output = '';
 		const child = spawn(BINARY, ['serve'], {
 			cwd: folder,
 			env: {
 				PATH: process.env.PATH,
-				BIND: `127.0.0.1:${port}`,
+				BIND: address,
 				DATA_DIR: join(folder, 'var'),
 				SIGN_IN_LIMIT_PER_MINUTE: '1000',
 				RUST_LOG: 'warn',
@@ -68,7 +68,8 @@ async function isReady(url: string): Promise<boolean> {
 	);
 }
 
-function freePort(): Promise<number> {
+/** A port nobody listens on. */
+export function freePort(): Promise<number> {
 	return new Promise((resolve, reject) => {
 		const probe = createServer();
 		probe.once('error', reject);

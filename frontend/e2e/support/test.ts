@@ -56,10 +56,12 @@ export async function signIn(page: Page, person: Person, path = '/'): Promise<vo
 	await expect(page.locator('#password')).toBeHidden();
 }
 
-/** What a keyboard-wedge scanner does: the keys of the code with no pause, then Enter. */
-export async function wedge(page: Page, code: string): Promise<void> {
-	for (const key of code) await page.keyboard.press(key);
-	await page.keyboard.press('Enter');
+/**
+ * What a keyboard-wedge scanner does: the keys of the code with no pause, then Enter. They are sent together, for a
+ * scanner does not wait for the page either.
+ */
+export async function wedge(page: Page, code: string, end = 'Enter'): Promise<void> {
+	await Promise.all([...code, end].map((key) => page.keyboard.press(key)));
 }
 
 /** Waits until every scan on the device has been answered. */
@@ -79,9 +81,18 @@ const SCREENSHOTS = 'test-results/screenshots';
 export const PHONE = { width: 360, height: 640 };
 export const DESKTOP = { width: 1440, height: 900 };
 
+/** Keeps a picture of the screen as it is, and checks that nothing has to be pushed sideways to be seen. */
+export async function picture(page: Page, name: string): Promise<void> {
+	await mkdir(SCREENSHOTS, { recursive: true });
+	await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
+	const overflow = await page.evaluate(
+		() => document.documentElement.scrollWidth - document.documentElement.clientWidth
+	);
+	expect(overflow, `${name} scrolls sideways`).toBe(0);
+}
+
 /** Keeps what people see, on a phone and a desktop, light and dark; checks each for accessibility and sideways scroll. */
 export async function portrait(page: Page, name: string): Promise<void> {
-	await mkdir(SCREENSHOTS, { recursive: true });
 	for (const [device, viewport] of [
 		['phone', PHONE],
 		['desktop', DESKTOP]
@@ -89,11 +100,7 @@ export async function portrait(page: Page, name: string): Promise<void> {
 		for (const colorScheme of ['light', 'dark'] as const) {
 			await page.setViewportSize(viewport);
 			await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-			await page.screenshot({ path: `${SCREENSHOTS}/${name}-${device}-${colorScheme}.png` });
-			const overflow = await page.evaluate(
-				() => document.documentElement.scrollWidth - document.documentElement.clientWidth
-			);
-			expect(overflow, `${name} on a ${device} scrolls sideways`).toBe(0);
+			await picture(page, `${name}-${device}-${colorScheme}`);
 			await accessible(page);
 		}
 	}

@@ -21,8 +21,8 @@ export class Warehouse {
 		private readonly api: ReturnType<typeof createClient<paths>>
 	) {}
 
-	static async open(): Promise<Warehouse> {
-		const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password });
+	static async open(settings: Record<string, string> = {}): Promise<Warehouse> {
+		const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password, ...settings });
 		const { data } = await createClient<paths>({ baseUrl: server.url }).POST('/api/v1/auth/login', { body: ADMIN });
 		if (!data) throw new Error('the admin could not sign in');
 		const headers = { authorization: `Bearer ${data.access_token}` };
@@ -74,5 +74,50 @@ export class Warehouse {
 		const { data, error } = await this.api.GET('/api/v1/scans', { params: { query: { bag, limit: 200 } } });
 		if (!data) throw new Error(JSON.stringify(error));
 		return data.data;
+	}
+
+	/** A parent with children that is ready for a bill. */
+	async readyParent(children = 2): Promise<string> {
+		const parent = this.parentCode();
+		await this.pack(
+			parent,
+			Array.from({ length: children }, (_, n) => `${parent}C${n + 1}`)
+		);
+		const { error } = await this.api.POST('/api/v1/bags/{qr_code}/complete', {
+			params: { path: { qr_code: parent } }
+		});
+		if (error) throw new Error(JSON.stringify(error));
+		return parent;
+	}
+
+	/** A bill with bags on it, made by the admin; its number. */
+	async bill(qr_codes: string[], expected_parent_bags = 10): Promise<string> {
+		const { data, error } = await this.api.POST('/api/v1/bills', {
+			body: { destination: 'Jaipur depot', vehicle_number: 'RJ14 GB 1234', expected_parent_bags }
+		});
+		if (!data) throw new Error(JSON.stringify(error));
+		const { bill_number } = data;
+		if (qr_codes.length > 0) {
+			const added = await this.api.POST('/api/v1/bills/{bill_number}/bags', {
+				params: { path: { bill_number } },
+				body: { qr_codes }
+			});
+			if (added.data?.results.some((result) => result.outcome !== 'added')) throw new Error(JSON.stringify(added.data));
+		}
+		return bill_number;
+	}
+
+	async finishBill(bill_number: string): Promise<void> {
+		const { error } = await this.api.POST('/api/v1/bills/{bill_number}/finish', { params: { path: { bill_number } } });
+		if (error) throw new Error(JSON.stringify(error));
+	}
+
+	/** Codes on a bill, as the server has them. */
+	async bagsOnBill(bill_number: string): Promise<string[]> {
+		const { data, error } = await this.api.GET('/api/v1/bills/{bill_number}/bags', {
+			params: { path: { bill_number }, query: { limit: 200 } }
+		});
+		if (!data) throw new Error(JSON.stringify(error));
+		return data.data.map((bag) => bag.qr_code);
 	}
 }

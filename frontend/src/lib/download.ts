@@ -22,10 +22,19 @@ export async function download(path: string, query: Query, fallbackName: string)
 		throw new NetworkError(error);
 	}
 	if (!response.ok) throw new ApiError(response.status, await response.json().catch(() => null));
-	const url = URL.createObjectURL(await response.blob());
+	save(await response.blob(), nameIn(response.headers.get('content-disposition')) ?? fallbackName);
+}
+
+/** Saves a text that the app has made as a file. */
+export function saveText(text: string, name: string): void {
+	save(new Blob([text], { type: 'text/plain;charset=utf-8' }), name);
+}
+
+function save(content: Blob, name: string): void {
+	const url = URL.createObjectURL(content);
 	const link = document.createElement('a');
 	link.href = url;
-	link.download = nameIn(response.headers.get('content-disposition')) ?? fallbackName;
+	link.download = name;
 	link.click();
 	// The browser has taken its own reference by the next turn.
 	setTimeout(() => URL.revokeObjectURL(url));

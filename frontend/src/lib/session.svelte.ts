@@ -1,25 +1,50 @@
 import { exclusive } from './exclusive';
 import { api, useTokens, type Schemas } from './api/client';
+import { refusalOf } from './api/errors';
+import { waitingScans } from './features/outbox/waiting.svelte';
+import { m } from './paraglide/messages.js';
+import { REFRESH_LOCK } from './refresh-lock';
+import { forget, isLeaving, recall, remember } from './remembered-person';
 
 type User = Schemas['User'];
 type TokenResponse = Schemas['TokenResponse'];
 
 /** The token is renewed this long before it expires. */
 const RENEW_BEFORE_MS = 60_000;
+/** A start waits no longer for a network that may not be there when it knows who works here. */
+const START_MS = 4_000;
+
+/**
+ * Nobody is here (`out`); the server vouches for the person (`in`); the app was started without a network, by the
+ * person who was signed in last (`offline`); or the session has ended under a person at work (`expired`).
+ */
+type Standing = 'out' | 'in' | 'offline' | 'expired';
 
 /** Who is signed in. The access token lives in memory alone; the refresh token in a cookie that scripts can't read. */
 class Session {
+	/** Who works here. Only remembered, not vouched for, while `standing` is `offline` or `expired`. */
 	user = $state<User | null>(null);
+	standing = $state<Standing>('out');
 	/** Known whether somebody is signed in. */
 	ready = $state(false);
 	/** Set while a second factor is asked for. */
 	challenge = $state<string | null>(null);
+	/** The session ended by itself, or was ended elsewhere; whoever comes back is told. */
+	hasEnded = $state(false);
+	/** The role demands a second factor: until it is set up, the server answers nothing else. */
+	mustSetUpFactor = $state(false);
 	#token: string | null = null;
+	/** The server was asked last, and knows no session. */
+	#isRefused = false;
 	#renewal: Promise<boolean> | null = null;
 	#timer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor() {
-		useTokens({ token: () => this.#token, renew: () => this.renew() });
+		useTokens({
+			token: () => this.#token,
+			isDue: () => this.standing === 'offline' && !this.#token,
+			renew: () => this.renew()
+		});
 	}
 
 	get isAdmin(): boolean {
@@ -30,26 +55,38 @@ class Session {
 		return this.user?.role === 'biller' || this.user?.role === 'admin';
 	}
 
-	/** Takes up the session of the cookie, if there is one. */
+	/** Takes up the session of the cookie, if there is one; without a network, the person who was here last goes on. */
 	async resume(): Promise<void> {
-		await this.renew();
+		if (isLeaving()) {
+			await this.#leave();
+		} else {
+			const person = recall();
+			// Nobody who comes for the first time waits for an answer that can only be "no".
+			if (person) await this.#takeUp(person);
+		}
 		this.ready = true;
+		window.addEventListener('online', () => this.standing === 'offline' && void this.renew());
+	}
+
+	/** The access token, if it is this person's. */
+	tokenOf(userId: number): string | null {
+		return this.user?.id === userId ? this.#token : null;
 	}
 
 	/** After this, either somebody is signed in or a second factor is asked for; otherwise the problem comes back. */
 	async signIn(username: string, password: string): Promise<unknown> {
-		const { data, error } = await api.POST('/api/v1/auth/login', { body: { username, password } });
-		if (data && 'challenge' in data) this.challenge = data.challenge;
-		else if (data) this.#accept(data);
-		return error;
+		const answer = await api.POST('/api/v1/auth/login', { body: { username, password } });
+		if (answer.data && 'challenge' in answer.data) this.challenge = answer.data.challenge;
+		else if (answer.data) this.#accept(answer.data);
+		return answer.response.ok ? undefined : refusalOf(answer);
 	}
 
 	/** Answers the challenge with a code of the app, or one of the recovery codes. */
 	async verify(code: string): Promise<unknown> {
 		const challenge = this.challenge ?? '';
-		const { data, error } = await api.POST('/api/v1/auth/2fa/verify', { body: { challenge, code } });
-		if (data) this.#accept(data);
-		return error;
+		const answer = await api.POST('/api/v1/auth/2fa/verify', { body: { challenge, code } });
+		if (answer.data) this.#accept(answer.data);
+		return answer.response.ok ? undefined : refusalOf(answer);
 	}
 
 	/** Back to name and password. */
@@ -58,33 +95,71 @@ class Session {
 	}
 
 	async changePassword(current_password: string, new_password: string): Promise<unknown> {
-		const { data, error } = await api.POST('/api/v1/me/password', { body: { current_password, new_password } });
-		if (data) this.#accept(data);
-		return error;
+		const answer = await api.POST('/api/v1/me/password', { body: { current_password, new_password } });
+		if (answer.data) this.#accept(answer.data);
+		return answer.response.ok ? undefined : refusalOf(answer);
 	}
 
+	/** Ends the session here and on the server. Scans that wait are asked about first; they stay on the device. */
 	async signOut(): Promise<void> {
-		await api.POST('/api/v1/auth/logout').catch(() => undefined);
-		this.#end();
+		if (waitingScans.mine > 0 && !confirm(m.sign_out_with_waiting({ count: waitingScans.mine }))) return;
+		await this.#leave();
 	}
 
 	/**
-	 * Exchanges the cookie for a new token; false when the session has ended. A refresh token is good once, so tabs
-	 * take turns: two at the same time would look like theft and end the session.
+	 * Ends every session of this person, this one too.
+	 *
+	 * # Errors
+	 * The refusal of the server: the other sessions live on, and so does this one.
+	 */
+	async signOutEverywhere(): Promise<void> {
+		const answer = await api.POST('/api/v1/auth/logout-all');
+		if (!answer.response.ok) throw refusalOf(answer);
+		forget(true);
+		this.#end('out');
+	}
+
+	async #takeUp(person: User): Promise<void> {
+		await Promise.race([this.renew(), new Promise((wait) => setTimeout(wait, START_MS))]);
+		if (this.standing !== 'out') return;
+		this.hasEnded = this.#isRefused;
+		if (this.#isRefused) return;
+		this.user = person;
+		this.standing = 'offline';
+	}
+
+	async #leave(): Promise<void> {
+		const isHeard = await api.POST('/api/v1/auth/logout').then(
+			({ response }) => response.ok,
+			() => false
+		);
+		forget(isHeard);
+		this.#end('out');
+	}
+
+	/**
+	 * Exchanges the cookie for a new token; false when the session has ended, or has become another person's. A
+	 * refresh token is good once, so tabs take turns: two at the same time would look like theft and end the session.
 	 */
 	renew(): Promise<boolean> {
-		this.#renewal ??= exclusive('traitortrack-refresh', () => this.#exchange()).finally(() => (this.#renewal = null));
+		this.#renewal ??= exclusive(REFRESH_LOCK, () => this.#exchange()).finally(() => (this.#renewal = null));
 		return this.#renewal;
 	}
 
 	async #exchange(): Promise<boolean> {
+		const before = this.user?.id;
 		try {
 			const { data, response } = await api.POST('/api/v1/auth/refresh');
 			if (data) {
 				this.#accept(data);
-				return true;
+				return before === undefined || before === data.user.id;
 			}
-			if (response.status === 401) this.#end();
+			this.#isRefused = response.status === 401;
+			if (this.#isRefused) {
+				this.hasEnded = this.user !== null;
+				// Somebody at work is not thrown out: the screen they are at decides what to do.
+				this.#end(this.user ? 'expired' : 'out');
+			}
 		} catch {
 			// No network: the session may well be good still, so it is kept.
 		}
@@ -93,8 +168,13 @@ class Session {
 
 	#accept(answer: TokenResponse): void {
 		this.challenge = null;
+		this.#isRefused = false;
+		this.hasEnded = false;
 		this.#token = answer.access_token;
+		this.mustSetUpFactor = demandsFactor(answer.access_token);
 		this.user = answer.user;
+		this.standing = 'in';
+		remember(answer.user);
 		clearTimeout(this.#timer);
 		this.#timer = setTimeout(
 			() => void this.renew(),
@@ -102,10 +182,22 @@ class Session {
 		);
 	}
 
-	#end(): void {
+	#end(standing: 'out' | 'expired'): void {
 		clearTimeout(this.#timer);
 		this.#token = null;
-		this.user = null;
+		this.standing = standing;
+		if (standing === 'out') this.user = null;
+	}
+}
+
+/** Reads from the access token whether its role has to set a second factor up; only the server's word counts for more. */
+function demandsFactor(token: string): boolean {
+	try {
+		const payload = token.split('.')[1] ?? '';
+		const claims: unknown = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')));
+		return typeof claims === 'object' && claims !== null && 'tfs' in claims && claims.tfs === true;
+	} catch {
+		return false;
 	}
 }
 

@@ -17,6 +17,15 @@ describe('uuidv7', () => {
 	});
 });
 
+describe('uuidv7 after the clock was corrected', () => {
+	it('follows a clock that went far back, for ids from the future would be refused', () => {
+		const now = 0x0123456789ab * 12;
+		uuidv7(now + 86_400_000);
+		const id = uuidv7(now);
+		expect(Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16)).toBe(now);
+	});
+});
+
 describe('clock', () => {
 	it('corrects a device that is far off, and leaves one that is not', () => {
 		noteServerDate('Mon, 23 Nov 2026 10:00:00 GMT', Date.parse('2026-11-20T10:00:00Z'));

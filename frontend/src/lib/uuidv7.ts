@@ -1,5 +1,8 @@
 import { serverNow } from './clock';
 
+/** A clock that went back by more was corrected, and is followed: ids from a wrong future would be refused. */
+const CORRECTION_MS = 60_000;
+
 let lastMs = 0;
 let counter = 0;
 
@@ -8,7 +11,7 @@ let counter = 0;
  * keep their order (6.2, method 1), then random bits.
  */
 export function uuidv7(now = serverNow()): string {
-	if (now > lastMs) {
+	if (now > lastMs || lastMs - now > CORRECTION_MS) {
 		lastMs = now;
 		counter = (crypto.getRandomValues(new Uint16Array(1))[0] ?? 0) & 0x7ff;
 	} else {

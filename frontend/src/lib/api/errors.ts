@@ -1,5 +1,6 @@
 import { m } from '$lib/paraglide/messages.js';
 import type { Problem } from './client';
+import { sayProblem } from './problems';
 
 /** The server refused, and said why. */
 export class ApiError extends Error {
@@ -7,11 +8,19 @@ export class ApiError extends Error {
 
 	constructor(
 		readonly status: number,
-		body: unknown
+		body: unknown,
+		/** How long to wait before trying again, where the server says so. */
+		readonly retryAfterSeconds: number | null = null
 	) {
 		super(isProblem(body) ? body.detail : `status ${status}`);
 		this.problem = isProblem(body) ? body : null;
 	}
+}
+
+/** The refusal in an answer of the client. */
+export function refusalOf(answer: { error?: unknown; response: Response }): ApiError {
+	const seconds = Number(answer.response.headers.get('retry-after'));
+	return new ApiError(answer.response.status, answer.error, seconds > 0 ? seconds : null);
 }
 
 /** The server was not reached. */
@@ -21,10 +30,10 @@ export class NetworkError extends Error {
 	}
 }
 
-/** A sentence for a person about what went wrong: the server's own where it said one. */
+/** A sentence for a person about what went wrong: the server's own where it said one, in the person's language. */
 export function sentenceOf(error: unknown): string {
 	const problem = problemOf(error);
-	if (problem) return problem.detail;
+	if (problem) return sayProblem(problem);
 	return error instanceof ApiError ? m.error_server() : m.error_network();
 }
 

@@ -1,5 +1,5 @@
 import { QueryClient } from '@tanstack/svelte-query';
-import { ApiError, NetworkError } from './errors';
+import { ApiError, NetworkError, refusalOf } from './errors';
 
 interface Answer<T> {
 	data?: T;
@@ -20,7 +20,7 @@ export async function unwrap<T>(request: Promise<Answer<T>>): Promise<T> {
 	} catch (error) {
 		throw new NetworkError(error);
 	}
-	if (!answer.response.ok) throw new ApiError(answer.response.status, answer.error);
+	if (!answer.response.ok) throw refusalOf(answer);
 	// 204 has no data; whoever asks for it expects none.
 	return answer.data as T;
 }

@@ -225,7 +225,8 @@ export interface paths {
         put?: never;
         /**
          * Sign out.
-         * @description Ends the session of the refresh cookie, or of the access token when there is no cookie. Always succeeds.
+         * @description Ends the session of the refresh cookie, or of the access token when there is no cookie. Succeeds whether or not there
+         *     was a session.
          */
         post: operations["logout"];
         delete?: never;
@@ -5123,6 +5124,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `origin_not_allowed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests: wait for the time in `Retry-After`. */
             429: {
                 headers: {
@@ -5407,6 +5417,15 @@ export interface operations {
             };
             /** @description `session_expired` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `origin_not_allowed` */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { WedgeDetector } from './wedge';
+import { characterOf, WedgeDetector } from './wedge';
 
 /** Types with the same pause after each character; returns when the next key would come. */
 function type(detector: WedgeDetector, text: string, gapMs: number, inField: boolean, startMs = 1000): number {
@@ -66,5 +66,26 @@ describe('WedgeDetector', () => {
 	it('loses nothing of the slowest scanner outside fields', () => {
 		const detector = new WedgeDetector();
 		expect(detector.end(type(detector, 'SB12345', 200, false), false)).toBe('SB12345');
+	});
+});
+
+describe('characterOf', () => {
+	it('takes what the key says, capitals and number pad too', () => {
+		expect(characterOf({ key: 'S', code: 'KeyS', shiftKey: true })).toBe('S');
+		expect(characterOf({ key: '7', code: 'Numpad7', shiftKey: false })).toBe('7');
+		expect(characterOf({ key: '-', code: 'Slash', shiftKey: false })).toBe('-');
+	});
+
+	it('knows the key by its place when a Hindi layout or an input method is in between', () => {
+		expect(characterOf({ key: 'े', code: 'KeyS', shiftKey: false })).toBe('s');
+		expect(characterOf({ key: 'Process', code: 'KeyB', shiftKey: true })).toBe('B');
+		expect(characterOf({ key: '५', code: 'Digit5', shiftKey: false })).toBe('5');
+		expect(characterOf({ key: 'Unidentified', code: 'Minus', shiftKey: false })).toBe('-');
+	});
+
+	it('leaves keys alone that are no character', () => {
+		for (const key of ['Shift', 'CapsLock', 'F5', 'ArrowLeft', 'Backspace'])
+			expect(characterOf({ key, code: key, shiftKey: false })).toBeNull();
+		expect(characterOf({ key: 'Unidentified', code: '', shiftKey: false })).toBeNull();
 	});
 });

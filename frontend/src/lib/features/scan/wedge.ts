@@ -16,14 +16,16 @@ export class WedgeDetector {
 	#firstMs = 0;
 	#lastMs = 0;
 
-	/** Takes a printable character. */
-	character(character: string, atMs: number, inField: boolean): void {
+	/** Takes a printable character; true when it goes on a burst too fast for fingers. */
+	character(character: string, atMs: number, inField: boolean): boolean {
+		const isFast = this.#burst !== '' && atMs - this.#lastMs < FIELD_AVERAGE_MS;
 		if (this.#burst === '' || this.#hasPaused(atMs, inField)) {
 			this.#burst = '';
 			this.#firstMs = atMs;
 		}
 		this.#burst += character;
 		this.#lastMs = atMs;
+		return isFast;
 	}
 
 	/** Takes Enter or Tab: the code that was scanned, or null when somebody typed. */
@@ -40,40 +42,34 @@ export class WedgeDetector {
 	}
 }
 
-/** Listens for scans wherever the focus is. Returns how to stop. */
-export function listenForScans(onScan: (code: string) => void): () => void {
-	const detector = new WedgeDetector();
-	const onKey = (event: KeyboardEvent) => {
-		if (event.ctrlKey || event.metaKey || event.altKey) return;
-		const field = fieldOf(event.target);
-		if (event.key.length === 1) {
-			detector.character(event.key, event.timeStamp, field !== null);
-			return;
-		}
-		if (event.key !== 'Enter' && event.key !== 'Tab') return;
-		const code = detector.end(event.timeStamp, field !== null);
-		if (code === null) return;
-		event.preventDefault();
-		event.stopPropagation();
-		if (field) takeOut(field, code);
-		onScan(code);
-	};
-	// In the capture phase: before a form or a focused button sees Enter.
-	window.addEventListener('keydown', onKey, { capture: true });
-	return () => window.removeEventListener('keydown', onKey, { capture: true });
-}
+/** What of a key event tells which character it is. */
+export type Key = Pick<KeyboardEvent, 'key' | 'code' | 'shiftKey'>;
 
-type Field = HTMLInputElement | HTMLTextAreaElement;
+/** Keys with no letter or digit in their name, as a US keyboard has them, which is what scanners pretend to be. */
+const SIGNS: Record<string, [plain: string, shifted: string]> = {
+	Minus: ['-', '_'],
+	NumpadSubtract: ['-', '-'],
+	Space: [' ', ' '],
+	Slash: ['/', '?'],
+	Period: ['.', '>'],
+	NumpadDecimal: ['.', '.'],
+	Equal: ['=', '+'],
+	Semicolon: [';', ':'],
+	Comma: [',', '<']
+};
 
-function fieldOf(target: EventTarget | null): Field | null {
-	return target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement ? target : null;
-}
-
-/** A burst that landed in a field while somebody was typing there is taken out again. */
-function takeOut(field: Field, code: string): void {
-	const end = field.selectionStart ?? field.value.length;
-	const start = end - code.length;
-	if (start < 0 || field.value.slice(start, end) !== code) return;
-	field.value = field.value.slice(0, start) + field.value.slice(end);
-	field.dispatchEvent(new Event('input', { bubbles: true }));
+/**
+ * The character that a scanner meant. With a Hindi layout or an input method in between, the key says something else
+ * (`क`, `Process`), but its place on the keyboard is still right. Null for keys that are no character.
+ */
+export function characterOf({ key, code, shiftKey }: Key): string | null {
+	if (/^[ -~]$/.test(key)) return key;
+	const isForeign = [...key].length === 1 || key === 'Process' || key === 'Unidentified' || key === 'Dead';
+	if (!isForeign) return null;
+	const [, letter] = /^Key([A-Z])$/.exec(code) ?? [];
+	if (letter) return shiftKey ? letter : letter.toLowerCase();
+	const [, digit] = /^(?:Digit|Numpad)(\d)$/.exec(code) ?? [];
+	if (digit) return digit;
+	const sign = SIGNS[code]?.[shiftKey ? 1 : 0];
+	return sign ?? ([...key].length === 1 ? key : null);
 }

@@ -1,0 +1,118 @@
+// Lighthouse on the sign-in, scan and overview pages, as Debian's Chromium sees them on a throttled phone.
+// usage: npm run lighthouse -- [BINARY]   (a release build, or its figures mean little)
+import { spawn } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { chromium } from '@playwright/test';
+import lighthouse, { generateReport } from 'lighthouse';
+
+const binary = resolve(process.argv[2] ?? '../target/release/api');
+const LEAST = 95;
+const CATEGORIES = ['performance', 'accessibility', 'best-practices'];
+const ADMIN = { username: 'admin', password: 'Rules-The-House-1' };
+const REPORTS = 'test-results/lighthouse';
+
+const folder = await mkdtemp(join(tmpdir(), 'traitortrack-lighthouse-'));
+await chmod(folder, 0o711);
+const env = {
+	PATH: process.env.PATH,
+	DATA_DIR: join(folder, 'var'),
+	ADMIN_PASSWORD: ADMIN.password,
+	RUST_LOG: 'error'
+};
+const [port, debugPort] = [await freePort(), await freePort()];
+const base = `http://127.0.0.1:${port}`;
+
+await run(['seed-demo', '--bags', '6000'], env);
+const server = spawn(binary, ['serve'], { env: { ...env, BIND: `127.0.0.1:${port}` }, stdio: 'ignore' });
+const browser = await chromium.launchPersistentContext(join(folder, 'profile'), {
+	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+	args: [
+		'--no-sandbox',
+		'--disable-gpu',
+		'--disable-quic',
+		'--disable-background-networking',
+		'--disable-component-update',
+		'--disable-sync',
+		`--remote-debugging-port=${debugPort}`
+	]
+});
+
+let isLow = false;
+try {
+	await ready();
+	await mkdir(REPORTS, { recursive: true });
+	await measure('sign-in', '/login');
+	// The cookie of the session stays in the profile: the next pages are seen signed in.
+	const page = await browser.newPage();
+	await page.goto(`${base}/login`);
+	await page.locator('#username').fill(ADMIN.username);
+	await page.locator('#password').fill(ADMIN.password);
+	await page.locator('form button.primary').click();
+	await page.locator('h1').first().waitFor();
+	await page.waitForURL(`${base}/`);
+	await page.close();
+	await measure('scan', '/scan');
+	await measure('overview', '/');
+} finally {
+	await browser.close();
+	server.kill('SIGTERM');
+	await new Promise((end) => server.once('exit', end));
+	await rm(folder, { recursive: true, force: true });
+}
+process.exit(isLow ? 1 : 0);
+
+async function measure(name, path) {
+	const result = await lighthouse(base + path, {
+		port: debugPort,
+		onlyCategories: CATEGORIES,
+		disableStorageReset: true,
+		logLevel: 'error'
+	});
+	if (!result) throw new Error(`${name} was not measured`);
+	const { lhr } = result;
+	await writeFile(join(REPORTS, `${name}.html`), generateReport(lhr, 'html'));
+	const scores = CATEGORIES.map((id) => [id, Math.round((lhr.categories[id]?.score ?? 0) * 100)]);
+	if (scores.some(([, score]) => score < LEAST)) isLow = true;
+	const seconds = (id) => `${((lhr.audits[id]?.numericValue ?? 0) / 1000).toFixed(1)} s`;
+	console.log(
+		`${name.padEnd(9)} ${scores.map(([id, score]) => `${id} ${score}`).join('  ')}` +
+			`  (first paint ${seconds('first-contentful-paint')}, largest ${seconds('largest-contentful-paint')})`
+	);
+	for (const id of CATEGORIES) {
+		for (const { id: audit, weight } of lhr.categories[id]?.auditRefs ?? []) {
+			const { score, title } = lhr.audits[audit] ?? {};
+			if (weight > 0 && typeof score === 'number' && score < 0.9) console.log(`          ${id}: ${title} (${score})`);
+		}
+	}
+}
+
+async function run(args, env) {
+	const child = spawn(binary, args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
+	const code = await new Promise((end) => child.once('exit', end));
+	if (code !== 0) throw new Error(`${args[0]} failed with ${code}`);
+}
+
+async function ready() {
+	for (let n = 0; n < 300; n += 1) {
+		const isUp = await fetch(`${base}/health/ready`).then(
+			(answer) => answer.ok,
+			() => false
+		);
+		if (isUp) return;
+		await new Promise((wait) => setTimeout(wait, 100));
+	}
+	throw new Error('the server did not start');
+}
+
+function freePort() {
+	return new Promise((resolve) => {
+		const probe = createServer();
+		probe.listen(0, '127.0.0.1', () => {
+			const { port } = probe.address();
+			probe.close(() => resolve(port));
+		});
+	});
+}

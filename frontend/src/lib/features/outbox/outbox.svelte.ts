@@ -1,0 +1,244 @@
+import { apiBase, isApiElsewhere } from '$lib/api/address';
+import { noteServerDate, serverNow, toInstant } from '$lib/clock';
+import { session } from '$lib/session.svelte';
+import { uuidv7 } from '$lib/uuidv7';
+import { isRefusal, type Act, type NewAct, type Refusal, type Verdict } from './acts';
+import { deviceStore } from './device-store';
+import { aloneSending, NEWS_CHANNEL, SYNC_TAG } from './locks';
+import { memoryStore } from './memory-store';
+import { NotNow, Sender, type HoldUp } from './sender';
+import type { ActStore } from './store';
+import { httpTransport } from './transport';
+import { waitingScans } from './waiting.svelte';
+
+/** What pages tell each other. */
+export type News = { verdict: Verdict } | { changed: true };
+
+/** A screen that shows what becomes of acts. */
+export interface Watcher {
+	/** Whether a person has the answer to this act before their eyes. */
+	sees(verdict: Verdict): boolean;
+	settled(verdict: Verdict): void;
+}
+
+/** The acts of one person on this device: kept first, then sent from whatever page is open. */
+export class Outbox {
+	holdUp = $state<HoldUp | null>(null);
+	/** Set when the browser keeps nothing, or has no room: what is scanned now is lost with the page. */
+	isBroken = $state(false);
+	refusals = $state.raw<Refusal[]>([]);
+	#store: ActStore = deviceStore;
+	#sender: Sender;
+	#watcher: Watcher | null = null;
+	#news = new BroadcastChannel(NEWS_CHANNEL);
+	/** Acts are stored one after the other, so that their order on the device is their order in time. */
+	#storing: Promise<unknown> = Promise.resolve();
+	/** Acts that are not in the store yet. */
+	#keeping = 0;
+	#isCounting = false;
+	#mustRecount = false;
+	#online = () => this.#sender.wake(true);
+
+	constructor(
+		readonly userId: number,
+		private readonly username: string
+	) {
+		this.#sender = this.#newSender();
+		this.#news.onmessage = ({ data }: MessageEvent<News>) => {
+			if ('verdict' in data && data.verdict.act.user_id === userId) void this.#hear(data.verdict);
+			// Whoever did something may be gone before it is sent: every open page sees to it.
+			else this.#sender.wake();
+			void this.#count();
+		};
+		window.addEventListener('online', this.#online);
+		void this.#begin();
+	}
+
+	/** There is one screen at a time that watches. */
+	watch(watcher: Watcher | null): void {
+		this.#watcher = watcher;
+	}
+
+	/** What is still to be answered, oldest first. */
+	async list(): Promise<Act[]> {
+		await this.#storing;
+		return this.#store.list(this.userId).catch(() => []);
+	}
+
+	/** Keeps an act and sends it as soon as it may go. Returns it at once, with when it is safe on the device. */
+	add(what: NewAct): { act: Act; kept: Promise<boolean> } {
+		const act = this.#own(what);
+		this.#keeping += 1;
+		waitingScans.mine += 1;
+		return { act, kept: this.#next(() => this.#keep(act)) };
+	}
+
+	/**
+	 * Takes an act back. One that was never sent leaves the queue, as if it had never been; otherwise `reversal` is
+	 * queued behind it. Either way nothing that is done later comes before it.
+	 */
+	takeBack(id: string, reversal: NewAct): Promise<'withdrawn' | 'queued' | 'lost'> {
+		const act = this.#own(reversal);
+		this.#keeping += 1;
+		return this.#next(async () => {
+			if (!(await this.#store.withdraw(id).catch(() => false))) return (await this.#keep(act)) ? 'queued' : 'lost';
+			this.#keeping -= 1;
+			void this.#count();
+			this.#tell({ changed: true });
+			return 'withdrawn';
+		});
+	}
+
+	/** The refusal was dealt with. */
+	async drop(refusal: Refusal): Promise<void> {
+		await this.#store.dropRefusal(refusal.id);
+		await this.#count();
+		this.#tell({ changed: true });
+	}
+
+	/** Something that held the queue up is over. */
+	wake(): void {
+		this.#sender.wake(true);
+	}
+
+	stop(): void {
+		window.removeEventListener('online', this.#online);
+		this.#sender.stop();
+		this.#watcher = null;
+		this.#news.close();
+		waitingScans.mine = 0;
+		waitingScans.toSettle = 0;
+	}
+
+	async #begin(): Promise<void> {
+		try {
+			await this.#store.waiting();
+		} catch {
+			// No database in this browser. Scanning works as long as the page is open, and the page says so.
+			this.#store = memoryStore();
+			this.#sender.stop();
+			this.#sender = this.#newSender();
+			this.isBroken = true;
+		}
+		await this.#count();
+		this.#sender.wake();
+		// Asks the browser to keep the data when it gets short of space.
+		void navigator.storage?.persist?.().catch(() => false);
+	}
+
+	#own(what: NewAct): Act {
+		const at = toInstant(serverNow());
+		return { ...what, id: uuidv7(), user_id: this.userId, username: this.username, at } as Act;
+	}
+
+	#newSender(): Sender {
+		const events = {
+			sees: (verdict: Verdict) => this.#watcher?.sees(verdict) ?? false,
+			settled: (verdict: Verdict) => {
+				this.#watcher?.settled(verdict);
+				this.#tell({ verdict });
+			},
+			changed: (holdUp: HoldUp | null) => {
+				this.holdUp = holdUp;
+				void this.#count();
+			}
+		};
+		return new Sender(this.userId, this.#store, events, httpTransport(courierOf(this.userId)), aloneSending);
+	}
+
+	#next<T>(work: () => Promise<T>): Promise<T> {
+		const turn = this.#storing.then(work);
+		this.#storing = turn.catch(() => undefined);
+		return turn;
+	}
+
+	async #keep(act: Act): Promise<boolean> {
+		let isKept = true;
+		try {
+			await this.#store.add(act);
+		} catch {
+			isKept = false;
+			this.isBroken = true;
+		}
+		this.#keeping -= 1;
+		void this.#count();
+		if (!isKept) return false;
+		this.#sender.wake();
+		this.#tell({ changed: true });
+		if (this.holdUp !== null) void askForSync();
+		return true;
+	}
+
+	/** An answer that another page or the service worker has got. What is seen here needs no settling. */
+	async #hear(verdict: Verdict): Promise<void> {
+		const isSeen = isRefusal(verdict.outcome) && this.#watcher?.sees(verdict);
+		this.#watcher?.settled(verdict);
+		if (!isSeen) return;
+		await this.#store.dropRefusal(verdict.act.id);
+		await this.#count();
+	}
+
+	/** Counts again; asked for while it counts, once more after that. */
+	async #count(): Promise<void> {
+		this.#mustRecount = true;
+		if (this.#isCounting) return;
+		this.#isCounting = true;
+		while (this.#mustRecount) {
+			this.#mustRecount = false;
+			const waiting = await this.#store.waiting().catch(() => []);
+			const stored = waiting.find((person) => person.user_id === this.userId)?.count ?? 0;
+			waitingScans.mine = stored + this.#keeping;
+			waitingScans.others = waiting.filter((person) => person.user_id !== this.userId);
+			this.refusals = await this.#store.refusals(this.userId).catch(() => []);
+			waitingScans.toSettle = this.refusals.length;
+		}
+		this.#isCounting = false;
+	}
+
+	#tell(news: News): void {
+		this.#news.postMessage(news);
+	}
+}
+
+let current: Outbox | null = null;
+
+/** Starts sending what this person has done on this device, or goes on with it. Call it from every page of the app. */
+export function startOutbox(user: { id: number; username: string }): Outbox {
+	if (current?.userId === user.id) {
+		current.wake();
+		return current;
+	}
+	current?.stop();
+	current = new Outbox(user.id, user.username);
+	return current;
+}
+
+/** The page's own session carries the acts, and only those of the person who is signed in. */
+function courierOf(userId: number) {
+	const token = async (renewFirst: boolean): Promise<string> => {
+		const known = renewFirst ? null : session.tokenOf(userId);
+		if (known) return known;
+		if (session.user?.id !== userId || session.standing === 'expired') throw new NotNow('signed_out');
+		await session.renew();
+		const renewed = session.tokenOf(userId);
+		if (renewed) return renewed;
+		throw new NotNow(session.standing === 'offline' ? 'offline' : 'signed_out');
+	};
+	return {
+		baseUrl: apiBase,
+		credentials: (isApiElsewhere ? 'include' : 'same-origin') as RequestCredentials,
+		token: () => token(false),
+		renew: () => token(true),
+		noteDate: (header: string | null) => noteServerDate(header)
+	};
+}
+
+/** Has the browser send the queue when the network is back, even if no page is open then. Chromium can. */
+async function askForSync(): Promise<void> {
+	try {
+		const registration = await navigator.serviceWorker?.ready;
+		await (registration as { sync?: { register(tag: string): Promise<void> } } | undefined)?.sync?.register(SYNC_TAG);
+	} catch {
+		// Not allowed or not known here: the next open page sends.
+	}
+}

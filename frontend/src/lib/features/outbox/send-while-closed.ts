@@ -1,0 +1,40 @@
+import type { Schemas } from '$lib/api/client';
+import { exclusive } from '$lib/exclusive';
+import { REFRESH_LOCK } from '$lib/refresh-lock';
+import { deviceStore } from './device-store';
+import { aloneSending, NEWS_CHANNEL } from './locks';
+import { NotNow, Sender } from './sender';
+import { httpTransport } from './transport';
+
+/**
+ * Sends what waits of the person whose session the cookie holds, for the service worker. Throws when something still
+ * has to wait, so that the browser tries again.
+ */
+export async function sendWhileClosed(baseUrl: string): Promise<void> {
+	const isElsewhere = /^https?:/.test(baseUrl);
+	const credentials: RequestCredentials = isElsewhere ? 'include' : 'same-origin';
+	if ((await deviceStore.waiting()).length === 0) return;
+	// The cookie is good once: pages take the same lock.
+	const session = await exclusive(REFRESH_LOCK, async () => {
+		const response = await fetch(`${baseUrl}/api/v1/auth/refresh`, { method: 'POST', credentials });
+		return response.ok ? ((await response.json()) as Schemas['TokenResponse']) : null;
+	});
+	// Signed out: the queue waits for the person.
+	if (!session) return;
+	const news = new BroadcastChannel(NEWS_CHANNEL);
+	const transport = httpTransport({
+		baseUrl,
+		credentials,
+		token: () => Promise.resolve(session.access_token),
+		renew: () => Promise.reject(new NotNow('signed_out')),
+		noteDate: () => undefined
+	});
+	const events = {
+		sees: () => false,
+		settled: (verdict: unknown) => news.postMessage({ verdict }),
+		changed: () => undefined
+	};
+	const sender = new Sender(session.user.id, deviceStore, events, transport, aloneSending);
+	while (await aloneSending(() => sender.sendSome()));
+	news.close();
+}

@@ -1,0 +1,222 @@
+import 'fake-indexeddb/auto';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { uuidv7 } from '$lib/uuidv7';
+import type { Act, NewAct, Verdict } from './acts';
+import { deviceStore } from './device-store';
+import { memoryStore } from './memory-store';
+import { NotNow, Sender, type HoldUp, type Transport } from './sender';
+import type { ActStore } from './store';
+
+const USER = 7;
+
+function act(what: NewAct, user_id = USER): Act {
+	return { ...what, id: uuidv7(), user_id, username: `person${user_id}`, at: new Date().toISOString() } as Act;
+}
+
+const scan = (qr_code: string, user_id = USER) =>
+	act({ kind: 'scan', qr_code, parent_qr_code: 'SB12345', source: 'wedge' }, user_id);
+
+const linked = (of: Act, outcome = 'linked'): Verdict => ({
+	act: of,
+	outcome,
+	bag: null,
+	parent: null,
+	elsewhere: null,
+	bill: null,
+	warning: null,
+	detail: null
+});
+
+interface Run {
+	holdUps: (HoldUp | null)[];
+	settled: Verdict[];
+}
+
+/** Resolves when the sender has nothing more to send. */
+function emptied(store: ActStore, transport: Transport, sees = false): Promise<Run> {
+	const run: Run = { holdUps: [], settled: [] };
+	return new Promise((resolve) => {
+		const sender = new Sender(
+			USER,
+			store,
+			{
+				sees: () => sees,
+				settled: (verdict) => run.settled.push(verdict),
+				changed: (holdUp) => {
+					run.holdUps.push(holdUp);
+					void store.list(USER).then((acts) => acts.length === 0 && resolve(run));
+				}
+			},
+			transport,
+			(work) => work()
+		);
+		sender.wake();
+	});
+}
+
+async function clear(): Promise<void> {
+	for (const user of [USER, 8]) {
+		await deviceStore.settle(
+			(await deviceStore.list(user)).map((one) => one.id),
+			[],
+			(await deviceStore.refusals(user)).map((one) => one.id)
+		);
+	}
+}
+
+describe.each([
+	['on the device', () => deviceStore],
+	['in memory', memoryStore]
+])('Sender with acts kept %s', (_, open) => {
+	let store: ActStore;
+	beforeEach(async () => {
+		await clear();
+		store = open();
+	});
+
+	it('sends everything in order and forgets it when it is answered', async () => {
+		const scans = Array.from({ length: 230 }, (_, n) => scan(`CB-${n}`));
+		for (const one of scans) await store.add(one);
+		const batches: string[][] = [];
+		const { settled } = await emptied(store, async (batch) => {
+			batches.push(batch.map((one) => one.id));
+			return batch.map((one) => linked(one));
+		});
+		expect(batches.map((batch) => batch.length)).toEqual([100, 100, 30]);
+		expect(batches.flat()).toEqual(scans.map((one) => one.id));
+		expect(settled.map((verdict) => verdict.act.id)).toEqual(batches.flat());
+		expect(await store.waiting()).toEqual([]);
+	});
+
+	it('never changes the order between scans and what is done about them', async () => {
+		const first = scan('CB-1');
+		const acts = [
+			first,
+			scan('CB-2'),
+			act({ kind: 'undo', scan_id: first.id, qr_code: 'CB-1', parent_qr_code: 'SB12345' }),
+			scan('CB-3'),
+			act({ kind: 'complete', qr_code: 'SB12345' }),
+			act({ kind: 'bill_add', bill_number: 'BILL-1', qr_code: 'SB12345' }),
+			act({ kind: 'bill_add', bill_number: 'BILL-1', qr_code: 'SB12346' }),
+			scan('CB-4')
+		];
+		for (const one of acts) await store.add(one);
+		const batches: string[][] = [];
+		await emptied(store, async (batch) => {
+			batches.push(batch.map((one) => one.id));
+			return batch.map((one) => linked(one));
+		});
+		expect(batches.flat()).toEqual(acts.map((one) => one.id));
+		expect(batches.map((batch) => batch.length)).toEqual([2, 1, 1, 1, 1, 1, 1]);
+	});
+
+	it('keeps the order in which things were done, even if ids go back with a corrected clock', async () => {
+		const later = { ...scan('CB-1'), id: uuidv7(Date.now() + 86_400_000) };
+		const earlier = { ...scan('CB-2'), id: uuidv7(Date.now()) };
+		await store.add(later);
+		await store.add(earlier);
+		expect((await store.take(USER)).map((one) => one.id)).toEqual([later.id, earlier.id]);
+	});
+
+	it('keeps what was not answered and sends it again with the same ids', async () => {
+		const scans = [scan('CB-1'), scan('CB-2')];
+		for (const one of scans) await store.add(one);
+		const tries: string[][] = [];
+		const { holdUps } = await emptied(store, async (batch) => {
+			tries.push(batch.map((one) => one.id));
+			if (tries.length === 1) throw new TypeError('Failed to fetch');
+			if (tries.length === 2) throw new NotNow('busy', 1);
+			return batch.map((one) => linked(one));
+		});
+		const ids = scans.map((one) => one.id);
+		expect(tries).toEqual([ids, ids, ids]);
+		expect(holdUps.slice(0, 3)).toEqual(['offline', 'busy', null]);
+	});
+
+	it("leaves another person's scans alone", async () => {
+		const other = scan('CB-9', 8);
+		await store.add(other);
+		await store.add(scan('CB-1'));
+		await emptied(store, async (batch) => batch.map((one) => linked(one)));
+		expect(await store.list(8)).toEqual([other]);
+		expect(await store.waiting()).toEqual([{ user_id: 8, username: 'person8', count: 1 }]);
+	});
+
+	it('keeps a refusal that nobody saw until it is settled', async () => {
+		const refused = scan('CB-1');
+		await store.add(refused);
+		await store.add(scan('CB-2'));
+		await emptied(store, async (batch) =>
+			batch.map((one) => linked(one, one.id === refused.id ? 'linked_elsewhere' : 'linked'))
+		);
+		expect((await store.refusals(USER)).map(({ id, outcome }) => [id, outcome])).toEqual([
+			[refused.id, 'linked_elsewhere']
+		]);
+		await store.dropRefusal(refused.id);
+		expect(await store.refusals(USER)).toEqual([]);
+	});
+
+	it('does not keep a refusal that was seen', async () => {
+		await store.add(scan('CB-1'));
+		await emptied(store, async (batch) => batch.map((one) => linked(one, 'parent_full')), true);
+		expect(await store.refusals(USER)).toEqual([]);
+	});
+
+	it('has nothing to settle of a scan that was taken back', async () => {
+		const refused = scan('CB-1');
+		await store.add(refused);
+		await store.add(act({ kind: 'undo', scan_id: refused.id, qr_code: 'CB-1', parent_qr_code: 'SB12345' }));
+		await emptied(store, async (batch) =>
+			batch.map((one) => linked(one, one.kind === 'undo' ? 'nothing_undone' : 'linked_elsewhere'))
+		);
+		expect(await store.refusals(USER)).toEqual([]);
+	});
+
+	it('takes back what was never sent, and nothing else', async () => {
+		const sent = scan('CB-1');
+		await store.add(sent);
+		await store.take(USER);
+		const unsent = scan('CB-2');
+		await store.add(unsent);
+		expect(await store.withdraw(sent.id)).toBe(false);
+		expect(await store.withdraw(unsent.id)).toBe(true);
+		expect(await store.withdraw(unsent.id)).toBe(false);
+		expect((await store.list(USER)).map((one) => one.id)).toEqual([sent.id]);
+	});
+
+	it('sends nothing after it was stopped', async () => {
+		await store.add(scan('CB-1'));
+		let calls = 0;
+		const events = { sees: () => false, settled: () => undefined, changed: () => undefined };
+		const transport: Transport = async (batch) => {
+			calls += 1;
+			return batch.map((one) => linked(one));
+		};
+		const sender = new Sender(USER, store, events, transport, (work) => work());
+		sender.stop();
+		sender.wake();
+		await new Promise((wait) => setTimeout(wait, 20));
+		expect(calls).toBe(0);
+		expect(await store.list(USER)).toHaveLength(1);
+	});
+
+	it('keeps to a wait that the server asked for when more scans come', async () => {
+		await store.add(scan('CB-1'));
+		let calls = 0;
+		const events = { sees: () => false, settled: () => undefined, changed: () => undefined };
+		const transport: Transport = async () => {
+			calls += 1;
+			throw new NotNow('busy', 60_000);
+		};
+		const sender = new Sender(USER, store, events, transport, (work) => work());
+		sender.wake();
+		await expect.poll(() => calls).toBe(1);
+		await new Promise((wait) => setTimeout(wait, 10));
+		sender.wake();
+		await new Promise((wait) => setTimeout(wait, 30));
+		expect(calls).toBe(1);
+		sender.wake(true);
+		await expect.poll(() => calls).toBe(2);
+		sender.stop();
+	});
+});

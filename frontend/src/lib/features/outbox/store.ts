@@ -1,0 +1,26 @@
+import type { Act, Refusal } from './acts';
+
+/** Acts of one person that wait on this device. */
+export interface WaitingOf {
+	user_id: number;
+	username: string;
+	count: number;
+}
+
+/** Keeps acts until they are answered, in the order they were done, and refusals until they are settled. */
+export interface ActStore {
+	/** Resolves when the act is safe. */
+	add(act: Act): Promise<void>;
+	/** The oldest acts of a person that go out together, noted as attempted. */
+	take(userId: number): Promise<Act[]>;
+	/** Everything of a person, oldest first. */
+	list(userId: number): Promise<Act[]>;
+	/** How many acts wait, person by person. */
+	waiting(): Promise<WaitingOf[]>;
+	/** Takes back an act that was never sent; false when it may have reached the server. */
+	withdraw(id: string): Promise<boolean>;
+	/** In one step: forgets answered acts, keeps refusals, and drops refusals that have become void. */
+	settle(answered: string[], refusals: Refusal[], voided: string[]): Promise<void>;
+	refusals(userId: number): Promise<Refusal[]>;
+	dropRefusal(id: string): Promise<void>;
+}

@@ -1,0 +1,213 @@
+import createClient from 'openapi-fetch';
+import type { Problem, Schemas } from '$lib/api/client';
+import type { paths } from '$lib/api/schema.gen';
+import type { Act, BillAct, MoveAct, ScanAct, StatusAct, UndoAct, Verdict } from './acts';
+import { NotNow, type Transport } from './sender';
+
+/** Who carries requests: a page with its session, or the service worker with the session's cookie. */
+export interface Courier {
+	baseUrl: string;
+	credentials: RequestCredentials;
+	/** The access token of the person whose acts these are; throws [`NotNow`] when there is none. */
+	token(): Promise<string>;
+	/** Another token after this one was refused; throws [`NotNow`] when there is none. */
+	renew(): Promise<string>;
+	/** The `Date` header of each answer. */
+	noteDate(header: string | null): void;
+}
+
+/** A network that swallows requests is no better than none. */
+const TIMEOUT_MS = 20_000;
+
+/** Problems that say nothing about the act: the same request is right a little later. */
+const TEMPORARY_STATUS = new Set([408, 425, 429]);
+/** An undo of a scan that linked nothing has nothing to do; what the packer wanted is so. */
+const NOTHING_TO_UNDO = new Set(['nothing_to_undo', 'scan_not_found']);
+
+type Client = ReturnType<typeof createClient<paths>>;
+interface Answer<T> {
+	data?: T;
+	error?: unknown;
+	response: Response;
+}
+
+/** Sends acts over HTTP. */
+export function httpTransport(courier: Courier): Transport {
+	const api = createClient<paths>({
+		baseUrl: courier.baseUrl,
+		credentials: courier.credentials,
+		fetch: (request) => authorizedFetch(courier, request)
+	});
+	return async (acts) => {
+		const [first] = acts;
+		if (acts.length > 1) return sendScans(api, acts as ScanAct[]);
+		return first ? [await sendOne(api, first)] : [];
+	};
+}
+
+async function authorizedFetch(courier: Courier, request: Request): Promise<Response> {
+	const spare = request.clone();
+	const response = await send(courier, request, await courier.token());
+	return response.status === 401 ? send(courier, spare, await courier.renew()) : response;
+}
+
+async function send(courier: Courier, request: Request, token: string): Promise<Response> {
+	request.headers.set('authorization', `Bearer ${token}`);
+	const response = await fetch(request, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+	courier.noteDate(response.headers.get('date'));
+	return response;
+}
+
+function sendOne(api: Client, act: Act): Promise<Verdict> {
+	switch (act.kind) {
+		case 'scan':
+			return sendScan(api, act);
+		case 'undo':
+			return sendUndo(api, act);
+		case 'complete':
+		case 'reopen':
+			return sendStatus(api, act);
+		case 'move':
+			return sendMove(api, act);
+		case 'bill_add':
+			return addToBill(api, act);
+		case 'bill_remove':
+			return removeFromBill(api, act);
+	}
+}
+
+function bodyOf({ id, qr_code, parent_qr_code, at, source }: ScanAct): Schemas['ScanRequest'] {
+	return { id, qr_code, scanned_at: at, source, ...(parent_qr_code ? { parent_qr_code } : {}) };
+}
+
+async function sendScan(api: Client, act: ScanAct): Promise<Verdict> {
+	const { data, error, response } = await api.POST('/api/v1/scans', { body: bodyOf(act) });
+	if (data) return verdict(act, data.outcome, { bag: data.bag, parent: data.parent });
+	return refusalOf(act, error, response);
+}
+
+async function sendScans(api: Client, acts: ScanAct[]): Promise<Verdict[]> {
+	const { data, error, response } = await api.POST('/api/v1/scans/batch', { body: { scans: acts.map(bodyOf) } });
+	if (data) {
+		return acts.map((act, n) => {
+			const result = data.results[n];
+			return verdict(act, result?.outcome ?? result?.problem?.code ?? 'refused', {
+				bag: result?.bag,
+				parent: result?.parent,
+				elsewhere: result?.linked_parent_qr_code,
+				detail: result?.problem?.detail
+			});
+		});
+	}
+	problemOf(error, response);
+	// The whole batch was refused: one by one, so that only the scan at fault is refused, and shown.
+	const verdicts: Verdict[] = [];
+	for (const act of acts) verdicts.push(await sendScan(api, act));
+	return verdicts;
+}
+
+async function sendUndo(api: Client, act: UndoAct): Promise<Verdict> {
+	const { data, error, response } = await api.POST('/api/v1/scans/{id}/undo', {
+		params: { path: { id: act.scan_id } },
+		headers: keyOf(act)
+	});
+	if (data) return verdict(act, 'undone', { bag: data.bag, parent: data.parent });
+	const refusal = refusalOf(act, error, response);
+	return NOTHING_TO_UNDO.has(refusal.outcome) ? { ...refusal, outcome: 'nothing_undone', detail: null } : refusal;
+}
+
+async function sendStatus(api: Client, act: StatusAct): Promise<Verdict> {
+	const options = { params: { path: { qr_code: act.qr_code } }, headers: keyOf(act) };
+	const { data, error, response }: Answer<Schemas['Bag']> =
+		act.kind === 'complete'
+			? await api.POST('/api/v1/bags/{qr_code}/complete', options)
+			: await api.POST('/api/v1/bags/{qr_code}/reopen', options);
+	if (data) return verdict(act, act.kind === 'complete' ? 'completed' : 'reopened', { bag: data, parent: data });
+	return refusalOf(act, error, response);
+}
+
+async function sendMove(api: Client, act: MoveAct): Promise<Verdict> {
+	const { data, error, response } = await api.PUT('/api/v1/bags/{qr_code}/parent', {
+		params: { path: { qr_code: act.qr_code } },
+		body: { parent_qr_code: act.parent_qr_code }
+	});
+	if (!data) return refusalOf(act, error, response);
+	const parent = await api.GET('/api/v1/bags/{qr_code}', { params: { path: { qr_code: act.parent_qr_code } } });
+	return verdict(act, 'moved', { bag: data, parent: parent.data });
+}
+
+async function addToBill(api: Client, act: BillAct): Promise<Verdict> {
+	const { data, error, response } = await api.POST('/api/v1/bills/{bill_number}/bags', {
+		params: { path: { bill_number: act.bill_number } },
+		body: { qr_codes: [act.qr_code] },
+		headers: keyOf(act)
+	});
+	const result = data?.results[0];
+	if (!data || !result) return refusalOf(act, error, response);
+	return verdict(act, result.outcome, {
+		bill: data.bill,
+		elsewhere: result.bill_number,
+		warning: result.warning?.code,
+		detail: result.warning?.detail ?? result.detail
+	});
+}
+
+async function removeFromBill(api: Client, act: BillAct): Promise<Verdict> {
+	const path = { bill_number: act.bill_number };
+	const { error, response } = await api.DELETE('/api/v1/bills/{bill_number}/bags/{qr_code}', {
+		params: { path: { ...path, qr_code: act.qr_code } }
+	});
+	if (!response.ok) {
+		const refusal = refusalOf(act, error, response);
+		// It is off the bill, as it should be: an earlier try has done it.
+		if (refusal.outcome !== 'bag_not_found') return refusal;
+	}
+	const bill = await api.GET('/api/v1/bills/{bill_number}', { params: { path } });
+	return verdict(act, 'removed', { bill: bill.data });
+}
+
+/** Sending the same act again gets the first answer again, and does nothing. */
+function keyOf(act: Act): Record<string, string> {
+	return { 'idempotency-key': act.id };
+}
+
+type Facts = { [K in Exclude<keyof Verdict, 'act' | 'outcome'>]?: Verdict[K] | undefined };
+
+function verdict(act: Act, outcome: string, facts: Facts): Verdict {
+	const { bag, parent, elsewhere, bill, warning, detail } = facts;
+	return {
+		act,
+		outcome,
+		bag: bag ?? null,
+		parent: parent ?? null,
+		elsewhere: elsewhere ?? null,
+		bill: bill ?? null,
+		warning: warning ?? null,
+		detail: detail ?? null
+	};
+}
+
+function refusalOf(act: Act, error: unknown, response: Response): Verdict {
+	const problem = problemOf(error, response);
+	return verdict(act, problem.code, {
+		bag: problem.scan?.bag,
+		parent: problem.scan?.parent,
+		elsewhere: problem.linked_parent_qr_code,
+		detail: problem.detail
+	});
+}
+
+/** The problem that is about the act itself; anything else has the queue wait. */
+function problemOf(error: unknown, response: Response): Problem & Partial<Schemas['ScanProblem']> {
+	const problem = error as (Problem & Partial<Schemas['ScanProblem']>) | undefined;
+	const seconds = Number(response.headers.get('retry-after'));
+	const retryAfterMs = seconds > 0 ? seconds * 1000 : null;
+	const needsSignIn = response.status === 401 || (response.status === 403 && problem?.code !== 'forbidden');
+	if (needsSignIn) throw new NotNow('signed_out', retryAfterMs);
+	// An answer that is not the API's comes from something in between.
+	const isOurs = typeof problem === 'object' && problem !== null && typeof problem.code === 'string';
+	if (!isOurs || response.status >= 500) throw new NotNow('busy', retryAfterMs);
+	const isInFlight = problem.code === 'request_in_progress';
+	if (TEMPORARY_STATUS.has(response.status) || isInFlight) throw new NotNow('busy', retryAfterMs);
+	return problem;
+}
