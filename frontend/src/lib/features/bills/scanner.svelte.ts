@@ -1,7 +1,7 @@
 import { give } from '$lib/features/scan/feedback';
 import type { Tone } from '$lib/features/scan/outcome';
 
-export { listenForScans } from '$lib/features/scan/wedge';
+export { listenForScans } from '$lib/features/scan/listen';
 
 const KEY = 'traitortrack-bill-sound';
 /** Tones of results that came together follow each other this closely. */
