@@ -169,3 +169,25 @@ test('without JavaScript the page says what is missing', async ({ browser, baseU
 	await expect(page.getByText('TraitorTrack needs JavaScript.')).toBeVisible();
 	await context.close();
 });
+
+test('the admin adds a packer, who can sign in and sees no user management', async ({ page, browser, baseURL }) => {
+	await signIn(page, ADMIN, '/users');
+	await page.getByRole('button', { name: 'Add a person' }).click();
+	const dialog = page.getByRole('dialog');
+	await dialog.getByLabel('User name').fill('sunita');
+	await dialog.getByLabel('Password', { exact: true }).fill('short');
+	await dialog.getByLabel('Area').selectOption({ index: 1 });
+	await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+	await expect(dialog.getByRole('alert')).toBeVisible();
+	await dialog.getByLabel('Password', { exact: true }).fill('Packs-All-Day-1');
+	await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+	await expect(dialog.getByRole('status')).toHaveText('sunita can sign in now.');
+	await dialog.getByRole('button', { name: 'Close' }).last().click();
+	await expect(page.getByRole('rowheader', { name: 'sunita' })).toBeVisible();
+
+	const phone = await browser.newPage({ baseURL });
+	await signIn(phone, { username: 'sunita', password: 'Packs-All-Day-1' });
+	await expect(phone.getByRole('link', { name: 'Scan', exact: true }).first()).toBeVisible();
+	await expect(phone.getByRole('link', { name: 'People' })).toBeHidden();
+	await phone.close();
+});
