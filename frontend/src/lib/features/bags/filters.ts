@@ -37,6 +37,8 @@ export function filtersOf(params: URLSearchParams): BagFilters {
 
 /** What narrows a list, without its order and place: for exports and counts. */
 export function narrowing<T extends { sort?: unknown; cursor?: unknown }>(filters: T): Omit<T, 'sort' | 'cursor'> {
-	const { sort: _sort, cursor: _cursor, ...rest } = filters;
+	const rest = { ...filters };
+	delete rest.sort;
+	delete rest.cursor;
 	return rest;
 }
