@@ -82,17 +82,6 @@ test('the bag list is searched and filtered, and its address can be shared', asy
 	await expect(page.getByLabel('Kind')).toHaveValue('');
 });
 
-test('the overview follows what is scanned elsewhere', async ({ page, warehouse }) => {
-	const parent = warehouse.parentCode();
-	await signIn(page, ADMIN);
-	const total = page.getByTestId('tiles').locator('.tile', { hasText: 'Scans in all' }).locator('.value');
-	const before = Number((await total.innerText()).replaceAll(',', ''));
-	await warehouse.pack(parent, [`${parent}C1`]);
-	await expect(total).toHaveText(new Intl.NumberFormat('en-IN').format(before + 2));
-	await expect(page.getByRole('link', { name: `${parent}C1` })).toBeVisible();
-	await portrait(page, 'dashboard');
-});
-
 test('the colours chosen are kept', async ({ page }) => {
 	await page.goto('/');
 	await page.getByLabel('Colours').selectOption('dark');

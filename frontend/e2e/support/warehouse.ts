@@ -75,4 +75,16 @@ export class Warehouse {
 		if (!data) throw new Error(JSON.stringify(error));
 		return data.data;
 	}
+
+	/** A bill with these parents on it. */
+	async bill(destination: string, expected_parent_bags: number, qr_codes: string[]): Promise<string> {
+		const { data, error } = await this.api.POST('/api/v1/bills', {
+			body: { destination, vehicle_number: 'UP32 AB 1234', expected_parent_bags }
+		});
+		if (!data) throw new Error(JSON.stringify(error));
+		const path = { bill_number: data.bill_number };
+		const added = await this.api.POST('/api/v1/bills/{bill_number}/bags', { params: { path }, body: { qr_codes } });
+		if (added.error) throw new Error(JSON.stringify(added.error));
+		return data.bill_number;
+	}
 }
