@@ -75,4 +75,30 @@ export class Warehouse {
 		if (!data) throw new Error(JSON.stringify(error));
 		return data.data;
 	}
+
+	/** Ends every session of a person, as they would from another device. */
+	async endSessionsOf(person: Person): Promise<void> {
+		const anybody = createClient<paths>({ baseUrl: this.server.url });
+		const { data } = await anybody.POST('/api/v1/auth/login', { body: person });
+		if (!data || !('access_token' in data)) throw new Error('could not sign in');
+		const headers = { authorization: `Bearer ${data.access_token}` };
+		await anybody.POST('/api/v1/auth/logout-all', { headers });
+	}
+
+	/** A new bill for this many parents. */
+	async bill(expected_parent_bags: number): Promise<string> {
+		const body = { destination: 'Jaipur depot', vehicle_number: 'RJ14 GB 1234', expected_parent_bags };
+		const { data, error } = await this.api.POST('/api/v1/bills', { body });
+		if (!data) throw new Error(JSON.stringify(error));
+		return data.bill_number;
+	}
+
+	/** Parents on a bill. */
+	async bagsOf(bill_number: string): Promise<string[]> {
+		const { data, error } = await this.api.GET('/api/v1/bills/{bill_number}/bags', {
+			params: { path: { bill_number }, query: { limit: 200 } }
+		});
+		if (!data) throw new Error(JSON.stringify(error));
+		return data.data.map((bag) => bag.qr_code);
+	}
 }
