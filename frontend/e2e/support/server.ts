@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,41 +10,27 @@ const START_MS = 60_000;
 
 /** The real server with its own empty database, on a free port. */
 export class Server {
+	private process!: ChildProcess;
+	private text = '';
+
 	private constructor(
 		readonly url: string,
-		/** What the server printed for the person who started it. */
-		readonly output: () => string,
-		private readonly process: ChildProcess,
-		private readonly folder: string
+		private readonly folder: string,
+		private readonly settings: Record<string, string>
 	) {}
 
 	static async start(settings: Record<string, string> = {}): Promise<Server> {
 		const folder = await mkdtemp(join(tmpdir(), 'traitortrack-e2e-'));
 		// PostgreSQL runs as a user of its own, who has to get in.
 		await chmod(folder, 0o711);
-		const address = settings.BIND ?? `127.0.0.1:${await freePort()}`;
-		const url = `http://${address}`;
-		let output = '';
-		const child = spawn(BINARY, ['serve'], {
-			cwd: folder,
-			env: {
-				PATH: process.env.PATH,
-				BIND: address,
-				DATA_DIR: join(folder, 'var'),
-				SIGN_IN_LIMIT_PER_MINUTE: '1000',
-				RUST_LOG: 'warn',
-				...settings
-			}
-		});
-		child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-		child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-		const server = new Server(url, () => output, child, folder);
-		const deadline = Date.now() + START_MS;
-		while (!(await isReady(url))) {
-			if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the server did not start:\n${output}`);
-			await new Promise((wait) => setTimeout(wait, 100));
-		}
+		const server = new Server(`http://${settings.BIND ?? `127.0.0.1:${await freePort()}`}`, folder, settings);
+		await server.run();
 		return server;
+	}
+
+	/** What the server printed for the person who started it. */
+	output(): string {
+		return this.text;
 	}
 
 	/** The password of the first admin, as printed at the first start. */
@@ -58,11 +45,45 @@ export class Server {
 		return join(this.folder, 'var', 'mail');
 	}
 
+	/** Pulls the plug: no chance to finish anything. */
+	async kill(): Promise<void> {
+		const ended = once(this.process, 'exit');
+		this.process.kill('SIGKILL');
+		await ended;
+	}
+
+	/** Starts it again on the same data and port. */
+	async restart(): Promise<void> {
+		await this.run();
+	}
+
 	async stop(): Promise<void> {
-		const ended = new Promise((end) => this.process.once('exit', end));
+		const ended = once(this.process, 'exit');
 		this.process.kill('SIGTERM');
 		await ended;
 		await rm(this.folder, { recursive: true, force: true });
+	}
+
+	private async run(): Promise<void> {
+		const child = spawn(BINARY, ['serve'], {
+			cwd: this.folder,
+			env: {
+				PATH: process.env.PATH,
+				BIND: new URL(this.url).host,
+				DATA_DIR: join(this.folder, 'var'),
+				SIGN_IN_LIMIT_PER_MINUTE: '1000',
+				RUST_LOG: 'warn',
+				...this.settings
+			}
+		});
+		this.process = child;
+		child.stdout.on('data', (chunk: Buffer) => (this.text += chunk.toString()));
+		child.stderr.on('data', (chunk: Buffer) => (this.text += chunk.toString()));
+		const deadline = Date.now() + START_MS;
+		while (!(await isReady(this.url))) {
+			if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the server did not start:\n${this.text}`);
+			await new Promise((wait) => setTimeout(wait, 100));
+		}
 	}
 }
 

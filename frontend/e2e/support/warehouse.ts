@@ -87,6 +87,15 @@ export class Warehouse {
 		return data.data;
 	}
 
+	/** Ends every session of a person, as they would from another device. */
+	async endSessionsOf(person: Person): Promise<void> {
+		const anybody = createClient<paths>({ baseUrl: this.server.url });
+		const { data } = await anybody.POST('/api/v1/auth/login', { body: person });
+		if (!data || !('access_token' in data)) throw new Error('could not sign in');
+		const headers = { authorization: `Bearer ${data.access_token}` };
+		await anybody.POST('/api/v1/auth/logout-all', { headers });
+	}
+
 	/** A parent with children that is ready for a bill. */
 	async readyParent(children = 2): Promise<string> {
 		const parent = this.parentCode();

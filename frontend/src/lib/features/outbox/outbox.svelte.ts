@@ -80,6 +80,7 @@ export class Outbox {
 	takeBack(id: string, reversal: NewAct): Promise<'withdrawn' | 'queued' | 'lost'> {
 		const act = this.#own(reversal);
 		this.#keeping += 1;
+		waitingScans.mine += 1;
 		return this.#next(async () => {
 			if (!(await this.#store.withdraw(id).catch(() => false))) return (await this.#keep(act)) ? 'queued' : 'lost';
 			this.#keeping -= 1;

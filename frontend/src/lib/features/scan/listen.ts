@@ -19,7 +19,8 @@ export function listenForScans(onScan: (code: string) => void): () => void {
 		const isEnd = event.key === 'Enter' || event.key === 'Tab';
 		const isLineFeed = event.ctrlKey && event.code === 'KeyJ';
 		// The rest of an ending must not press the button that has the focus, nor open the browser's downloads.
-		if ((isEnd || isLineFeed) && event.timeStamp - lastScanMs < AFTERMATH_MS) return swallow(event);
+		const isAftermath = detector.isEmpty && event.timeStamp - lastScanMs < AFTERMATH_MS;
+		if ((isEnd || isLineFeed) && isAftermath) return swallow(event);
 		if (event.ctrlKey || event.metaKey || event.altKey) return;
 		const field = fieldOf(event.target);
 		if (isEnd) {

@@ -9,7 +9,7 @@ import { Feed, isFresh, type Entry } from './feed.svelte';
 import { give, say } from './feedback';
 import { toneOf, wordsOf } from './outcome';
 import { forgetParent, recallParent, rememberParent, type OpenParent } from './parent';
-import { DEFAULT_CAPACITY, isParentCode, parentOf, shownCount } from './parent';
+import { isParentCode, newParent, parentOf, shownCount } from './parent';
 
 /** Packing: every scan is kept on the device first, shown at once, and turns when the server answers. */
 export class PackingDesk implements Desk {
@@ -21,7 +21,7 @@ export class PackingDesk implements Desk {
 		this.feed = new Feed(`traitortrack-feed-${outbox.userId}`);
 		outbox.watch({ sees: ({ act }) => this.feed.sees(act.id), settled: (verdict) => this.#settle(verdict) });
 		this.parent = recallParent(outbox.userId);
-		void outbox.list().then((acts) => this.feed.restore(acts));
+		void outbox.list().then((acts) => this.#resume(acts));
 		void this.#refreshParent();
 	}
 
@@ -83,6 +83,14 @@ export class PackingDesk implements Desk {
 		this.outbox.watch(null);
 	}
 
+	/** Goes on where the page was left; after a crash the queue knows more than what was remembered. */
+	#resume(acts: Act[]): void {
+		this.feed.restore(acts);
+		const last = acts.findLast((act) => act.kind === 'scan');
+		const code = last && (last.parent_qr_code ?? last.qr_code);
+		if (!this.parent && code && isParentCode(code)) this.#setParent(newParent(code));
+	}
+
 	#obey(command: Command | 'unknown'): void {
 		if (command === 'next') return this.next();
 		if (command === 'complete') return this.setStatus('complete');
@@ -92,8 +100,7 @@ export class PackingDesk implements Desk {
 	}
 
 	#open(code: string, source: Source): void {
-		if (this.parent?.code !== code)
-			this.#setParent({ code, count: 0, capacity: DEFAULT_CAPACITY, status: 'open', isKnown: false });
+		if (this.parent?.code !== code) this.#setParent(newParent(code));
 		this.#do({ kind: 'scan', qr_code: code, parent_qr_code: null, source });
 	}
 

@@ -11,13 +11,18 @@ export interface OpenParent {
 	isKnown: boolean;
 }
 
-export const DEFAULT_CAPACITY = 30;
+const DEFAULT_CAPACITY = 30;
 
 /** Decides only how a scan is shown and sent before the server has answered; the server has the last word. */
 const PARENT = /^(SB\d{5,62}|M444-\d{5})$/;
 
 export function isParentCode(code: string): boolean {
 	return PARENT.test(code);
+}
+
+/** A parent of which nothing is known yet. */
+export function newParent(code: string): OpenParent {
+	return { code, count: 0, capacity: DEFAULT_CAPACITY, status: 'open', isKnown: false };
 }
 
 export function parentOf(bag: Schemas['Bag']): OpenParent {

@@ -37,6 +37,11 @@ export class WedgeDetector {
 		return inField && isTooSlow ? null : burst;
 	}
 
+	/** Nothing has come since the last end. */
+	get isEmpty(): boolean {
+		return this.#burst === '';
+	}
+
 	#hasPaused(atMs: number, inField: boolean): boolean {
 		return atMs - this.#lastMs > (inField ? FIELD_PAUSE_MS : OUTSIDE_PAUSE_MS);
 	}
