@@ -129,7 +129,7 @@ test('bags are counted, narrowed by bill, parent and day, sorted and exported as
 }) => {
 	const parent = warehouse.parentCode();
 	await warehouse.pack(parent, [`${parent}C1`]);
-	const bill = await warehouse.billed(parent);
+	const bill = await warehouse.bill([parent]);
 	await signIn(page, await warehouse.person('biller'), `/bags?q=${parent}`);
 	const rows = page.getByRole('row');
 	await expect(rows).toHaveCount(3);
@@ -195,10 +195,10 @@ test('a bag is made by hand, edited and deleted; one in use is kept with the rea
 	const parent = warehouse.parentCode();
 	await signIn(page, ADMIN, '/bags');
 	await page.getByRole('button', { name: 'New bag' }).click();
-	await page.getByLabel('Code').fill('<script>');
+	await page.getByLabel('Code', { exact: true }).fill('<script>');
 	await page.getByRole('button', { name: 'Make bag' }).click();
 	await expect(page.getByRole('alert')).toBeVisible();
-	await page.getByLabel('Code').fill(parent.toLowerCase());
+	await page.getByLabel('Code', { exact: true }).fill(parent.toLowerCase());
 	await page.getByTestId('dialog').getByLabel('Area').selectOption('Indore');
 	await portrait(page, 'bag-new');
 	await page.getByRole('button', { name: 'Make bag' }).click();
@@ -210,13 +210,13 @@ test('a bag is made by hand, edited and deleted; one in use is kept with the rea
 		await page.getByRole('menuitem', { name: action }).click();
 	};
 	await choose('Edit');
-	await page.getByLabel('Name').fill('Corner 4');
+	await page.getByTestId('dialog').getByLabel('Name').fill('Corner 4');
 	await page.getByRole('button', { name: 'Save' }).click();
 	await expect(page.getByTestId('name')).toHaveText('Corner 4');
 	await expect(page.getByTestId('history')).toContainText('Name: no name → Corner 4');
 
 	await warehouse.pack(parent, [`${parent}C1`]);
-	await warehouse.billed(parent);
+	await warehouse.bill([parent]);
 	await expect(page.getByTestId('child-count')).toHaveText('1 / 30');
 	await choose('Delete bag');
 	await expect(page.getByTestId('reasons').getByRole('listitem')).toHaveCount(2);

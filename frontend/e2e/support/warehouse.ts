@@ -65,21 +65,6 @@ export class Warehouse {
 		});
 	}
 
-	/** A new bill with this parent on it; returns its number. */
-	async billed(parent: string): Promise<string> {
-		const { data, error } = await this.api.POST('/api/v1/bills', {
-			body: { destination: 'Delhi', vehicle_number: 'UP32 AB 1234', expected_parent_bags: 5 }
-		});
-		if (!data) throw new Error(JSON.stringify(error));
-		const path = { bill_number: data.bill_number };
-		const added = await this.api.POST('/api/v1/bills/{bill_number}/bags', {
-			params: { path },
-			body: { qr_codes: [parent] }
-		});
-		if (added.error) throw new Error(JSON.stringify(added.error));
-		return data.bill_number;
-	}
-
 	/** Codes in a parent, in the order they went in, as the server has them. */
 	async childrenOf(qr_code: string): Promise<string[]> {
 		const { data, error } = await this.api.GET('/api/v1/bags/{qr_code}/children', {
