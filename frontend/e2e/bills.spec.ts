@@ -1,14 +1,39 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
-import { ADMIN, expect, portrait, signIn, test, wedge } from './support/test';
+import { ADMIN, expect, portrait, signIn, test } from './support/test';
 
 /** The row of a code among the results; the newest one when it was scanned twice. */
 const result = (page: Page, code: string): Locator =>
 	page.getByTestId('results').locator(`[data-code="${code}"]`).first();
-const outcomeOf = (page: Page, code: string) =>
-	expect(result(page, code)).not.toHaveAttribute('data-outcome', 'pending');
 const progress = (page: Page) => page.getByTestId('progress');
 const codesField = (page: Page) => page.getByLabel('Type or paste codes');
+
+/** When the scanner sent its last key, in seconds. */
+let lastKeyAt = 0;
+const KEY_GAP_SECONDS = 0.005;
+
+/**
+ * A burst as a scanner sends it: each key carries the time it was struck at, as it does in life, and none waits for what
+ * the page makes of the one before. However busy the machine, it is as fast as a scanner.
+ */
+async function scan(page: Page, ...codes: string[]): Promise<void> {
+	const cdp = await page.context().newCDPSession(page);
+	const strokes = codes.flatMap((code) => [...code, 'Enter']);
+	lastKeyAt = Math.max(lastKeyAt, Date.now() / 1000);
+	await Promise.all(
+		strokes.map((key) => {
+			lastKeyAt += KEY_GAP_SECONDS;
+			const enter = { code: 'Enter', text: '\r', windowsVirtualKeyCode: 13 };
+			return cdp.send('Input.dispatchKeyEvent', {
+				type: 'keyDown',
+				key,
+				timestamp: lastKeyAt,
+				...(key === 'Enter' ? enter : { text: key })
+			});
+		})
+	);
+	await cdp.detach();
+}
 
 /** Chooses from the menu with further actions. */
 async function choose(page: Page, action: string): Promise<void> {
@@ -24,17 +49,13 @@ async function downloaded(page: Page, format: string): Promise<{ name: string; c
 	return { name: download.suggestedFilename(), content: await readFile(await download.path()) };
 }
 
-test('a biller makes a bill, scans its bags, finishes it and hands the report over', async ({ page, warehouse }) => {
-	test.setTimeout(180_000);
-	const ready = [];
-	for (let n = 0; n < 6; n += 1) ready.push(await warehouse.readyParent());
-	const [first = '', second = '', third = '', fourth = '', fifth = '', sixth = ''] = ready;
-
+test('a biller makes a bill; what is wrong with it is said beside the fields', async ({ page, warehouse }) => {
+	test.setTimeout(120_000);
 	await signIn(page, await warehouse.person('biller'), '/bills/new');
 	await page.getByRole('button', { name: 'Make bill and scan bags' }).click();
 	await expect(page.getByLabel('Destination')).toHaveAttribute('aria-invalid', 'true');
 	await expect(page.getByLabel('Destination')).toBeFocused();
-	await expect(page.getByLabel('Expected parent bags')).toHaveAttribute('aria-invalid', 'true');
+	await expect(page.getByText('A whole number from 1')).toBeVisible();
 	await portrait(page, 'bill-new-errors');
 	await page.getByLabel('Destination').fill('Jaipur depot');
 	await page.getByLabel('Vehicle number').fill('rj14 gb 1234');
@@ -42,19 +63,32 @@ test('a biller makes a bill, scans its bags, finishes it and hands the report ov
 	await portrait(page, 'bill-new');
 	await page.getByRole('button', { name: 'Make bill and scan bags' }).click();
 	await expect(page.getByRole('heading', { level: 1, name: /^BILL-/ })).toBeVisible();
-	const bill = await page.getByRole('heading', { level: 1 }).innerText();
 	await expect(page.getByText('Jaipur depot · RJ14 GB 1234')).toBeVisible();
 	await expect(page.getByRole('button', { name: 'Finish bill' })).toBeDisabled();
 	await portrait(page, 'bill-empty');
+});
+
+test('bags are scanned wherever the focus is, and each refusal says what it is', async ({ page, warehouse }) => {
+	test.setTimeout(120_000);
+	const [first, second, third] = [
+		await warehouse.readyParent(),
+		await warehouse.readyParent(),
+		await warehouse.readyParent()
+	];
+	const bill = await warehouse.bill([], 4);
+	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
+	await expect(page.getByText('Ready to scan')).toBeVisible();
 
 	// With no field focused, while typing in one, and with a button focused: the scanner is heard each time.
-	await wedge(page, first);
-	await codesField(page).pressSequentially('half ty', { delay: 150 });
-	await wedge(page, second.toLowerCase());
+	await scan(page, first);
+	await expect(progress(page)).toHaveText('1 / 4');
+	await codesField(page).fill('half ty');
+	await scan(page, second.toLowerCase());
+	await expect(progress(page)).toHaveText('2 / 4');
 	await expect(codesField(page)).toHaveValue('half ty');
 	await codesField(page).fill('');
 	await page.getByRole('button', { name: 'Choose from a list' }).focus();
-	await wedge(page, third);
+	await scan(page, third);
 	await expect(progress(page)).toHaveText('3 / 4');
 	await expect(page.getByRole('dialog')).toBeHidden();
 	for (const code of [first, second, third]) await expect(result(page, code)).toHaveAttribute('data-outcome', 'added');
@@ -64,7 +98,6 @@ test('a biller makes a bill, scans its bags, finishes it and hands the report ov
 	await expect(page.getByTestId('variance')).toHaveText('-114 kg');
 	await portrait(page, 'bill-scanned');
 
-	// Each refusal says what it is.
 	const taken = await warehouse.readyParent();
 	const otherBill = await warehouse.bill([taken]);
 	const empty = warehouse.parentCode();
@@ -78,53 +111,74 @@ test('a biller makes a bill, scans its bags, finishes it and hands the report ov
 		['???', 'invalid_qr_code', 'Not a bag code']
 	] as const;
 	for (const [code, outcome, words] of refusals) {
-		await page.locator('h1').click();
-		await wedge(page, code);
+		await scan(page, code);
 		await expect(page.getByTestId('last-result')).toHaveAttribute('data-outcome', outcome);
 		await expect(page.getByTestId('last-result')).toContainText(words);
 		await expect(result(page, code)).toContainText(words);
 	}
-	await expect(page.getByRole('link', { name: `Show ${otherBill}` })).toBeHidden();
+	await expect(progress(page)).toHaveText('3 / 4');
 	await portrait(page, 'bill-refused');
 	await page.getByRole('button', { name: 'Only refused' }).click();
 	await expect(page.getByTestId('results').getByRole('listitem')).toHaveCount(5);
-	await page.getByRole('button', { name: 'Show all' }).click();
+	await page.getByRole('link', { name: `On bill ${otherBill}` }).click();
+	await expect(page.getByRole('heading', { level: 1, name: otherBill })).toBeVisible();
+});
 
-	// Three pasted codes, room for one: the number is raised and the rest goes on.
-	await codesField(page).fill(`${fourth}\n${fifth}, ${sixth}`);
+test('many codes are pasted, the number is raised for those that did not fit, one is taken off and put back', async ({
+	page,
+	warehouse
+}) => {
+	test.setTimeout(120_000);
+	const [first, second, third] = [
+		await warehouse.readyParent(),
+		await warehouse.readyParent(),
+		await warehouse.readyParent()
+	];
+	const bill = await warehouse.bill([], 1);
+	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
+	await codesField(page).fill(`${first}\n${second}, ${third}`);
 	await page.getByRole('button', { name: 'Add 3 codes' }).click();
-	await expect(result(page, sixth)).toHaveAttribute('data-outcome', 'bill_at_capacity');
-	await expect(result(page, fourth)).toContainText('that was the last one');
-	await expect(progress(page)).toHaveText('4 / 4');
+	await expect(result(page, third)).toHaveAttribute('data-outcome', 'bill_at_capacity');
+	await expect(result(page, first)).toContainText('that was the last one');
+	await expect(progress(page)).toHaveText('1 / 1');
 	await expect(page.getByText('2 bags did not fit.')).toBeVisible();
 	await portrait(page, 'bill-full');
 	await page.getByRole('button', { name: 'Raise the expected number' }).click();
-	await expect(page.getByLabel('Expected parent bags')).toHaveValue('6');
+	await expect(page.getByLabel('Expected parent bags')).toHaveValue('3');
 	await portrait(page, 'bill-raise');
 	await page.getByRole('button', { name: 'Save' }).click();
-	await expect(progress(page)).toHaveText('6 / 6');
-	await outcomeOf(page, sixth);
+	await expect(progress(page)).toHaveText('3 / 3');
 
-	// Taken off by mistake, and back.
 	await page.getByRole('button', { name: `Take ${second} off the bill` }).click();
-	await expect(progress(page)).toHaveText('5 / 6');
+	await expect(progress(page)).toHaveText('2 / 3');
 	expect(await warehouse.bagsOnBill(bill)).not.toContain(second);
 	await page.getByRole('button', { name: 'Undo' }).click();
-	await expect(progress(page)).toHaveText('6 / 6');
+	await expect(progress(page)).toHaveText('3 / 3');
 	expect(await warehouse.bagsOnBill(bill)).toContain(second);
+});
 
+test('a biller finishes a bill: it is locked, and its report is read, printed and saved', async ({
+	page,
+	warehouse
+}) => {
+	test.setTimeout(150_000);
+	const ready = [await warehouse.readyParent(), await warehouse.readyParent()];
+	const [first = ''] = ready;
+	const bill = await warehouse.bill(ready, 3);
+	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
 	await page.getByRole('button', { name: 'Finish bill' }).click();
 	await expect(page.getByRole('dialog')).toContainText('Only an admin can reopen it');
+	await expect(page.getByRole('dialog')).toContainText('1 of the expected');
 	await portrait(page, 'bill-finish');
 	await page.getByRole('dialog').getByRole('button', { name: 'Finish bill' }).click();
 	await expect(page.getByText('Finished and locked.')).toBeVisible();
-	await expect(page.getByRole('button', { name: `Take ${second} off the bill` })).toBeHidden();
+	await expect(page.getByRole('button', { name: `Take ${first} off the bill` })).toBeHidden();
 	await expect(page.getByRole('button', { name: /^Actions for/ })).toBeHidden();
-	await wedge(page, taken);
-	await expect(page.getByText(`${taken} was not added.`)).toBeVisible();
+	await scan(page, 'SB99999');
+	await expect(page.getByText('SB99999 was not added.')).toBeVisible();
 	await portrait(page, 'bill-finished');
 
-	await page.getByRole('link', { name: 'Report' }).first().click();
+	await page.getByRole('link', { name: 'Report', exact: true }).click();
 	const report = page.getByTestId('report');
 	await expect(report).toContainText(bill);
 	await expect(report.getByRole('img', { name: `QR code of ${bill}` })).toBeVisible();
@@ -134,7 +188,6 @@ test('a biller makes a bill, scans its bags, finishes it and hands the report ov
 	await portrait(page, 'bill-report');
 	await page.getByLabel('List child bags').check();
 	for (const code of ready) await expect(report.getByText(`${code}C2`)).toBeVisible();
-	await portrait(page, 'bill-report-children');
 
 	const csv = await downloaded(page, 'CSV');
 	expect(csv.name).toBe(`bill-${bill.toLowerCase()}.csv`);
@@ -160,11 +213,11 @@ test('thirty scans in a burst are all kept, in order, through a cut network', as
 	const bill = await warehouse.bill([], 30);
 	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
 	await expect(page.getByText('Ready to scan')).toBeVisible();
-	for (const code of codes.slice(0, 20)) await wedge(page, code);
+	await scan(page, ...codes.slice(0, 20));
 	await expect(progress(page)).toHaveText('20 / 30');
 
 	await context.setOffline(true);
-	for (const code of codes.slice(20)) await wedge(page, code);
+	await scan(page, ...codes.slice(20));
 	await expect(page.getByText('10 bags wait to be sent.')).toBeVisible();
 	await expect(result(page, codes[29] ?? '')).toHaveAttribute('data-outcome', 'pending');
 	await portrait(page, 'bill-offline');
@@ -182,6 +235,7 @@ test('bags are chosen from the list of those that are ready, and an open one com
 	page,
 	warehouse
 }) => {
+	test.setTimeout(120_000);
 	const ready = [await warehouse.readyParent(), await warehouse.readyParent()];
 	const open = warehouse.parentCode();
 	await warehouse.pack(open, [`${open}C1`]);
@@ -204,6 +258,7 @@ test('bags are chosen from the list of those that are ready, and an open one com
 });
 
 test('an admin edits, reopens with a reason, and deletes', async ({ page, warehouse }) => {
+	test.setTimeout(120_000);
 	const parent = await warehouse.readyParent();
 	const bill = await warehouse.bill([parent]);
 	await signIn(page, ADMIN, `/bills/${bill}`);
@@ -262,6 +317,7 @@ test('somebody else’s edit is not overwritten', async ({ page, warehouse, brow
 });
 
 test('a packer sees bills with bags of the own area, and changes nothing', async ({ page, warehouse }) => {
+	test.setTimeout(120_000);
 	const packer = await warehouse.person('dispatcher');
 	await signIn(page, packer, '/bills');
 	await expect(page.getByText('No bills yet')).toBeVisible();
@@ -269,8 +325,7 @@ test('a packer sees bills with bags of the own area, and changes nothing', async
 	await expect(page.getByRole('link', { name: 'New bill' })).toBeHidden();
 	await page.goto('/scan');
 	const parent = warehouse.parentCode();
-	await wedge(page, parent);
-	await wedge(page, `${parent}C1`);
+	await scan(page, parent, `${parent}C1`);
 	await expect.poll(() => warehouse.childrenOf(parent).catch(() => [])).toEqual([`${parent}C1`]);
 	const other = await warehouse.readyParent();
 	const bill = await warehouse.bill([parent, other]);
@@ -291,6 +346,7 @@ test('a packer sees bills with bags of the own area, and changes nothing', async
 });
 
 test('the list is searched, filtered, sorted and exported; in Hindi too', async ({ page, warehouse }) => {
+	test.setTimeout(120_000);
 	const busy = await warehouse.bill([await warehouse.readyParent()]);
 	const fresh = await warehouse.bill([]);
 	await signIn(page, await warehouse.person('biller'), '/bills');
@@ -321,7 +377,7 @@ test('the list is searched, filtered, sorted and exported; in Hindi too', async 
 	await page.getByRole('link', { name: busy }).click();
 	await expect(page.getByRole('button', { name: 'बिल पूरा करें' })).toBeVisible();
 	await page.locator('h1').click();
-	await wedge(page, 'SB99998');
+	await scan(page, 'SB99998');
 	await expect(page.getByTestId('last-result')).toContainText('बोरी अनजान है');
 	await portrait(page, 'bill-hi');
 });

@@ -1,23 +1,33 @@
+import type { Page } from '@playwright/test';
 import { Server } from './support/server';
-import { ADMIN, expect, portrait, signIn, test } from './support/test';
+import { ADMIN, PHONE, expect, portrait, signIn, test } from './support/test';
+
+const heading = (page: Page, name: string) => page.getByRole('heading', { level: 1, name });
+const password = (page: Page) => page.getByLabel('Password', { exact: true });
+const submit = (page: Page) => page.getByRole('button', { name: 'Sign in' });
 
 test('the first admin signs in with the printed password and has to choose another', async ({ page }) => {
 	test.setTimeout(120_000);
 	const server = await Server.start();
 	try {
 		await signIn(page, { username: 'admin', password: server.firstPassword() }, server.url);
-		await expect(page.getByRole('heading', { name: 'Choose your password' })).toBeVisible();
+		await expect(heading(page, 'Choose your password')).toBeVisible();
 		await page.goto(`${server.url}/users`);
 		await expect(page).toHaveURL(/\/password$/);
-		await portrait(page, 'password');
 		await page.getByLabel('Password now').fill(server.firstPassword());
-		await page.getByLabel('New password', { exact: true }).fill('Brand-New-Pass-1');
+		const chosen = page.getByLabel('New password', { exact: true });
+		await chosen.fill('brand-new');
+		await expect(page.locator('[data-rule=lower]')).toHaveAttribute('data-met', 'true');
+		await expect(page.locator('[data-rule=digit]')).toHaveAttribute('data-met', 'false');
+		await portrait(page, 'password');
+		await chosen.fill('Brand-New-Pass-1');
+		await expect(page.locator('[data-met=false]')).toHaveCount(0);
 		await page.getByLabel('New password again').fill('Brand-New-Pass-2');
-		await page.getByRole('button', { name: 'Save' }).click();
-		await expect(page.getByRole('alert')).toHaveText('The two new passwords differ.');
+		await page.getByRole('button', { name: 'Set the password' }).click();
+		await expect(page.getByText('The two new passwords differ.')).toBeVisible();
 		await page.getByLabel('New password again').fill('Brand-New-Pass-1');
-		await page.getByRole('button', { name: 'Save' }).click();
-		await expect(page.getByRole('heading', { name: 'Overview' })).toBeVisible();
+		await page.getByRole('button', { name: 'Set the password' }).click();
+		await expect(heading(page, 'Overview')).toBeVisible();
 	} finally {
 		await page.close();
 		await server.stop();
@@ -26,27 +36,125 @@ test('the first admin signs in with the printed password and has to choose anoth
 
 test('a wrong password is said so, a right one leads to the page that was wanted', async ({ page }) => {
 	await page.goto('/bags?kind=parent');
-	await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
+	await expect(heading(page, 'Sign in')).toBeVisible();
+	await expect(page.getByText('Your session has ended')).toBeHidden();
 	await portrait(page, 'sign-in');
 	await page.getByLabel('User name or e-mail').fill(ADMIN.username);
-	await page.getByLabel('Password').fill('Wrong-Password-1');
-	await page.getByRole('button', { name: 'Sign in' }).click();
+	await password(page).fill('Wrong-Password-1');
+	await submit(page).click();
 	await expect(page.getByRole('alert')).toContainText('password');
-	await page.getByLabel('Password').fill(ADMIN.password);
-	await page.getByRole('button', { name: 'Sign in' }).click();
+	await portrait(page, 'sign-in-wrong');
+	await password(page).fill(ADMIN.password);
+	await submit(page).click();
 	await expect(page).toHaveURL(/\/bags\?kind=parent$/);
-	await expect(page.getByRole('heading', { name: 'Bags' })).toBeVisible();
+	await expect(heading(page, 'Bags')).toBeVisible();
+});
+
+test('nobody waits for the server to see the first page', async ({ page }) => {
+	const asked: string[] = [];
+	page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+	await page.goto('/login');
+	await expect(heading(page, 'Sign in')).toBeVisible();
+	await expect(page.locator('#start')).toHaveCount(0);
+	expect(asked.filter((path) => path.startsWith('/api/'))).toEqual([]);
+});
+
+test('the password can be shown, and Caps Lock is noticed', async ({ page }) => {
+	await page.setViewportSize(PHONE);
+	await page.goto('/login');
+	await password(page).fill('Secret-1');
+	await expect(password(page)).toHaveAttribute('type', 'password');
+	await page.getByRole('button', { name: 'Show characters' }).click();
+	await expect(password(page)).toHaveAttribute('type', 'text');
+	await expect(password(page)).toHaveValue('Secret-1');
+	await password(page).focus();
+	await password(page).evaluate((input) =>
+		input.dispatchEvent(new KeyboardEvent('keydown', { key: 'A', modifierCapsLock: true, bubbles: true }))
+	);
+	await expect(page.getByText('Caps Lock is on.')).toBeVisible();
+	await portrait(page, 'sign-in-caps-lock');
+	await password(page).blur();
+	await expect(page.getByText('Caps Lock is on.')).toBeHidden();
+});
+
+test('a locked account says how long, and counts down', async ({ page, warehouse }) => {
+	const person = await warehouse.person('biller');
+	await page.goto('/login');
+	await page.getByLabel('User name or e-mail').fill(person.username);
+	for (let attempt = 1; attempt <= 6; attempt += 1) {
+		await password(page).fill(`Wrong-Password-${attempt}`);
+		const answered = page.waitForResponse('**/auth/login');
+		await submit(page).click();
+		if ((await answered).status() === 423) break;
+		await expect(page.getByRole('alert')).toBeVisible();
+	}
+	await expect(page.getByRole('alert')).toContainText('This account is locked');
+	const timer = page.getByRole('timer');
+	await expect(timer).toHaveText(/^1[45]:\d\d left$/);
+	const first = await timer.innerText();
+	await expect(timer).not.toHaveText(first);
+	await expect(submit(page)).toBeDisabled();
+	await portrait(page, 'sign-in-locked');
+});
+
+test('too many attempts have to wait', async ({ page }) => {
+	test.setTimeout(120_000);
+	const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password, SIGN_IN_LIMIT_PER_MINUTE: '2' });
+	try {
+		await page.goto(`${server.url}/login`);
+		await page.getByLabel('User name or e-mail').fill('nobody');
+		for (let attempt = 1; attempt <= 6; attempt += 1) {
+			await password(page).fill(`Wrong-Password-${attempt}`);
+			const answered = page.waitForResponse('**/auth/login');
+			await submit(page).click();
+			if ((await answered).status() === 429) break;
+			await expect(page.getByRole('alert')).toBeVisible();
+		}
+		await expect(page.getByRole('alert')).toContainText('Too many attempts');
+		await expect(page.getByRole('timer')).toHaveText(/^[01]:\d\d left$/);
+		await portrait(page, 'sign-in-too-many');
+	} finally {
+		await page.close();
+		await server.stop();
+	}
+});
+
+test('a server that can not be reached is said so', async ({ page, context }) => {
+	await page.goto('/login');
+	await page.getByLabel('User name or e-mail').fill(ADMIN.username);
+	await password(page).fill(ADMIN.password);
+	await context.setOffline(true);
+	await submit(page).click();
+	await expect(page.getByRole('alert')).toContainText("The server can't be reached");
+	await context.setOffline(false);
+	await submit(page).click();
+	await expect(heading(page, 'Overview')).toBeVisible();
 });
 
 test('a session lasts over a reload and ends with signing out', async ({ page }) => {
 	await signIn(page, ADMIN);
 	await page.reload();
-	await expect(page.getByRole('heading', { name: 'Overview' })).toBeVisible();
-	await page.locator('summary').click();
-	await page.getByRole('button', { name: 'Sign out' }).click();
-	await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
+	await expect(heading(page, 'Overview')).toBeVisible();
+	await page.getByRole('button', { name: 'Account of admin' }).click();
+	await portrait(page, 'account-menu');
+	await page.getByRole('menuitem', { name: 'Sign out' }).click();
+	await expect(heading(page, 'Sign in')).toBeVisible();
+	await expect(page.getByText('Your session has ended')).toBeHidden();
 	await page.reload();
-	await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
+	await expect(heading(page, 'Sign in')).toBeVisible();
+});
+
+test('whoever comes back after the session ended is told so', async ({ page, context }) => {
+	await signIn(page, ADMIN, '/profile');
+	await expect(heading(page, 'Profile')).toBeVisible();
+	await context.clearCookies();
+	await page.reload();
+	await expect(page.getByText('Your session has ended')).toBeVisible();
+	await portrait(page, 'sign-in-ended');
+	await page.getByLabel('User name or e-mail').fill(ADMIN.username);
+	await password(page).fill(ADMIN.password);
+	await submit(page).click();
+	await expect(heading(page, 'Profile')).toBeVisible();
 });
 
 test('a link can not send people to another site after signing in', async ({ page, baseURL }) => {
@@ -54,23 +162,32 @@ test('a link can not send people to another site after signing in', async ({ pag
 	await expect(page).toHaveURL(`${baseURL}/`);
 });
 
+test('without JavaScript the page says what is missing', async ({ browser, baseURL }) => {
+	const context = await browser.newContext({ javaScriptEnabled: false });
+	const page = await context.newPage();
+	await page.goto(`${baseURL}/login`);
+	await expect(page.getByText('TraitorTrack needs JavaScript.')).toBeVisible();
+	await context.close();
+});
+
 test('the admin adds a packer, who can sign in and sees no user management', async ({ page, browser, baseURL }) => {
 	await signIn(page, ADMIN, '/users');
 	await page.getByRole('button', { name: 'Add a person' }).click();
-	await page.getByLabel('User name').fill('sunita');
-	await page.getByLabel('Password').fill('short');
-	await page.getByLabel('Area').selectOption({ index: 1 });
-	await portrait(page, 'users');
-	await page.getByRole('button', { name: 'Save' }).click();
-	await expect(page.getByRole('alert')).toBeVisible();
-	await page.getByLabel('Password').fill('Packs-All-Day-1');
-	await page.getByRole('button', { name: 'Save' }).click();
-	await expect(page.getByRole('status')).toHaveText('sunita can sign in now.');
+	const dialog = page.getByRole('dialog');
+	await dialog.getByLabel('User name').fill('sunita');
+	await dialog.getByLabel('Password', { exact: true }).fill('short');
+	await dialog.getByLabel('Area').selectOption({ index: 1 });
+	await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+	await expect(dialog.getByRole('alert')).toBeVisible();
+	await dialog.getByLabel('Password', { exact: true }).fill('Packs-All-Day-1');
+	await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+	await expect(dialog.getByRole('status')).toHaveText('sunita can sign in now.');
+	await dialog.getByRole('button', { name: 'Close' }).last().click();
 	await expect(page.getByRole('rowheader', { name: 'sunita' })).toBeVisible();
 
 	const phone = await browser.newPage({ baseURL });
 	await signIn(phone, { username: 'sunita', password: 'Packs-All-Day-1' });
-	await expect(phone.getByRole('link', { name: 'Scan', exact: true })).toBeVisible();
+	await expect(phone.getByRole('link', { name: 'Scan', exact: true }).first()).toBeVisible();
 	await expect(phone.getByRole('link', { name: 'People' })).toBeHidden();
 	await phone.close();
 });

@@ -53,6 +53,11 @@ export class Server {
 		return password;
 	}
 
+	/** Where e-mails land that the server has no way to send. */
+	get mailFolder(): string {
+		return join(this.folder, 'var', 'mail');
+	}
+
 	async stop(): Promise<void> {
 		const ended = new Promise((end) => this.process.once('exit', end));
 		this.process.kill('SIGTERM');

@@ -102,9 +102,9 @@ export class Warehouse {
 	}
 
 	/** A bill with bags on it, made by the admin; its number. */
-	async bill(qr_codes: string[], expected_parent_bags = 10): Promise<string> {
+	async bill(qr_codes: string[], expected_parent_bags = 10, destination = 'Jaipur depot'): Promise<string> {
 		const { data, error } = await this.api.POST('/api/v1/bills', {
-			body: { destination: 'Jaipur depot', vehicle_number: 'RJ14 GB 1234', expected_parent_bags }
+			body: { destination, vehicle_number: 'RJ14 GB 1234', expected_parent_bags }
 		});
 		if (!data) throw new Error(JSON.stringify(error));
 		const { bill_number } = data;

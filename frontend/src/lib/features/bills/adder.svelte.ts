@@ -50,7 +50,9 @@ export class Adder {
 			stalled: (error) => (this.trouble = error === null ? null : sentenceOf(error)),
 			emptied: () => {
 				window.removeEventListener('beforeunload', askToStay);
-				for (const key of ['bills', 'bags']) void queries.invalidateQueries({ queryKey: [key] });
+				void queries.invalidateQueries({ queryKey: ['bills', billNumber, 'bags'] });
+				// Lists that nobody looks at now are asked for again when somebody does.
+				for (const key of ['bills', 'bags']) void queries.invalidateQueries({ queryKey: [key], refetchType: 'none' });
 			}
 		});
 	}

@@ -1,0 +1,70 @@
+import { ADMIN, expect, portrait, signIn, test } from './support/test';
+
+// As in the warehouse: its hours and days are those of the numbers.
+test.use({ timezoneId: 'Asia/Kolkata' });
+
+test.describe.configure({ mode: 'serial' });
+
+const numberOf = (text: string) => Number(/\d+/.exec(text.replaceAll(',', ''))?.[0]);
+
+test('an empty warehouse shows an admin the first steps, and ticks them off', async ({ page, warehouse }) => {
+	await signIn(page, ADMIN);
+	const steps = page.getByTestId('first-steps').getByRole('listitem');
+	await expect(steps).toHaveCount(5);
+	await expect(steps.filter({ hasText: 'Done' })).toHaveCount(0);
+	await portrait(page, 'overview-first-steps');
+
+	const parent = warehouse.parentCode();
+	await warehouse.pack(parent, [`${parent}C1`]);
+	await expect(steps.filter({ hasText: 'Scan the first parent bag' })).toContainText('Done');
+	await page.getByRole('button', { name: 'Hide the first steps' }).click();
+	await expect(page.getByTestId('first-steps')).toBeHidden();
+	await page.reload();
+	await expect(page.getByTestId('recent')).toBeVisible();
+	await expect(page.getByTestId('first-steps')).toBeHidden();
+});
+
+test('the overview follows what is scanned and billed elsewhere', async ({ page, warehouse }) => {
+	const parent = warehouse.parentCode();
+	await signIn(page, ADMIN);
+	const today = page.getByTestId('tiles').locator('.tile', { hasText: 'Scans today' }).locator('.value');
+	const before = numberOf(await today.innerText());
+	await warehouse.pack(
+		parent,
+		Array.from({ length: 12 }, (_, n) => `${parent}C${n}`)
+	);
+	await expect(today).toHaveText(new Intl.NumberFormat('en-IN').format(before + 13));
+	await expect(page.getByTestId('recent').getByRole('link', { name: `${parent}C11` })).toBeVisible();
+	await expect(page.getByTestId('per-person')).toContainText('admin (you)');
+
+	const bill = await warehouse.bill([parent], 2, 'Delhi');
+	await expect(page.getByTestId('bills-by-status')).toContainText('Being loaded 100%');
+	await page.reload();
+	await expect(page.getByTestId('weights')).toContainText('-48 kg');
+	await expect(page.getByTestId('weights').getByRole('link', { name: bill })).toBeVisible();
+
+	await page.getByRole('button', { name: '7 days' }).click();
+	await expect(page).toHaveURL(/range=week/);
+	await page.getByRole('button', { name: '24 hours' }).click();
+	await portrait(page, 'overview');
+
+	await page.getByRole('button', { name: 'The day before' }).click();
+	await expect(page.getByTestId('per-person')).toContainText('Nothing was scanned on this day.');
+});
+
+test('a packer sees own numbers and those of the own area, and nothing is asked that is refused', async ({
+	page,
+	warehouse
+}) => {
+	const refused: string[] = [];
+	page.on('response', (response) => {
+		if (response.status() === 403) refused.push(response.url());
+	});
+	await signIn(page, await warehouse.person('dispatcher'));
+	await expect(page.getByTestId('tiles')).toContainText('My scans today');
+	await expect(page.getByTestId('tiles')).not.toContainText('Bills in work');
+	await expect(page.getByTestId('bills-by-status')).toBeHidden();
+	await expect(page.getByText('Nothing has been scanned yet')).toBeVisible();
+	await portrait(page, 'overview-packer');
+	expect(refused).toEqual([]);
+});

@@ -1,0 +1,46 @@
+import { Server } from './support/server';
+import { ADMIN, expect, portrait, signIn, test } from './support/test';
+
+test('the system page tells how everything is and renews itself', async ({ page, warehouse, baseURL }) => {
+	test.setTimeout(180_000);
+	const person = await warehouse.person('biller');
+	await signIn(page, ADMIN, '/system');
+	await expect(page.getByTestId('parts').getByRole('listitem')).toHaveCount(5);
+	await expect(page.getByTestId('parts').getByRole('listitem').first()).toContainText('Good');
+	await expect(page.getByTestId('version')).toHaveText(/^\d+\.\d+\.\d+$/);
+	await expect(page.getByRole('meter', { name: 'Database connections in use' })).toBeVisible();
+
+	// A job made elsewhere appears by itself.
+	await page.getByLabel('Job').selectOption('email');
+	await expect(page).toHaveURL(/kind=email/);
+	const before = await page.getByRole('rowheader', { name: 'E-mail' }).count();
+	await fetch(`${baseURL}/api/v1/auth/password/forgot`, {
+		method: 'POST',
+		headers: { 'content-type': 'application/json' },
+		body: JSON.stringify({ email: `${person.username}@example.com` })
+	});
+	await expect(page.getByRole('rowheader', { name: 'E-mail' })).toHaveCount(before + 1);
+	await portrait(page, 'system');
+
+	await page.getByRole('button', { name: 'Clear the cache' }).click();
+	await portrait(page, 'system-clear-cache');
+	await page.getByRole('dialog').getByRole('button', { name: 'Clear the cache' }).click();
+	await expect(page.getByText('The cache is empty.')).toBeVisible();
+});
+
+test('a part that fails is said with what to do about it', async ({ page }) => {
+	test.setTimeout(180_000);
+	// Nobody listens there: the API goes on without Redis, degraded.
+	const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password, REDIS_URL: 'redis://127.0.0.1:9' });
+	try {
+		await signIn(page, ADMIN, `${server.url}/system`);
+		await expect(page.getByRole('heading', { name: 'It works, but something needs attention' })).toBeVisible();
+		const redis = page.getByTestId('parts').getByRole('listitem').filter({ hasText: 'Redis' });
+		await expect(redis).toContainText('Needs attention');
+		await expect(redis).toContainText('See whether Redis runs at REDIS_URL.');
+		await portrait(page, 'system-degraded');
+	} finally {
+		await page.close();
+		await server.stop();
+	}
+});

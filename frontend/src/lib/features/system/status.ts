@@ -1,0 +1,54 @@
+import type { Component } from 'svelte';
+import CircleAlert from '@lucide/svelte/icons/circle-alert';
+import CircleCheck from '@lucide/svelte/icons/circle-check';
+import CircleMinus from '@lucide/svelte/icons/circle-minus';
+import CircleX from '@lucide/svelte/icons/circle-x';
+import type { Schemas } from '$lib/api/client';
+import { m } from '$lib/paraglide/messages.js';
+
+export type Status = Schemas['Status'];
+type Tone = 'plain' | 'ok' | 'warn' | 'bad';
+
+interface Look {
+	label: string;
+	tone: Tone;
+	icon: Component<{ size?: number; 'aria-hidden'?: 'true' }>;
+}
+
+/** How a state is shown: a word, a colour and a shape. */
+export function lookOf(status: Status): Look {
+	switch (status) {
+		case 'healthy':
+			return { label: m.system_healthy(), tone: 'ok', icon: CircleCheck };
+		case 'degraded':
+			return { label: m.system_degraded(), tone: 'warn', icon: CircleAlert };
+		case 'unhealthy':
+			return { label: m.system_unhealthy(), tone: 'bad', icon: CircleX };
+		case 'not_configured':
+			return { label: m.system_not_used(), tone: 'plain', icon: CircleMinus };
+	}
+}
+
+export type Part = keyof Schemas['Checks'];
+
+/** What each part is, in the order a person would look. */
+export const PARTS: Record<Part, () => string> = {
+	database: m.system_database,
+	scan_writer: m.system_scan_writer,
+	jobs: m.system_jobs,
+	disk: m.system_disk,
+	redis: m.system_redis
+};
+
+/** What to do about a part; null when there is nothing to do. */
+export function adviceFor(part: Part, status: Status): string | null {
+	if (status === 'healthy') return null;
+	if (status === 'not_configured') return part === 'redis' ? m.system_redis_not_used() : null;
+	return {
+		database: m.system_advice_database,
+		scan_writer: m.system_advice_scan_writer,
+		jobs: m.system_advice_jobs,
+		disk: m.system_advice_disk,
+		redis: m.system_advice_redis
+	}[part]();
+}
