@@ -195,10 +195,10 @@ test('a bag is made by hand, edited and deleted; one in use is kept with the rea
 	const parent = warehouse.parentCode();
 	await signIn(page, ADMIN, '/bags');
 	await page.getByRole('button', { name: 'New bag' }).click();
-	await page.getByLabel('Code').fill('<script>');
+	await page.getByLabel('Code', { exact: true }).fill('<script>');
 	await page.getByRole('button', { name: 'Make bag' }).click();
 	await expect(page.getByRole('alert')).toBeVisible();
-	await page.getByLabel('Code').fill(parent.toLowerCase());
+	await page.getByLabel('Code', { exact: true }).fill(parent.toLowerCase());
 	await page.getByTestId('dialog').getByLabel('Area').selectOption('Indore');
 	await portrait(page, 'bag-new');
 	await page.getByRole('button', { name: 'Make bag' }).click();
@@ -210,7 +210,7 @@ test('a bag is made by hand, edited and deleted; one in use is kept with the rea
 		await page.getByRole('menuitem', { name: action }).click();
 	};
 	await choose('Edit');
-	await page.getByLabel('Name').fill('Corner 4');
+	await page.getByTestId('dialog').getByLabel('Name').fill('Corner 4');
 	await page.getByRole('button', { name: 'Save' }).click();
 	await expect(page.getByTestId('name')).toHaveText('Corner 4');
 	await expect(page.getByTestId('history')).toContainText('Name: no name → Corner 4');
