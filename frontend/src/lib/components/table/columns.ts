@@ -28,3 +28,10 @@ export function hiddenColumns<Row>(table: string, columns: Column<Row>[]): strin
 export function keepHiddenColumns(table: string, hidden: string[]): void {
 	localStorage.setItem(keyOf(table), hidden.join(','));
 }
+
+/** What the menu of columns shows, and what it does. */
+export interface ColumnChoice {
+	columns: { id: string; label: string }[];
+	isShown: (id: string) => boolean;
+	ontoggle: (id: string) => void;
+}
