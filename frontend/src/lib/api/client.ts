@@ -21,6 +21,12 @@ export function useTokens(tokens: TokenSource): void {
 	source = tokens;
 }
 
+/** The token of the session, for requests that `fetch` can't make. */
+export const tokens: Pick<TokenSource, 'token' | 'renew'> = {
+	token: () => source.token(),
+	renew: () => source.renew()
+};
+
 /** Sends a request with the access token, and once more after renewing it when the server says it is too old. */
 export async function authorized(request: Request): Promise<Response> {
 	const spare = request.clone();
