@@ -52,7 +52,7 @@ export async function signIn(page: Page, person: Person, path = '/'): Promise<vo
 	await page.goto(path);
 	await page.locator('#username').fill(person.username);
 	await page.locator('#password').fill(person.password);
-	await page.locator('form button.primary').click();
+	await page.locator('form [type=submit]').click();
 	await expect(page.locator('#password')).toBeHidden();
 }
 
