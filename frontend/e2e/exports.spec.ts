@@ -10,11 +10,14 @@ async function saved(page: Page): Promise<string> {
 	return text;
 }
 
+// Many portraits: each looks at four screens.
+test.describe.configure({ timeout: 240_000 });
+
 test('bags are exported as they are filtered', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	await warehouse.pack(parent, [`${parent}C1`, `${parent}C2`]);
 	await signIn(page, await warehouse.person('biller'), '/exports');
-	await expect(page.getByText('Audit log')).toBeHidden();
+	await expect(page.getByRole('radio', { name: /^Audit log/ })).toBeHidden();
 	await portrait(page, 'exports');
 	await page.goto(`/exports?what=bags&q=${parent}&kind=child`);
 	await expect(page.getByLabel('Kind')).toHaveValue('child');
@@ -29,7 +32,7 @@ test('bags are exported as they are filtered', async ({ page, warehouse }) => {
 	).toEqual([`${parent}C1`, `${parent}C2`]);
 	await portrait(page, 'exports-saved');
 
-	await page.getByText('NDJSON', { exact: true }).click();
+	await page.getByRole('radio', { name: /^NDJSON/ }).check();
 	await expect(page).toHaveURL(/format=ndjson/);
 	const objects = (await saved(page))
 		.trim()
@@ -37,7 +40,7 @@ test('bags are exported as they are filtered', async ({ page, warehouse }) => {
 		.map((line) => JSON.parse(line) as { parent: string });
 	expect(objects.map(({ parent: into }) => into)).toEqual([parent, parent]);
 
-	await page.getByText('Child bags in parents', { exact: true }).click();
+	await page.getByRole('radio', { name: /^Child bags in parents/ }).check();
 	await page.getByLabel('Parent bag').fill(parent);
 	await expect(page).toHaveURL(/parent=SB/);
 	expect(await saved(page)).toContain(`"parent_qr_code":"${parent}"`);

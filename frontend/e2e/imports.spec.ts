@@ -9,6 +9,9 @@ async function checked(page: Page): Promise<void> {
 	await expect(page.getByTestId('import-status')).toHaveText(/Some rows refused|All rows are good/);
 }
 
+// Many portraits: each looks at four screens.
+test.describe.configure({ timeout: 240_000 });
+
 test('a file is checked, shows what is wrong, and its good rows are taken', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	await signIn(page, ADMIN, '/imports');
@@ -33,9 +36,9 @@ test('a file is checked, shows what is wrong, and its good rows are taken', asyn
 	// A check changes nothing.
 	await expect(warehouse.bag(parent)).rejects.toThrow();
 
-	await page.getByText('All or nothing').click();
+	await page.getByRole('radio', { name: /^All or nothing/ }).check();
 	await expect(page.getByRole('button', { name: 'Import', exact: true })).toBeDisabled();
-	await page.getByText('Take the good ones').first().click();
+	await page.getByRole('radio', { name: /^Take the good ones/ }).check();
 	await page.getByRole('button', { name: 'Import 2 rows' }).click();
 	await expect(page).toHaveURL(/imports\/.*rows=4/);
 	await expect(page.getByTestId('import-status')).toHaveText('Some rows refused');
@@ -57,7 +60,7 @@ test('links are imported, and those of a child that is elsewhere are refused', a
 	const [parent, other] = [warehouse.parentCode(), warehouse.parentCode()];
 	await warehouse.pack(other, [`${other}C1`]);
 	await signIn(page, ADMIN, '/imports');
-	await page.getByText('Child bags in parents', { exact: true }).click();
+	await page.getByRole('radio', { name: /^Child bags in parents/ }).check();
 	const rows = Array.from({ length: 20 }, (_, n) => `${parent},${parent}L${n}`);
 	await page
 		.getByLabel(/Choose a file/)
@@ -75,8 +78,8 @@ test('a file that can not be read is told at once, and the example can be', asyn
 	await page.getByRole('button', { name: 'Check first' }).click();
 	await expect(page.getByRole('alert')).toContainText('none is qr_code');
 
-	for (const kind of ['Bags', 'Child bags in parents']) {
-		await page.getByText(kind, { exact: true }).last().click();
+	for (const kind of [/^Bags/, /^Child bags in parents/]) {
+		await page.getByRole('radio', { name: kind }).check();
 		const saving = page.waitForEvent('download');
 		await page.getByRole('button', { name: 'Example file' }).click();
 		const example = await saving;

@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { ADMIN, expect, portrait, signIn, test } from './support/test';
 
+// Many portraits: each looks at four screens.
+test.describe.configure({ timeout: 240_000 });
+
 test.use({ timezoneId: 'Asia/Kolkata' });
 
 test('each report shows the numbers, and its address and file say the same', async ({ page, warehouse }) => {
