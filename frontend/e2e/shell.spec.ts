@@ -12,16 +12,25 @@ test('the palette finds pages and bags, by mouse and by keyboard', async ({ page
 	const palette = page.getByRole('dialog', { name: 'Search everything' });
 	await expect(palette).toBeVisible();
 	await portrait(page, 'palette');
+	await expect(palette.getByRole('combobox')).toBeFocused();
 	await page.keyboard.type(parent.toLowerCase());
 	await expect(palette.getByText(`${parent}C1`)).toBeVisible();
 	await portrait(page, 'palette-found');
 	await page.keyboard.press('Escape');
 	await expect(palette).toBeHidden();
 	await page.keyboard.press('/');
+	await expect(palette.getByRole('combobox')).toBeFocused();
 	await page.keyboard.type('audit');
+	await expect(palette.getByRole('option')).toHaveText([/Audit log/]);
 	await page.keyboard.press('Enter');
 	await expect(page).toHaveURL(/\/audit-log$/);
+	await page.setViewportSize(DESKTOP);
 	await page.getByRole('button', { name: 'Search everything' }).click();
+	await expect(palette.getByRole('combobox')).toBeFocused();
+	await page.keyboard.press('ArrowDown');
+	await page.keyboard.press('ArrowDown');
+	await page.keyboard.press('ArrowUp');
+	await expect(palette.getByRole('option', { selected: true })).toHaveText(/Overview/);
 	await page.keyboard.type('no-such-thing-anywhere');
 	await expect(palette.getByText('Nothing found')).toBeVisible();
 });
@@ -30,7 +39,7 @@ test('keys lead to pages, but not while somebody types', async ({ page }) => {
 	await signIn(page, ADMIN);
 	await page.setViewportSize(DESKTOP);
 	await expect(page.getByRole('heading', { ...level1, name: 'Overview' })).toBeVisible();
-	await page.keyboard.press('?');
+	await page.keyboard.press('Shift+?');
 	await expect(page.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeVisible();
 	await portrait(page, 'shortcuts');
 	await page.keyboard.press('Escape');
@@ -58,7 +67,7 @@ test('the skip link leads to the content', async ({ page }) => {
 	await page.keyboard.press('Enter');
 	await expect(page.locator('#content')).toBeFocused();
 	await page.keyboard.press('Tab');
-	await expect(page.getByLabel('Language')).toBeFocused();
+	await expect(page.getByLabel('Language', { exact: true })).toBeFocused();
 });
 
 test('a phone has four places at hand and the rest behind More', async ({ page, warehouse }) => {
@@ -130,12 +139,12 @@ test.describe('after a deploy', () => {
 		let missing = 0;
 		await page.route('**/_app/immutable/nodes/*.js', async (route) => {
 			missing += 1;
-			await page.unroute('**/_app/immutable/nodes/*.js');
-			await route.fulfill({ status: 404, contentType: 'text/plain', body: '' });
+			if (missing > 1) await route.fallback();
+			else await route.fulfill({ status: 404, contentType: 'text/plain', body: '' });
 		});
 		await page.getByRole('navigation', { name: 'Menu' }).getByRole('link', { name: 'Notifications' }).click();
 		await expect(page.getByRole('heading', { ...level1, name: 'Notifications' })).toBeVisible();
 		await expect(page).toHaveURL(/\/notifications$/);
-		expect(missing).toBe(1);
+		expect(missing, 'asked again after it was missing').toBeGreaterThan(1);
 	});
 });
