@@ -9,25 +9,32 @@ test.describe.configure({ timeout: 240_000 });
 
 const numberOf = (text: string) => Number(/\d+/.exec(text.replaceAll(',', ''))?.[0]);
 
-test('an empty warehouse shows an admin the first steps, and ticks them off', async ({ page }) => {
-	// Nobody else's: others scan into the usual one.
-	const warehouse = await Warehouse.open();
-	await signIn(page, ADMIN, `${warehouse.server.url}/`);
+/** With a warehouse of its own that nobody has touched: others scan into the usual one. */
+const inNewWarehouse = test.extend<{ fresh: Warehouse }>({
+	fresh: async ({ page }, use) => {
+		const fresh = await Warehouse.open();
+		await use(fresh);
+		// The page lets go of its live news before their server stops.
+		await page.goto('about:blank');
+		await fresh.server.stop();
+	}
+});
+
+inNewWarehouse('an empty warehouse shows an admin the first steps, and ticks them off', async ({ page, fresh }) => {
+	await signIn(page, ADMIN, `${fresh.server.url}/`);
 	const steps = page.getByTestId('first-steps').getByRole('listitem');
 	await expect(steps).toHaveCount(5);
 	await expect(steps.filter({ hasText: 'Done' })).toHaveCount(0);
 	await portrait(page, 'overview-first-steps');
 
-	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`]);
+	const parent = fresh.parentCode();
+	await fresh.pack(parent, [`${parent}C1`]);
 	await expect(steps.filter({ hasText: 'Scan the first parent bag' })).toContainText('Done');
 	await page.getByRole('button', { name: 'Hide the first steps' }).click();
 	await expect(page.getByTestId('first-steps')).toBeHidden();
 	await page.reload();
 	await expect(page.getByTestId('recent')).toBeVisible();
 	await expect(page.getByTestId('first-steps')).toBeHidden();
-	await page.goto('about:blank');
-	await warehouse.server.stop();
 });
 
 test('the overview follows what is scanned and billed elsewhere', async ({ page, warehouse }) => {
