@@ -72,6 +72,9 @@ export async function allSent(page: Page): Promise<void> {
 /** No violation of WCAG 2.2 A and AA on the screen as it is. */
 export async function accessible(page: Page): Promise<void> {
 	const { violations } = await new AxeBuilder({ page })
+		// One frame, one origin: no second page is needed to put results together.
+		.setLegacyMode(true)
+		.options({ resultTypes: ['violations'] })
 		.withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
 		.analyze();
 	expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`)).toEqual([]);
@@ -101,7 +104,8 @@ export async function portrait(page: Page, name: string): Promise<void> {
 			await page.setViewportSize(viewport);
 			await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
 			await picture(page, `${name}-${device}-${colorScheme}`);
-			await accessible(page);
+			// Each layout once and each theme once: what is left is the same document in the same colours.
+			if ((device === 'phone') === (colorScheme === 'light')) await accessible(page);
 		}
 	}
 }
