@@ -14,7 +14,7 @@ async function visitAll(page: Page, person: Person, language: 'en' | 'hi', more:
 	await page.emulateMedia({ reducedMotion: 'reduce', colorScheme: language === 'hi' ? 'dark' : 'light' });
 	await page.setViewportSize({ width: 1440, height: 900 });
 	await signIn(page, person);
-	const links = page.locator('header nav a');
+	const links = page.locator('nav.side li a');
 	await expect(links.first()).toBeVisible();
 	const places = await links.evaluateAll((all) => all.map((link) => (link as HTMLAnchorElement).pathname));
 	expect(places.length).toBeGreaterThan(6);
