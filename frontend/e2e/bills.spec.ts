@@ -324,6 +324,7 @@ test('a packer sees bills with bags of the own area, and changes nothing', async
 	await portrait(page, 'bills-packer-none');
 	await expect(page.getByRole('link', { name: 'New bill' })).toBeHidden();
 	await page.goto('/scan');
+	await expect(page.getByTestId('result')).toContainText('Scan a parent bag');
 	const parent = warehouse.parentCode();
 	await scan(page, parent, `${parent}C1`);
 	await expect.poll(() => warehouse.childrenOf(parent).catch(() => [])).toEqual([`${parent}C1`]);
