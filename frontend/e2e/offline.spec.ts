@@ -11,8 +11,11 @@ test.describe.configure({ timeout: 240_000 });
 const childCodes = (parent: string, count: number, from = 1) =>
 	Array.from({ length: count }, (_, n) => `${parent}C${String(n + from).padStart(2, '0')}`);
 const progress = (page: Page) => page.getByTestId('progress');
-const waiting = (page: Page, count: number) =>
-	expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', String(count));
+/** So many acts wait, and all of them are safe on the device. */
+async function waiting(page: Page, count: number): Promise<void> {
+	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', String(count));
+	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-keeping', '0');
+}
 
 /** The app is on the device, and this page is looked after by its service worker. */
 async function keptOnDevice(page: Page): Promise<void> {

@@ -33,8 +33,6 @@ export class Outbox {
 	#news = new BroadcastChannel(NEWS_CHANNEL);
 	/** Acts are stored one after the other, so that their order on the device is their order in time. */
 	#storing: Promise<unknown> = Promise.resolve();
-	/** Acts that are not in the store yet. */
-	#keeping = 0;
 	#isCounting = false;
 	#mustRecount = false;
 	#online = () => this.#sender.wake(true);
@@ -68,7 +66,7 @@ export class Outbox {
 	/** Keeps an act and sends it as soon as it may go. Returns it at once, with when it is safe on the device. */
 	add(what: NewAct): { act: Act; kept: Promise<boolean> } {
 		const act = this.#own(what);
-		this.#keeping += 1;
+		waitingScans.keeping += 1;
 		waitingScans.mine += 1;
 		return { act, kept: this.#next(() => this.#keep(act)) };
 	}
@@ -79,11 +77,11 @@ export class Outbox {
 	 */
 	takeBack(id: string, reversal: NewAct): Promise<'withdrawn' | 'queued' | 'lost'> {
 		const act = this.#own(reversal);
-		this.#keeping += 1;
+		waitingScans.keeping += 1;
 		waitingScans.mine += 1;
 		return this.#next(async () => {
 			if (!(await this.#store.withdraw(id).catch(() => false))) return (await this.#keep(act)) ? 'queued' : 'lost';
-			this.#keeping -= 1;
+			waitingScans.keeping -= 1;
 			void this.#count();
 			this.#tell({ changed: true });
 			return 'withdrawn';
@@ -161,7 +159,7 @@ export class Outbox {
 			isKept = false;
 			this.isBroken = true;
 		}
-		this.#keeping -= 1;
+		waitingScans.keeping -= 1;
 		void this.#count();
 		if (!isKept) return false;
 		this.#sender.wake();
@@ -188,7 +186,7 @@ export class Outbox {
 			this.#mustRecount = false;
 			const waiting = await this.#store.waiting().catch(() => []);
 			const stored = waiting.find((person) => person.user_id === this.userId)?.count ?? 0;
-			waitingScans.mine = stored + this.#keeping;
+			waitingScans.mine = stored + waitingScans.keeping;
 			waitingScans.others = waiting.filter((person) => person.user_id !== this.userId);
 			this.refusals = await this.#store.refusals(this.userId).catch(() => []);
 			waitingScans.toSettle = this.refusals.length;
