@@ -54,7 +54,8 @@ let audio: AudioContext | undefined;
 /** Plays and shakes an outcome, as set. Browsers allow sound only after a first key or touch, which a scan is. */
 export function give(tone: Tone): void {
 	if (tone === 'pending') return;
-	if (settings.vibration) navigator.vibrate?.(VIBRATIONS[tone]);
+	// Before the first touch or key browsers refuse, and say so in their log.
+	if (settings.vibration && navigator.userActivation?.hasBeenActive) navigator.vibrate?.(VIBRATIONS[tone]);
 	if (settings.sound) play(tone);
 }
 
