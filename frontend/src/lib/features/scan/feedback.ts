@@ -55,7 +55,7 @@ let audio: AudioContext | undefined;
 export function give(tone: Tone): void {
 	if (tone === 'pending') return;
 	// Before the first touch or key browsers refuse, and say so in their log.
-	if (settings.vibration && navigator.userActivation?.hasBeenActive) navigator.vibrate?.(VIBRATIONS[tone]);
+	if (settings.vibration && navigator.userActivation?.hasBeenActive !== false) navigator.vibrate?.(VIBRATIONS[tone]);
 	if (settings.sound) play(tone);
 }
 
