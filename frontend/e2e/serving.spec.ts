@@ -141,7 +141,7 @@ test.describe('the app on another host than the API', () => {
 			await page.goto(`${host.url}/login`);
 			await page.locator('#username').fill(packer.username);
 			await page.locator('#password').fill(packer.password);
-			await page.locator('form button').click();
+			await page.locator('form [type=submit]').click();
 			await expect(page.getByRole('alert')).toBeVisible();
 			expect(answers).toEqual([]);
 		} finally {
