@@ -4,8 +4,10 @@ import { defineConfig } from '@playwright/test';
 export default defineConfig({
 	testDir: 'e2e',
 	outputDir: 'test-results/output',
-	workers: 1,
-	retries: 0,
+	// Each worker has a server and a database of its own.
+	workers: 2,
+	// On a busy machine a browser may stall; what fails twice is a fault.
+	retries: process.env.CI ? 1 : 0,
 	timeout: 60_000,
 	expect: { timeout: 10_000 },
 	forbidOnly: Boolean(process.env.CI),
@@ -13,7 +15,8 @@ export default defineConfig({
 	use: {
 		browserName: 'chromium',
 		locale: 'en-IN',
-		trace: 'retain-on-failure',
+		// Recording makes everything slower: TRACE=1 for a failure that needs looking into.
+		trace: process.env.TRACE ? 'retain-on-failure' : 'off',
 		launchOptions: {
 			executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
 			args: [
