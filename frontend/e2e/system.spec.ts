@@ -11,7 +11,7 @@ test('the system page tells how everything is and renews itself', async ({ page,
 	await expect(page.getByRole('meter', { name: 'Database connections in use' })).toBeVisible();
 
 	// A job made elsewhere appears by itself.
-	await page.getByLabel('Job').selectOption('email');
+	await page.getByLabel('Job', { exact: true }).selectOption('email');
 	await expect(page).toHaveURL(/kind=email/);
 	const before = await page.getByRole('rowheader', { name: 'E-mail' }).count();
 	await fetch(`${baseURL}/api/v1/auth/password/forgot`, {
