@@ -198,6 +198,8 @@ test('two tabs of the same person send every scan once', async ({ page, context,
 });
 
 test('the server is killed in the middle of a sync and started again: every scan is there once', async ({ page }) => {
+	// A hundred scans, key by key.
+	test.setTimeout(480_000);
 	const warehouse = await Warehouse.open();
 	try {
 		const parents = Array.from({ length: 4 }, () => warehouse.parentCode());
