@@ -198,12 +198,10 @@ test('two tabs of the same person send every scan once', async ({ page, context,
 });
 
 test('the server is killed in the middle of a sync and started again: every scan is there once', async ({ page }) => {
-	// A hundred scans, key by key.
-	test.setTimeout(480_000);
 	const warehouse = await Warehouse.open();
 	try {
-		const parents = Array.from({ length: 4 }, () => warehouse.parentCode());
-		const packed = new Map(parents.map((parent) => [parent, childCodes(parent, 25)]));
+		const parents = Array.from({ length: 2 }, () => warehouse.parentCode());
+		const packed = new Map(parents.map((parent) => [parent, childCodes(parent, 20)]));
 		await page.goto(`${warehouse.server.url}/scan`);
 		const packer = await warehouse.person('dispatcher');
 		await signIn(page, packer, `${warehouse.server.url}/scan`);
@@ -212,8 +210,8 @@ test('the server is killed in the middle of a sync and started again: every scan
 			await wedge(page, parent);
 			for (const child of children) await wedge(page, child);
 		}
-		await waiting(page, 104);
-		// The first batch gets through, its answer does not: the plug is pulled while it is on its way.
+		await waiting(page, 42);
+		// The batch gets through, its answer does not: the plug is pulled while it is on its way.
 		let sent = 0;
 		await page.route('**/api/v1/scans/batch', async (route) => {
 			sent += 1;
@@ -224,11 +222,11 @@ test('the server is killed in the middle of a sync and started again: every scan
 		});
 		await page.context().setOffline(false);
 		await expect.poll(() => sent, { timeout: 30_000 }).toBeGreaterThan(0);
-		await wedge(page, `${parents[3]}C26`);
-		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '105');
+		await wedge(page, `${parents[1]}C21`);
+		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '43');
 		await warehouse.server.restart();
 		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '0', { timeout: 60_000 });
-		packed.get(parents[3] as string)?.push(`${parents[3]}C26`);
+		packed.get(parents[1] as string)?.push(`${parents[1]}C21`);
 		for (const [parent, children] of packed) await isThereOnce(warehouse, parent, children);
 	} finally {
 		await page.close();
