@@ -286,8 +286,8 @@ test("another person signs in: the first one's scans wait for them, and go out u
 	// Asha signs out before her scan gets through.
 	await page.route('**/api/v1/scans**', (route) => route.abort());
 	await context.setOffline(false);
-	await page.locator('summary').first().click();
-	await page.getByRole('button', { name: 'Sign out' }).click();
+	await page.getByRole('button', { name: /^Account of/ }).click();
+	await page.getByRole('menuitem', { name: 'Sign out' }).click();
 	await page.unroute('**/api/v1/scans**');
 	await signIn(page, bina, '/scan');
 	await expect(page.getByText(`${asha.username} (1)`)).toBeVisible();
@@ -295,8 +295,8 @@ test("another person signs in: the first one's scans wait for them, and go out u
 	await wedge(page, `${parent}C2`);
 	expect(await warehouse.childrenOf(parent)).not.toContain(`${parent}C1`);
 	await page.goto('/');
-	await page.locator('summary').first().click();
-	await page.getByRole('button', { name: 'Sign out' }).click();
+	await page.getByRole('button', { name: /^Account of/ }).click();
+	await page.getByRole('menuitem', { name: 'Sign out' }).click();
 	await signIn(page, asha, '/scan');
 	await allSent(page);
 	await expect.poll(() => warehouse.childrenOf(parent)).toContain(`${parent}C1`);
