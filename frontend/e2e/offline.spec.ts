@@ -278,6 +278,7 @@ test("another person signs in: the first one's scans wait for them, and go out u
 	await signIn(page, asha, '/scan');
 	await wedge(page, parent);
 	await allSent(page);
+	await keptOnDevice(page);
 	await context.setOffline(true);
 	await wedge(page, `${parent}C1`);
 	await waiting(page, 1);
