@@ -119,7 +119,7 @@ async fn under_a_path_the_page_names_only_addresses_below_it() {
     let root = Warehouse::open().await.nobody().get_root("/").await.expect(200);
     assert_ne!(page.header("content-security-policy"), root.header("content-security-policy"));
     assert_ne!(page.header("etag"), root.header("etag"));
-    assert!(page.header("content-security-policy").contains("script-src 'self' 'sha256-"));
+    assert!(page.header("content-security-policy").contains("script-src 'self' 'wasm-unsafe-eval' 'sha256-"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
