@@ -1,12 +1,16 @@
 import { asset } from '$app/paths';
 
 const CHECK_MS = 30 * 60_000;
+/** The whole app is fetched when the page has been there this long: it must not compete with what a person waits for. */
+const FIRST_PAGE_MS = 3_000;
 
 let registration: ServiceWorkerRegistration | undefined;
 
 /** Has the service worker keep the app on the device, and looks for new versions now and then. */
 export async function keepOnDevice(): Promise<void> {
 	if (!('serviceWorker' in navigator)) return;
+	if (document.readyState !== 'complete') await new Promise((loaded) => addEventListener('load', loaded, { once: true }));
+	await new Promise((wait) => setTimeout(wait, FIRST_PAGE_MS));
 	try {
 		registration = await navigator.serviceWorker.register(asset('/service-worker.js'), { updateViaCache: 'none' });
 	} catch {

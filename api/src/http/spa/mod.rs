@@ -1,6 +1,7 @@
 //! The web app, from the binary itself: prepared compressions, long caching of hashed files, deep links.
 
 mod index;
+mod preloads;
 
 use std::borrow::Cow;
 
@@ -10,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::RustEmbed;
 
 use self::index::Index;
+use self::preloads::Preloads;
 use super::base_path::BasePath;
 
 /// What `npm run build` made: every file, and beside it the same with `.br` and `.gz`.
@@ -18,6 +20,7 @@ use super::base_path::BasePath;
 struct Files;
 
 const INDEX: &str = "index.html";
+const PRELOADS: &str = "preloads.json";
 const SERVICE_WORKER: &str = "service-worker.js";
 /// Files below this have a hash of their content in their names.
 const IMMUTABLE: &str = "_app/immutable/";
@@ -31,6 +34,7 @@ const FINGERPRINT_BYTES: usize = 12;
 pub struct WebApp {
     /// Absent when the app was not built, as in a quick `cargo run`.
     index: Option<Index>,
+    preloads: Preloads,
 }
 
 impl WebApp {
@@ -41,7 +45,8 @@ impl WebApp {
     pub fn under(base: &BasePath) -> anyhow::Result<Self> {
         let built = Files::get(INDEX).map(|file| String::from_utf8_lossy(&file.data).into_owned());
         let index = built.map(|page| Index::new(&page, base, |path| Files::get(path).is_some())).transpose()?;
-        Ok(Self { index })
+        let preloads = Files::get(PRELOADS).map(|file| Preloads::new(&file.data, base)).transpose()?.unwrap_or_default();
+        Ok(Self { index, preloads })
     }
 
     /// Answers with the file at the path of the request, or with the app itself for a deep link; `None` for what is no
@@ -62,6 +67,9 @@ impl WebApp {
         let index = self.index.as_ref().filter(|_| is_page || path == INDEX)?;
         let mut response = answer(req, INDEX, index.content(&accepted(req)));
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, index.policy.clone());
+        if let Some(link) = self.preloads.link(req.path()) {
+            response.headers_mut().insert(header::LINK, link);
+        }
         Some(response)
     }
 }

@@ -1,0 +1,12 @@
+// Tells the server which files each page needs besides those its HTML names, so that it can announce them with the page:
+// the browser asks for all of them at once instead of learning of them one after the other.
+import { writeFile } from 'node:fs/promises';
+import { isInPage, output, routes } from './built-routes.mjs';
+
+const missing = (files) => files.filter((file) => !isInPage(file));
+const preloads = routes.map(({ route, scripts, styles }) => ({
+	route,
+	scripts: missing(scripts),
+	styles: missing(styles)
+}));
+await writeFile(new URL('preloads.json', output), JSON.stringify(preloads));
