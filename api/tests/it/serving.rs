@@ -105,6 +105,27 @@ async fn deep_links_lead_into_the_app_and_addresses_of_the_api_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_announces_the_files_it_needs_besides_those_it_names() {
+    for base in ["", "/tracking"] {
+        let warehouse = under(base).await;
+        let visitor = visitor(&warehouse, base);
+        let link = |page: &Answer| page.header("link").to_owned();
+        let bag = visitor.get_root("/bags/SB12345").await.expect(200);
+        let scripts: Vec<_> = link(&bag).split(", ").filter(|part| part.ends_with("; rel=modulepreload")).map(str::to_owned).collect();
+        assert!(!scripts.is_empty());
+        for part in link(&bag).split(", ") {
+            let address = part.strip_prefix('<').and_then(|rest| rest.split_once('>')).expect("an address in angle brackets").0;
+            assert!(address.starts_with(&format!("{base}/_app/immutable/")), "{address}");
+            assert!(!bag.text.contains(address), "{address} is in the page already");
+            Answer::of(visitor.client.get(format!("{}{address}", warehouse.base_url))).await.expect(200);
+        }
+        let bills = visitor.get_root("/bills").await.expect(200);
+        assert_ne!(link(&bills), link(&bag));
+        assert_eq!(link(&visitor.get_root("/nowhere").await.expect(200)), "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn under_a_path_the_page_names_only_addresses_below_it() {
     let warehouse = under("/a/tracking").await;
     let visitor = visitor(&warehouse, "/a/tracking");
