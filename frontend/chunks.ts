@@ -37,7 +37,8 @@ export const learnPages: Plugin = {
 				usersOf.set(id, [...(usersOf.get(id) ?? []), { zone, page }]);
 				for (const imported of this.getModuleInfo(id)?.importedIds ?? []) {
 					if (!imported.endsWith(ALL_MESSAGES)) seen.add(imported);
-					else for (const key of messagesIn(id)) seen.add(imported.replace(ALL_MESSAGES, `/paraglide/messages/${key}.js`));
+					else
+						for (const key of messagesIn(id)) seen.add(imported.replace(ALL_MESSAGES, `/paraglide/messages/${key}.js`));
 				}
 			}
 		}
@@ -52,7 +53,8 @@ function pieceOf(id: string): string | null {
 	if (users.some(({ page }) => page === id)) return null;
 	const zones = ZONES.map(({ name }) => name).filter((name) => users.some(({ zone }) => zone === name));
 	if (zones[0] === 'start') return 'start';
-	const isRare = zones.length === 1 && users.length < PAGES_OF_COMMON && !users.some(({ page }) => page.includes('+layout'));
+	const isRare =
+		zones.length === 1 && users.length < PAGES_OF_COMMON && !users.some(({ page }) => page.includes('+layout'));
 	return zones.length === 0 || isRare ? null : zones.join('-');
 }
 

@@ -7,7 +7,8 @@ export const client = new URL('../.svelte-kit/output/client/', import.meta.url);
 export const output = new URL(`../${outputFolder}/`, import.meta.url);
 
 const manifest = JSON.parse(await readFile(new URL('.vite/manifest.json', client), 'utf8'));
-const page = await readFile(new URL('index.html', output), 'utf8');
+/** The page's HTML. */
+export const page = await readFile(new URL('index.html', output), 'utf8');
 
 const keys = Object.keys(manifest);
 const nodeKey = (n) => keys.find((key) => key.endsWith(`generated/client-optimized/nodes/${n}.js`));

@@ -22,55 +22,72 @@ const env = {
 	ADMIN_PASSWORD: ADMIN.password,
 	RUST_LOG: 'error'
 };
-const [port, debugPort] = [await freePort(), await freePort()];
+const port = await freePort();
 const base = `http://127.0.0.1:${port}`;
+const profile = join(folder, 'profile');
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const FLAGS = [
+	'--no-sandbox',
+	'--disable-gpu',
+	'--disable-quic',
+	'--disable-background-networking',
+	'--disable-component-update',
+	'--disable-sync'
+];
 
 await run(['seed-demo', '--bags', '6000'], env);
 const server = spawn(binary, ['serve'], { env: { ...env, BIND: `127.0.0.1:${port}` }, stdio: 'ignore' });
-const browser = await chromium.launchPersistentContext(join(folder, 'profile'), {
-	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-	args: [
-		'--no-sandbox',
-		'--disable-gpu',
-		'--disable-quic',
-		'--disable-background-networking',
-		'--disable-component-update',
-		'--disable-sync',
-		`--remote-debugging-port=${debugPort}`
-	]
-});
 
 let isLow = false;
 try {
 	await ready();
 	await mkdir(REPORTS, { recursive: true });
 	await measure('sign-in', '/login');
-	// The cookie of the session stays in the profile: the next pages are seen signed in.
-	const page = await browser.newPage();
-	await page.goto(`${base}/login`);
-	await page.locator('#username').fill(ADMIN.username);
-	await page.locator('#password').fill(ADMIN.password);
-	await page.locator('form button.primary').click();
-	await page.locator('h1').first().waitFor();
-	await page.waitForURL(`${base}/`);
-	await page.close();
+	await signIn();
 	await measure('scan', '/scan');
+	await signIn();
 	await measure('overview', '/');
 } finally {
-	await browser.close();
 	server.kill('SIGTERM');
 	await new Promise((end) => server.once('exit', end));
 	await rm(folder, { recursive: true, force: true });
 }
 process.exit(isLow ? 1 : 0);
 
+/** The cookie of the session stays in the profile: the next pages are seen signed in. */
+async function signIn() {
+	const browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS });
+	const page = await browser.newPage();
+	await page.goto(`${base}/login`);
+	await page.locator('#username').fill(ADMIN.username);
+	await page.locator('#password').fill(ADMIN.password);
+	await page.locator('form button.primary').click();
+	await page.waitForURL(`${base}/`);
+	await page.locator('h1').first().waitFor();
+	await browser.close();
+}
+
+/** A browser that nobody else looks into: what Playwright puts into pages would be measured too. */
+async function withBrowser(use) {
+	const debugPort = await freePort();
+	const browser = spawn(
+		executablePath,
+		['--headless=new', ...FLAGS, `--user-data-dir=${profile}`, `--remote-debugging-port=${debugPort}`, 'about:blank'],
+		{ stdio: 'ignore' }
+	);
+	try {
+		await answers(`http://127.0.0.1:${debugPort}/json/version`);
+		return await use(debugPort);
+	} finally {
+		browser.kill('SIGTERM');
+		await new Promise((end) => browser.once('exit', end));
+	}
+}
+
 async function measure(name, path) {
-	const result = await lighthouse(base + path, {
-		port: debugPort,
-		onlyCategories: CATEGORIES,
-		disableStorageReset: true,
-		logLevel: 'error'
-	});
+	const result = await withBrowser((port) =>
+		lighthouse(base + path, { port, onlyCategories: CATEGORIES, logLevel: 'error' })
+	);
 	if (!result) throw new Error(`${name} was not measured`);
 	const { lhr } = result;
 	await writeFile(join(REPORTS, `${name}.html`), generateReport(lhr, 'html'));
@@ -95,16 +112,20 @@ async function run(args, env) {
 	if (code !== 0) throw new Error(`${args[0]} failed with ${code}`);
 }
 
-async function ready() {
+function ready() {
+	return answers(`${base}/health/ready`);
+}
+
+async function answers(url) {
 	for (let n = 0; n < 300; n += 1) {
-		const isUp = await fetch(`${base}/health/ready`).then(
+		const isUp = await fetch(url).then(
 			(answer) => answer.ok,
 			() => false
 		);
 		if (isUp) return;
 		await new Promise((wait) => setTimeout(wait, 100));
 	}
-	throw new Error('the server did not start');
+	throw new Error(`${url} does not answer`);
 }
 
 function freePort() {

@@ -9,7 +9,8 @@ let registration: ServiceWorkerRegistration | undefined;
 /** Has the service worker keep the app on the device, and looks for new versions now and then. */
 export async function keepOnDevice(): Promise<void> {
 	if (!('serviceWorker' in navigator)) return;
-	if (document.readyState !== 'complete') await new Promise((loaded) => addEventListener('load', loaded, { once: true }));
+	if (document.readyState !== 'complete')
+		await new Promise((loaded) => addEventListener('load', loaded, { once: true }));
 	await new Promise((wait) => setTimeout(wait, FIRST_PAGE_MS));
 	try {
 		registration = await navigator.serviceWorker.register(asset('/service-worker.js'), { updateViaCache: 'none' });

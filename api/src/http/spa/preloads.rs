@@ -14,6 +14,7 @@ struct Page {
     /// SvelteKit's name of it: `/bags/[qr_code]`.
     route: String,
     scripts: Vec<String>,
+    /// In the order of their weight: nothing is shown before the first ones are there.
     styles: Vec<String>,
 }
 
@@ -28,7 +29,8 @@ impl Preloads {
     /// When it is not what this version of the server expects.
     pub fn new(written: &[u8], base: &BasePath) -> anyhow::Result<Self> {
         let pages: Vec<Page> = serde_json::from_slice(written).context("preloads.json of the web app can't be read: build it again")?;
-        let mut links = pages.into_iter().map(|page| Ok((ResourceDef::new(pattern(&page.route)), link(&page, base)?))).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut links =
+            pages.into_iter().map(|page| Ok((ResourceDef::new(pattern(&page.route)), link(&page, base)?))).collect::<anyhow::Result<Vec<_>>>()?;
         // `/bills/new` is a page of its own, and no bill.
         links.sort_by_key(|(resource, _)| resource.pattern().is_some_and(|pattern| pattern.contains('{')));
         Ok(Self(links))
@@ -49,7 +51,7 @@ fn pattern(route: &str) -> String {
 fn link(page: &Page, base: &BasePath) -> anyhow::Result<HeaderValue> {
     let scripts = page.scripts.iter().map(|file| format!("<{base}/{file}>; rel=modulepreload"));
     let styles = page.styles.iter().map(|file| format!("<{base}/{file}>; rel=preload; as=style"));
-    let links: Vec<_> = scripts.chain(styles).collect();
+    let links: Vec<_> = styles.chain(scripts).collect();
     Ok(HeaderValue::from_str(&links.join(", "))?)
 }
 
@@ -68,7 +70,7 @@ mod tests {
         let preloads = Preloads::new(WRITTEN, &"/tracking".parse().unwrap()).unwrap();
         let link = |path| preloads.link(path).map(|link| link.to_str().unwrap().to_owned());
         assert_eq!(link("/bills/SB-1").as_deref(), Some("</tracking/b.js>; rel=modulepreload"));
-        let new = "</tracking/n.js>; rel=modulepreload, </tracking/c.js>; rel=modulepreload, </tracking/n.css>; rel=preload; as=style";
+        let new = "</tracking/n.css>; rel=preload; as=style, </tracking/n.js>; rel=modulepreload, </tracking/c.js>; rel=modulepreload";
         assert_eq!(link("/bills/new").as_deref(), Some(new));
         assert_eq!(link("/settings"), None);
         assert_eq!(link("/nowhere"), None);
