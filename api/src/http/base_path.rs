@@ -91,9 +91,8 @@ pub async fn middleware<B: MessageBody>(base: BasePath, mut req: ServiceRequest,
     }
     enter(&base, &mut req);
     let mut response = CURRENT.scope(base.clone(), next.call(req)).await?;
-    for (name, start) in [(header::LOCATION, "/"), (header::LINK, "</")] {
-        lead_back(&base, response.headers_mut(), name, start);
-    }
+    rewrite(response.headers_mut(), header::LOCATION, |address| address.starts_with('/').then(|| format!("{base}{address}")));
+    rewrite(response.headers_mut(), header::LINK, |links| Some(links.replace("</", &format!("<{base}/"))));
     Ok(response)
 }
 
@@ -113,11 +112,10 @@ fn enter(base: &BasePath, req: &mut ServiceRequest) {
     req.head_mut().uri = uri;
 }
 
-/// Puts the path before an address of this server in a header that begins with `start`.
-fn lead_back(base: &BasePath, headers: &mut HeaderMap, name: HeaderName, start: &str) {
-    let Some(address) = headers.get(&name).and_then(|value| value.to_str().ok()?.strip_prefix(start)) else { return };
-    let (before_slash, slash) = start.split_at(start.len() - 1);
-    if let Ok(value) = HeaderValue::from_str(&format!("{before_slash}{base}{slash}{address}")) {
+/// Puts what `rewritten` makes of a header in its place.
+fn rewrite(headers: &mut HeaderMap, name: HeaderName, rewritten: impl Fn(&str) -> Option<String>) {
+    let new = headers.get(&name).and_then(|value| value.to_str().ok()).and_then(rewritten);
+    if let Some(value) = new.and_then(|new| HeaderValue::from_str(&new).ok()) {
         headers.insert(name, value);
     }
 }

@@ -15,8 +15,11 @@ interface TestFixtures {
 	watched: undefined;
 }
 
-/** Noise of the browser itself: a refused request is shown to the person, and its status logged by Chromium. */
-const EXPECTED = /Failed to load resource/;
+/**
+ * Noise of the browser itself: a refused request is shown to the person, and its status logged by Chromium; so is a
+ * service worker that can't be fetched because the network is cut.
+ */
+const EXPECTED = /Failed to load resource|An unknown error occurred when fetching the script/;
 
 export const test = base.extend<TestFixtures, WorkerFixtures>({
 	warehouse: [

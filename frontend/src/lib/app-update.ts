@@ -15,7 +15,8 @@ export async function keepOnDevice(): Promise<void> {
 	try {
 		registration = await navigator.serviceWorker.register(asset('/service-worker.js'), { updateViaCache: 'none' });
 	} catch {
-		// Not a secure origin, or not allowed: the app works, but only with a network.
+		// Not a secure origin, or not allowed: the app works, but only with a network. Without one just now: later.
+		addEventListener('online', () => void keepOnDevice(), { once: true });
 		return;
 	}
 	const check = () => void registration?.update().catch(() => undefined);

@@ -45,7 +45,7 @@ impl WebApp {
     pub fn under(base: &BasePath) -> anyhow::Result<Self> {
         let built = Files::get(INDEX).map(|file| String::from_utf8_lossy(&file.data).into_owned());
         let index = built.map(|page| Index::new(&page, base, |path| Files::get(path).is_some())).transpose()?;
-        let preloads = Files::get(PRELOADS).map(|file| Preloads::new(&file.data, base)).transpose()?.unwrap_or_default();
+        let preloads = Files::get(PRELOADS).map(|file| Preloads::new(&file.data)).transpose()?.unwrap_or_default();
         Ok(Self { index, preloads })
     }
 

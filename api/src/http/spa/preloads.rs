@@ -6,8 +6,6 @@ use actix_web::http::header::HeaderValue;
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::http::base_path::BasePath;
-
 /// One page, as `frontend/scripts/write-preloads.mjs` writes it.
 #[derive(Deserialize)]
 struct Page {
@@ -23,14 +21,14 @@ struct Page {
 pub struct Preloads(Vec<(ResourceDef, HeaderValue)>);
 
 impl Preloads {
-    /// Reads what the build wrote, for an app under `base`.
+    /// Reads what the build wrote.
     ///
     /// # Errors
     /// When it is not what this version of the server expects.
-    pub fn new(written: &[u8], base: &BasePath) -> anyhow::Result<Self> {
+    pub fn new(written: &[u8]) -> anyhow::Result<Self> {
         let pages: Vec<Page> = serde_json::from_slice(written).context("preloads.json of the web app can't be read: build it again")?;
         let mut links =
-            pages.into_iter().map(|page| Ok((ResourceDef::new(pattern(&page.route)), link(&page, base)?))).collect::<anyhow::Result<Vec<_>>>()?;
+            pages.into_iter().map(|page| Ok((ResourceDef::new(pattern(&page.route)), link(&page)?))).collect::<anyhow::Result<Vec<_>>>()?;
         // `/bills/new` is a page of its own, and no bill.
         links.sort_by_key(|(resource, _)| resource.pattern().is_some_and(|pattern| pattern.contains('{')));
         Ok(Self(links))
@@ -48,9 +46,9 @@ fn pattern(route: &str) -> String {
     route.replace('[', "{").replace(']', "}")
 }
 
-fn link(page: &Page, base: &BasePath) -> anyhow::Result<HeaderValue> {
-    let scripts = page.scripts.iter().map(|file| format!("<{base}/{file}>; rel=modulepreload"));
-    let styles = page.styles.iter().map(|file| format!("<{base}/{file}>; rel=preload; as=style"));
+fn link(page: &Page) -> anyhow::Result<HeaderValue> {
+    let scripts = page.scripts.iter().map(|file| format!("</{file}>; rel=modulepreload"));
+    let styles = page.styles.iter().map(|file| format!("</{file}>; rel=preload; as=style"));
     let links: Vec<_> = styles.chain(scripts).collect();
     Ok(HeaderValue::from_str(&links.join(", "))?)
 }
@@ -67,10 +65,10 @@ mod tests {
 
     #[test]
     fn each_page_announces_its_own_files() {
-        let preloads = Preloads::new(WRITTEN, &"/tracking".parse().unwrap()).unwrap();
+        let preloads = Preloads::new(WRITTEN).unwrap();
         let link = |path| preloads.link(path).map(|link| link.to_str().unwrap().to_owned());
-        assert_eq!(link("/bills/SB-1").as_deref(), Some("</tracking/b.js>; rel=modulepreload"));
-        let new = "</tracking/n.css>; rel=preload; as=style, </tracking/n.js>; rel=modulepreload, </tracking/c.js>; rel=modulepreload";
+        assert_eq!(link("/bills/SB-1").as_deref(), Some("</b.js>; rel=modulepreload"));
+        let new = "</n.css>; rel=preload; as=style, </n.js>; rel=modulepreload, </c.js>; rel=modulepreload";
         assert_eq!(link("/bills/new").as_deref(), Some(new));
         assert_eq!(link("/settings"), None);
         assert_eq!(link("/nowhere"), None);
@@ -78,6 +76,6 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_said() {
-        assert!(Preloads::new(b"{", &BasePath::default()).is_err());
+        assert!(Preloads::new(b"{").is_err());
     }
 }
