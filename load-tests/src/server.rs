@@ -109,8 +109,10 @@ impl Drop for Server {
 }
 
 fn spawn(binary: &Path, data: &Data, address: &str) -> anyhow::Result<Child> {
-    let mut command = Command::new(binary);
-    command.arg("serve").env("BIND", address).env("DATA_DIR", &data.folder).env("ADMIN_PASSWORD", ADMIN.1).env("RUST_LOG", "warn");
+    // A load test that is killed must not leave its server behind.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--"]).arg(fs::canonicalize(binary)?).arg("serve");
+    command.env("BIND", address).env("DATA_DIR", &data.folder).env("ADMIN_PASSWORD", ADMIN.1).env("RUST_LOG", "warn");
     // Limits are not what is measured, and one machine plays a thousand callers.
     for limit in ["SIGN_IN_LIMIT_PER_MINUTE", "REQUEST_LIMIT_PER_MINUTE", "SCAN_LIMIT_PER_MINUTE"] {
         command.env(limit, "100000000");
