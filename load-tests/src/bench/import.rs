@@ -29,7 +29,8 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     let mut rounds = Rounds::default();
     rounds.add(ours, rows as f64 / started.elapsed().as_secs_f64());
     stage.tools.sql("DROP TABLE bench_bare")?;
-    Ok(vec![rounds.rates("import", "Import of as many new bags from CSV, rows", "COPY into a bare table", Aim::AtLeast(0.2))])
+    let what = format!("Import of {} new bags from CSV, rows", super::size::shown(rows));
+    Ok(vec![rounds.rates("import", &what, "COPY into a bare table", Aim::AtLeast(0.2))])
 }
 
 fn file(run: u64, rows: u64) -> anyhow::Result<String> {
