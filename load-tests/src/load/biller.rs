@@ -35,14 +35,8 @@ async fn make_bill(user: &mut GooseUser) -> TransactionResult {
     let mut numbers = Vec::new();
     for _ in 0..2 {
         let headers = [("idempotency-key", vehicle.as_str())];
-        let create = Ask {
-            method: GooseMethod::Post,
-            path: "/api/v1/bills",
-            name: "POST /bills",
-            body: Some(body.clone()),
-            headers: &headers,
-            expected: &[201],
-        };
+        let create =
+            Ask { method: GooseMethod::Post, path: "/api/v1/bills", name: "/bills", body: Some(body.clone()), headers: &headers, expected: &[201] };
         numbers.push(ask(user, create).await?.body["bill_number"].as_str().unwrap_or_default().to_owned());
     }
     if numbers[0] != numbers[1] {
@@ -50,21 +44,20 @@ async fn make_bill(user: &mut GooseUser) -> TransactionResult {
     }
     let bill = format!("/api/v1/bills/{}", numbers[0]);
     let body = json!({"qr_codes": parents});
-    let add =
-        Ask { method: GooseMethod::Post, path: &format!("{bill}/bags"), name: "POST /bills/{bill_number}/bags", body: Some(body), ..Ask::default() };
+    let add = Ask { method: GooseMethod::Post, path: &format!("{bill}/bags"), name: "/bills/{bill_number}/bags", body: Some(body), ..Ask::default() };
     let added = ask(user, add).await?;
     for result in added.body["results"].as_array().into_iter().flatten().filter(|result| result["outcome"] != "added") {
         scene.ledger.contradict(format!("a full parent was not put on a bill: {result}"));
     }
-    let finish = Ask { method: GooseMethod::Post, path: &format!("{bill}/finish"), name: "POST /bills/{bill_number}/finish", ..Ask::default() };
+    let finish = Ask { method: GooseMethod::Post, path: &format!("{bill}/finish"), name: "/bills/{bill_number}/finish", ..Ask::default() };
     ask(user, finish).await?;
-    ask(user, Ask { path: &format!("{bill}/report?format=json"), name: "GET /bills/{bill_number}/report", ..Ask::default() }).await?;
+    ask(user, Ask { path: &format!("{bill}/report?format=json"), name: "/bills/{bill_number}/report", ..Ask::default() }).await?;
     Ok(())
 }
 
 async fn browse(user: &mut GooseUser) -> TransactionResult {
-    ask(user, Ask { path: "/api/v1/bills?limit=20", name: "GET /bills", ..Ask::default() }).await?;
-    ask(user, Ask { path: "/api/v1/bags?kind=parent&status=completed&billed=false&limit=20", name: "GET /bags (to be billed)", ..Ask::default() })
+    ask(user, Ask { path: "/api/v1/bills?limit=20", name: "/bills", ..Ask::default() }).await?;
+    ask(user, Ask { path: "/api/v1/bags?kind=parent&status=completed&billed=false&limit=20", name: "/bags (to be billed)", ..Ask::default() })
         .await?;
     Ok(())
 }

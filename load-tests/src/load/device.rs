@@ -10,6 +10,8 @@ use super::scene::Scene;
 use super::session::{Answer, Ask, ask, sign_in_packer};
 
 const CHILDREN: u64 = 30;
+/// A batch that is told to wait so often has failed.
+const TRIES: u32 = 30;
 /// Parents in a queue: 93 to 496 scans.
 const PARENTS: std::ops::Range<u64> = 3..17;
 
@@ -51,12 +53,21 @@ pub fn batch(parents: u64) -> Vec<(Uuid, Value)> {
     scans
 }
 
-/// Sends a batch and notes what was promised.
+/// Sends a batch and notes what was promised. While the server's queue is full it waits as it was told, as the station does.
 pub async fn send(user: &mut GooseUser, scans: &[(Uuid, Value)]) -> Result<Answer, Box<TransactionError>> {
     let body = json!({"scans": scans.iter().map(|(_, scan)| scan).collect::<Vec<_>>()});
-    let answer =
-        ask(user, Ask { method: GooseMethod::Post, path: "/api/v1/scans/batch", name: "POST /scans/batch", body: Some(body), ..Ask::default() })
-            .await?;
+    let mut tries = 0;
+    let answer = loop {
+        tries += 1;
+        let expected: &[u16] = if tries < TRIES { &[200, 503] } else { &[200] };
+        let path = "/api/v1/scans/batch";
+        let batch = Ask { method: GooseMethod::Post, path, name: "/scans/batch", body: Some(body.clone()), expected, ..Ask::default() };
+        let answer = ask(user, batch).await?;
+        match answer.retry_after.filter(|_| answer.status == 503 && tries < TRIES) {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => break answer,
+        }
+    };
     let ledger = &Scene::get().ledger;
     for result in answer.body["results"].as_array().into_iter().flatten() {
         let id = result["id"].as_str().and_then(|id| Uuid::try_parse(id).ok());

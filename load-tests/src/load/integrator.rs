@@ -31,7 +31,7 @@ async fn make_bag(user: &mut GooseUser) -> TransactionResult {
     for is_repeat in [false, true] {
         let headers = [("idempotency-key", code.as_str())];
         let body = Some(json!({"qr_code": code, "dispatch_area": "Jaipur"}));
-        let create = Ask { method: GooseMethod::Post, path: "/api/v1/bags", name: "POST /bags", body, headers: &headers, expected: &[201] };
+        let create = Ask { method: GooseMethod::Post, path: "/api/v1/bags", name: "/bags", body, headers: &headers, expected: &[201] };
         let answer = ask(user, create).await?;
         if answer.is_replayed != is_repeat {
             scene.ledger.contradict(format!("bag {code} with its idempotency key: replayed is {}, not {is_repeat}", answer.is_replayed));
@@ -41,10 +41,10 @@ async fn make_bag(user: &mut GooseUser) -> TransactionResult {
 }
 
 async fn read(user: &mut GooseUser) -> TransactionResult {
-    let page = ask(user, Ask { path: "/api/v1/bags?limit=100", name: "GET /bags", ..Ask::default() }).await?;
+    let page = ask(user, Ask { path: "/api/v1/bags?limit=100", name: "/bags", ..Ask::default() }).await?;
     if let Some(cursor) = page.body["next_cursor"].as_str() {
-        ask(user, Ask { path: &format!("/api/v1/bags?limit=100&cursor={cursor}"), name: "GET /bags (next page)", ..Ask::default() }).await?;
+        ask(user, Ask { path: &format!("/api/v1/bags?limit=100&cursor={cursor}"), name: "/bags (next page)", ..Ask::default() }).await?;
     }
-    ask(user, Ask { path: "/api/v1/scans?limit=50", name: "GET /scans", ..Ask::default() }).await?;
+    ask(user, Ask { path: "/api/v1/scans?limit=50", name: "/scans", ..Ask::default() }).await?;
     Ok(())
 }

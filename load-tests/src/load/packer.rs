@@ -26,13 +26,13 @@ async fn scan(user: &mut GooseUser) -> TransactionResult {
     match session(user).parent.take() {
         None => {
             let parent = Scene::get().new_parent();
-            if record(user, "POST /scans (parent)", json!({"qr_code": parent, "source": "wedge"})).await? {
+            if record(user, "/scans (parent)", json!({"qr_code": parent, "source": "wedge"})).await? {
                 session(user).parent = Some((parent, 0));
             }
         }
         Some((parent, children)) => {
             let child = format!("L{}-{children}", &parent[2..]);
-            let is_linked = record(user, "POST /scans", json!({"qr_code": child, "parent_qr_code": parent, "source": "wedge"})).await?;
+            let is_linked = record(user, "/scans", json!({"qr_code": child, "parent_qr_code": parent, "source": "wedge"})).await?;
             let children = children + u64::from(is_linked);
             if children < CHILDREN {
                 session(user).parent = Some((parent, children));
@@ -66,7 +66,7 @@ async fn record(user: &mut GooseUser, name: &str, mut body: serde_json::Value) -
 /// Looks at what is in the bag.
 async fn look(user: &mut GooseUser) -> TransactionResult {
     let Some((parent, _)) = session(user).parent.clone() else { return Ok(()) };
-    ask(user, Ask { path: &format!("/api/v1/bags/{parent}"), name: "GET /bags/{qr_code}", ..Ask::default() }).await?;
-    ask(user, Ask { path: &format!("/api/v1/bags/{parent}/children"), name: "GET /bags/{qr_code}/children", ..Ask::default() }).await?;
+    ask(user, Ask { path: &format!("/api/v1/bags/{parent}"), name: "/bags/{qr_code}", ..Ask::default() }).await?;
+    ask(user, Ask { path: &format!("/api/v1/bags/{parent}/children"), name: "/bags/{qr_code}/children", ..Ask::default() }).await?;
     Ok(())
 }

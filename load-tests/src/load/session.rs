@@ -27,6 +27,8 @@ pub struct Answer {
     pub status: u16,
     pub etag: Option<String>,
     pub is_replayed: bool,
+    /// How long to wait before it is tried again, where the server said so.
+    pub retry_after: Option<Duration>,
     pub body: Value,
 }
 
@@ -34,7 +36,7 @@ pub struct Answer {
 pub struct Ask<'a> {
     pub method: GooseMethod,
     pub path: &'a str,
-    /// As it stands in the report: the route, without what differs.
+    /// As it stands in the report, after the method: the route, without what differs.
     pub name: &'a str,
     pub body: Option<Value>,
     pub headers: &'a [(&'static str, &'a str)],
@@ -88,7 +90,7 @@ async fn sign_in(user: &mut GooseUser, accounts: &[String]) -> TransactionResult
 
 async fn login(user: &mut GooseUser, username: &str) -> Result<(String, Instant), Failure> {
     let body = json!({"username": username, "password": PASSWORD});
-    let ask = Ask { method: GooseMethod::Post, path: "/api/v1/auth/login", name: "POST /auth/login", body: Some(body), ..Ask::default() };
+    let ask = Ask { method: GooseMethod::Post, path: "/api/v1/auth/login", name: "/auth/login", body: Some(body), ..Ask::default() };
     let answer = send(user, ask, "").await?;
     let token = answer.body["access_token"].as_str().unwrap_or_default().to_owned();
     let seconds = answer.body["expires_in_seconds"].as_u64().unwrap_or(60);
@@ -126,6 +128,7 @@ async fn send(user: &mut GooseUser, ask: Ask<'_>, token: &str) -> Result<Answer,
     let status = response.status().as_u16();
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (etag, is_replayed) = (header("etag"), header("idempotent-replayed").is_some());
+    let retry_after = header("retry-after").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
     let bytes = response.bytes().await.map_err(|error| Box::new(TransactionError::from(error)))?;
     let body = serde_json::from_slice(&bytes).unwrap_or_default();
     if ask.expected.contains(&status) {
@@ -134,5 +137,5 @@ async fn send(user: &mut GooseUser, ask: Ask<'_>, token: &str) -> Result<Answer,
         let tag = format!("{} was answered {status}: {}", ask.name, String::from_utf8_lossy(&bytes));
         user.set_failure(&tag, &mut request, None, None)?;
     }
-    Ok(Answer { status, etag, is_replayed, body })
+    Ok(Answer { status, etag, is_replayed, retry_after, body })
 }

@@ -56,15 +56,15 @@ async fn totals(user: &mut GooseUser) -> TransactionResult {
     let etag = session(user).etag.clone();
     let header = etag.as_deref().map(|etag| [("if-none-match", etag)]);
     let headers = header.as_ref().map_or(&[][..], |header| &header[..]);
-    let answer = ask(user, Ask { path: "/api/v1/stats", name: "GET /stats", headers, expected: &[200, 304], ..Ask::default() }).await?;
+    let answer = ask(user, Ask { path: "/api/v1/stats", name: "/stats", headers, expected: &[200, 304], ..Ask::default() }).await?;
     session(user).etag = answer.etag;
     Ok(())
 }
 
 async fn overview(user: &mut GooseUser) -> TransactionResult {
     for path in ["/stats/scans-per-hour?hours=168", "/stats/recent?limit=10", "/stats/people", "/stats/areas"] {
-        let name = format!("GET {}", path.split('?').next().unwrap_or(path));
-        ask(user, Ask { path: &format!("/api/v1{path}"), name: &name, ..Ask::default() }).await?;
+        let name = path.split('?').next().unwrap_or(path);
+        ask(user, Ask { path: &format!("/api/v1{path}"), name, ..Ask::default() }).await?;
     }
     Ok(())
 }
@@ -76,9 +76,9 @@ async fn find(user: &mut GooseUser) -> TransactionResult {
         session.step
     };
     let code = Scene::get().known(step * 7919);
-    ask(user, Ask { path: &format!("/api/v1/bags/{code}"), name: "GET /bags/{qr_code}", ..Ask::default() }).await?;
+    ask(user, Ask { path: &format!("/api/v1/bags/{code}"), name: "/bags/{qr_code}", ..Ask::default() }).await?;
     // Some digits from the end of a code.
     let part = &code[code.len().saturating_sub(4)..];
-    ask(user, Ask { path: &format!("/api/v1/search?q={part}"), name: "GET /search", ..Ask::default() }).await?;
+    ask(user, Ask { path: &format!("/api/v1/search?q={part}"), name: "/search", ..Ask::default() }).await?;
     Ok(())
 }
