@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test test-api test-web test-browser test-contract lighthouse pictures lint fmt openapi client demo bench clean ci
+.PHONY: help setup run dev build test test-api test-web test-browser test-contract lighthouse pictures lint fmt openapi client demo bench bench-check load-test clean ci
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,8 +70,22 @@ client: openapi ## Generate the web app's API client from openapi.yaml
 demo: build ## Fill the embedded database with a believable warehouse
 	target/release/api seed-demo
 
-bench: build ## Measure the server against PostgreSQL alone, and write docs/benchmarks.md
-	cargo run --release --locked -p load-tests -- bench --report docs/benchmarks.md
+bench: build ## Measure against PostgreSQL alone, Flask and the aims; writes docs/benchmarks.md (BENCH="--sizes 18k,1.8m" is quicker)
+	@.ci/setup test
+	cargo build --release --locked -p load-tests
+	target/release/load-tests bench --report docs/benchmarks.md $(BENCH)
+
+bench-check: ## Look a minute whether anything has become much slower (debug build, stored ratios)
+	@.ci/setup test
+	@.ci/build-web
+	cargo build --locked -p api
+	cargo build --locked --workspace --bin load-tests
+	target/debug/load-tests bench-check
+
+load-test: build ## Play a warehouse day and check the data (LOAD=spike, soak, rush or open for others); report in target/load-tests
+	@.ci/setup test
+	cargo build --release --locked -p load-tests
+	target/release/load-tests $(or $(LOAD),day)
 
 clean: ## Remove everything built (not the data in ./var)
 	rm -rf target frontend/build frontend/.svelte-kit frontend/node_modules

@@ -1,113 +1,181 @@
-//! A lean HTTP client: the machine is shared with the server, so what it costs is taken from what is measured.
+//! A lean HTTP/1.1 client: the machine is shared with the server, so what the client costs is taken from what is measured.
+//!
+//! Knows what these measurements need and no more: keep-alive, `Content-Length`, no redirects, no compression, no chunks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use anyhow::{Context, bail, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// One request: method, path with query, body as JSON (empty for none).
+use crate::process;
+
+/// Latencies in microseconds, to three digits.
+pub type Latencies = hdrhistogram::Histogram<u64>;
+
+/// An empty histogram, up to ten minutes.
+pub fn latencies() -> Latencies {
+    Latencies::new_with_bounds(1, 600_000_000, 3).expect("the bounds are in order")
+}
+
+/// The latency that `share` of all stay below, in milliseconds.
+pub fn percentile(latencies: &Latencies, share: f64) -> f64 {
+    latencies.value_at_quantile(share) as f64 / 1000.0
+}
+
+/// Notes a latency.
+pub fn note(latencies: &mut Latencies, took: Duration) {
+    latencies.saturating_record(took.as_micros().try_into().unwrap_or(u64::MAX));
+}
+
+/// A request as it goes over the wire. `headers` are whole lines, each with its end.
+pub fn request(method: &str, path: &str, token: &str, headers: &str, body: &str) -> Vec<u8> {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n{headers}");
+    if !body.is_empty() || method == "POST" {
+        text.push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()));
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    text.into_bytes()
+}
+
+/// A connection that stays open.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// Where the body of the last answer begins and ends.
+    body: std::ops::Range<usize>,
+}
+
+impl Connection {
+    pub async fn open(address: &str) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), body: 0..0 })
+    }
+
+    /// Sends a request and reads the whole answer; its status.
+    pub async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<u16> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        let head_end = loop {
+            if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break end + 4;
+            }
+            self.read().await?;
+        };
+        let head = std::str::from_utf8(&self.buffer[..head_end]).context("an answer's head is not text")?;
+        let status: u16 = head.get(9..12).context("an answer without a status")?.parse()?;
+        let length = match header(head, "content-length") {
+            Some(length) => length.parse()?,
+            None if matches!(status, 204 | 304) => 0,
+            None => bail!("an answer without a length: {head}"),
+        };
+        self.body = head_end..head_end + length;
+        while self.buffer.len() < self.body.end {
+            self.read().await?;
+        }
+        Ok(status)
+    }
+
+    /// Head and body of the last answer.
+    pub fn head(&self) -> &str {
+        std::str::from_utf8(&self.buffer[..self.body.start]).unwrap_or_default()
+    }
+
+    pub fn body(&self) -> &[u8] {
+        &self.buffer[self.body.clone()]
+    }
+
+    async fn read(&mut self) -> anyhow::Result<()> {
+        ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
+        Ok(())
+    }
+}
+
+/// Value of a header in the head of an answer.
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+/// One request of a load.
 pub struct Call {
-    pub method: &'static str,
-    pub path: String,
-    pub body: String,
+    pub bytes: Vec<u8>,
     /// The status that counts as done.
-    pub expected: StatusCode,
+    pub expected: u16,
     /// How many things are done by it.
     pub weight: u64,
+}
+
+impl Call {
+    /// A GET answered with 200.
+    pub fn get(path: &str, token: &str) -> Self {
+        Self { bytes: request("GET", path, token, "", ""), expected: 200, weight: 1 }
+    }
 }
 
 /// What a load came to.
 pub struct Load {
     pub done: u64,
     pub seconds: f64,
-    /// Milliseconds.
-    pub latencies: Vec<f64>,
+    pub latencies: Latencies,
+    /// Processor time this client took, in cores.
+    pub client_cores: f64,
 }
 
 impl Load {
+    /// Things done per second.
     pub fn rate(&self) -> f64 {
         self.done as f64 / self.seconds
     }
 
-    /// The latency that `share` of the requests stay below, in milliseconds.
-    pub fn percentile(&mut self, share: f64) -> f64 {
-        self.latencies.sort_by(f64::total_cmp);
-        let last = self.latencies.len().saturating_sub(1);
-        self.latencies.get((last as f64 * share) as usize).copied().unwrap_or_default()
+    /// As [`percentile`].
+    pub fn percentile(&self, share: f64) -> f64 {
+        percentile(&self.latencies, share)
     }
 }
 
 /// Keeps `connections` busy for `seconds`: each sends its next call when the one before is answered. Every call has to
 /// be answered as expected; one that is not fails the run.
 ///
-/// `call(connection, n)` makes the n-th call of a connection, or none when it has no more.
+/// `call(connection, n, token)` makes the n-th call of a connection, or none when it has no more.
 pub fn load(
     address: &str,
     tokens: &[String],
     connections: u32,
-    seconds: u64,
-    call: impl Fn(u32, u64) -> Option<Call> + Copy,
+    seconds: f64,
+    call: impl Fn(u32, u64, &str) -> Option<Call> + Copy,
 ) -> anyhow::Result<Load> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let done = AtomicU64::new(0);
+        let (done, latencies) = (Cell::new(0), RefCell::new(latencies()));
+        let cpu_before = process::cpu_seconds(std::process::id())?;
         let started = Instant::now();
-        let until = started + Duration::from_secs(seconds);
-        let workers = (0..connections).map(|connection| {
+        let until = started + Duration::from_secs_f64(seconds);
+        let workers = (0..connections).map(async |connection| {
             let token = &tokens[connection as usize % tokens.len()];
-            work(address, token, until, &done, move |n| call(connection, n))
+            let mut wire = Connection::open(address).await?;
+            let mut n = 0;
+            while Instant::now() < until {
+                let call = call(connection, n, token).context("a connection ran out of calls: prepare more")?;
+                n += 1;
+                let sent = Instant::now();
+                let status = wire.exchange(&call.bytes).await?;
+                note(&mut latencies.borrow_mut(), sent.elapsed());
+                if status != call.expected {
+                    bail!("{} was answered {status}: {}", String::from_utf8_lossy(&call.bytes), String::from_utf8_lossy(wire.body()));
+                }
+                done.set(done.get() + call.weight);
+            }
+            Ok(())
         });
-        let latencies = futures(workers).await?;
-        Ok(Load { done: done.into_inner(), seconds: started.elapsed().as_secs_f64(), latencies })
+        futures_util::future::try_join_all(workers).await?;
+        let seconds = started.elapsed().as_secs_f64();
+        let client_cores = (process::cpu_seconds(std::process::id())? - cpu_before) / seconds;
+        Ok(Load { done: done.get(), seconds, latencies: latencies.into_inner(), client_cores })
     })
-}
-
-async fn futures(workers: impl Iterator<Item = impl Future<Output = anyhow::Result<Vec<f64>>>>) -> anyhow::Result<Vec<f64>> {
-    let mut all = Vec::new();
-    for latencies in futures_util::future::try_join_all(workers).await? {
-        all.extend(latencies);
-    }
-    Ok(all)
-}
-
-async fn work(address: &str, token: &str, until: Instant, done: &AtomicU64, call: impl Fn(u64) -> Option<Call>) -> anyhow::Result<Vec<f64>> {
-    let mut sender = connect(address).await?;
-    let mut latencies = Vec::new();
-    let mut n = 0;
-    while Instant::now() < until {
-        let call = call(n).context("a connection ran out of calls: prepare more")?;
-        n += 1;
-        let sent = Instant::now();
-        let (status, body) = send(&mut sender, token, &call).await?;
-        ensure!(status == call.expected, "{} {} was answered {status}: {}", call.method, call.path, String::from_utf8_lossy(&body));
-        latencies.push(sent.elapsed().as_secs_f64() * 1000.0);
-        done.fetch_add(call.weight, Ordering::Relaxed);
-    }
-    Ok(latencies)
-}
-
-async fn connect(address: &str) -> anyhow::Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
-async fn send(sender: &mut SendRequest<Full<Bytes>>, token: &str, call: &Call) -> anyhow::Result<(StatusCode, Bytes)> {
-    sender.ready().await?;
-    let mut request =
-        Request::builder().method(call.method).uri(&call.path).header("host", "localhost").header("authorization", format!("Bearer {token}"));
-    if !call.body.is_empty() {
-        request = request.header("content-type", "application/json");
-    }
-    let response = sender.send_request(request.body(Full::from(call.body.clone()))?).await?;
-    let status = response.status();
-    Ok((status, response.into_body().collect().await?.to_bytes()))
 }

@@ -1,16 +1,15 @@
-//! Measures TraitorTrack against PostgreSQL alone, on one machine in one run.
+//! Measures TraitorTrack: against PostgreSQL alone and others (`bench`), and as a warehouse at work (`day`, `spike`, …).
 
 mod bench;
 mod client;
-mod pgbench;
-mod report;
+mod load;
+mod postgres;
+mod process;
 mod server;
-
-use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// Load tests of TraitorTrack.
+/// Load tests and benchmarks of TraitorTrack.
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -19,40 +18,34 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Scans and lookups over HTTP against pgbench doing the same on the same durable database
-    Bench(Bench),
-}
-
-/// What to measure, and how long.
-#[derive(Debug, clap::Args)]
-pub struct Bench {
-    /// The release binary
-    #[arg(long, default_value = "target/release/api")]
-    pub binary: PathBuf,
-    /// Folder for the database; on the disk to be measured
-    #[arg(long, default_value = "target")]
-    pub folder: PathBuf,
-    /// Bags in the database before it starts
-    #[arg(long, default_value_t = 180_000)]
-    pub bags: u32,
-    /// Seconds of each measurement
-    #[arg(long, default_value_t = 10)]
-    pub seconds: u64,
-    /// Rounds; what is compared takes turns in each, and the median ratio counts
-    #[arg(long, default_value_t = 3)]
-    pub rounds: u32,
-    /// Packers scanning at the same time, each on a connection of its own
-    #[arg(long, default_value_t = 64)]
-    pub packers: u32,
-    /// Connections of pgbench
-    #[arg(long, default_value_t = 32)]
-    pub pgbench_clients: u32,
-    /// Write the report here instead of printing it
-    #[arg(long)]
-    pub report: Option<PathBuf>,
+    /// Measure everything that is claimed of speed, side by side with what it is compared with
+    Bench(Box<bench::Options>),
+    /// A short look at the ratios, against the stored ones
+    BenchCheck(bench::CheckOptions),
+    /// A warehouse day: packers, billers, dashboards, integrators
+    Day(load::Options),
+    /// Five times as many people at once, and back
+    Spike(load::Options),
+    /// A day that does not end: does memory or anything else grow?
+    Soak(load::Options),
+    /// Devices that come back and send what they collected, each twice
+    Rush(load::Options),
+    /// Requests at a fixed rate whether or not those before are answered: latencies as they are felt
+    Open(load::Options),
+    /// The server that does no work, for `bench`
+    #[command(hide = true)]
+    Floor,
 }
 
 fn main() -> anyhow::Result<()> {
-    let Command::Bench(options) = Cli::parse().command;
-    bench::run(&options)
+    match Cli::parse().command {
+        Command::Bench(options) => bench::run(&options),
+        Command::BenchCheck(options) => bench::check(&options),
+        Command::Day(options) => load::run(load::Shape::Day, &options),
+        Command::Spike(options) => load::run(load::Shape::Spike, &options),
+        Command::Soak(options) => load::run(load::Shape::Soak, &options),
+        Command::Rush(options) => load::run(load::Shape::Rush, &options),
+        Command::Open(options) => load::run(load::Shape::Open, &options),
+        Command::Floor => bench::serve_floor(),
+    }
 }

@@ -1,6 +1,8 @@
 //! The real binary on a durable database of its own.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,64 +10,124 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
+/// User name and password of the admin of every server started here.
 pub const ADMIN: (&str, &str) = ("admin", "Rules-The-House-1");
 const START: Duration = Duration::from_secs(60);
 
-/// A server that ends when this is dropped; its data go with it.
+/// A filled database, before a server runs on it.
+pub struct Data {
+    folder: PathBuf,
+    /// Removed at the end; none when the database is kept.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Data {
+    /// A new database with `bags` bags, in a folder of `parent`. With `keep` it stays there, and one that is there is used
+    /// again.
+    pub fn fill(binary: &Path, parent: &Path, bags: u64, keep: bool) -> anyhow::Result<Self> {
+        fs::create_dir_all(parent)?;
+        let parent = fs::canonicalize(parent)?;
+        let (root, temporary) = if keep {
+            (parent.join(format!("bags-{bags}")), None)
+        } else {
+            let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(parent)?;
+            (folder.path().to_owned(), Some(folder))
+        };
+        let (folder, filled) = (root.join("var"), root.join("filled"));
+        if !filled.exists() {
+            fs::create_dir_all(&root)?;
+            // PostgreSQL runs as a user of its own when this is run by root.
+            fs::set_permissions(&root, fs::Permissions::from_mode(0o755))?;
+            let mut seed = Command::new(binary);
+            seed.args(["seed-demo", "--bags", &bags.to_string()]).env("DATA_DIR", &folder).env("RUST_LOG", "warn").stdout(Stdio::null());
+            let status = seed.status().with_context(|| format!("{} can't be run: build it, or name another with --binary", binary.display()))?;
+            ensure!(status.success(), "the database could not be filled");
+            fs::write(filled, "")?;
+        }
+        Ok(Self { folder, _temporary: temporary })
+    }
+}
+
+/// A server that ends when this is dropped; its data go with it, unless they are kept.
 pub struct Server {
     pub address: String,
     /// Folder of the database's private socket.
     pub socket: PathBuf,
+    binary: PathBuf,
     process: Child,
-    _folder: tempfile::TempDir,
+    data: Data,
 }
 
 impl Server {
-    /// Fills a new database with `bags` bags and serves it.
-    pub fn start(binary: &Path, parent_folder: &Path, bags: u32) -> anyhow::Result<Self> {
-        fs::create_dir_all(parent_folder)?;
-        let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(parent_folder)?;
-        // PostgreSQL runs as a user of its own when this is run by root.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-        let data_dir = fs::canonicalize(folder.path())?.join("var");
-        let mut seed = Command::new(binary);
-        seed.args(["seed-demo", "--bags", &bags.to_string()]).env("DATA_DIR", &data_dir).env("RUST_LOG", "warn");
-        ensure!(seed.status().with_context(|| format!("{} can't be run", binary.display()))?.success(), "the database could not be filled");
-
+    /// Serves a database, and waits until it is ready.
+    pub fn start(binary: &Path, data: Data) -> anyhow::Result<Self> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
-        let process = Command::new(binary)
-            .arg("serve")
-            .env("BIND", &address)
-            .env("DATA_DIR", &data_dir)
-            .env("ADMIN_PASSWORD", ADMIN.1)
-            .env("SIGN_IN_LIMIT_PER_MINUTE", "100000")
-            .env("REQUEST_LIMIT_PER_MINUTE", "100000000")
-            .env("SCAN_LIMIT_PER_MINUTE", "100000000")
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::null())
-            .spawn()?;
-        let server = Self { address, socket: data_dir.join("socket"), process, _folder: folder };
+        let process = spawn(binary, &data, &address)?;
+        let mut server = Self { address, socket: data.folder.join("socket"), binary: binary.to_owned(), process, data };
         server.wait_until_ready()?;
         Ok(server)
     }
 
-    fn wait_until_ready(&self) -> anyhow::Result<()> {
+    /// Stops and starts again, so that what was before is not in its memory. How long it took from start to ready.
+    pub fn restart(&mut self) -> anyhow::Result<Duration> {
+        self.stop();
         let started = Instant::now();
-        while std::net::TcpStream::connect(&self.address).is_err() {
-            if started.elapsed() > START {
-                bail!("the server did not start within {} s", START.as_secs());
+        self.process = spawn(&self.binary, &self.data, &self.address)?;
+        self.wait_until_ready()?;
+        Ok(started.elapsed())
+    }
+
+    /// Of the server itself; its PostgreSQL has others.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while !is_ready(&self.address) {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the server ended with {status}");
             }
-            std::thread::sleep(Duration::from_millis(50));
+            ensure!(started.elapsed() < START, "the server did not start within {} s", START.as_secs());
+            std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
+    }
+
+    fn stop(&mut self) {
+        // SIGTERM, so that the server stops its PostgreSQL too.
+        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        let _ = self.process.wait();
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // SIGTERM, so that the server stops its PostgreSQL before the folder goes.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
+        self.stop();
     }
+}
+
+fn spawn(binary: &Path, data: &Data, address: &str) -> anyhow::Result<Child> {
+    // A load test that is killed must not leave its server behind.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--"]).arg(fs::canonicalize(binary)?).arg("serve");
+    command.env("BIND", address).env("DATA_DIR", &data.folder).env("ADMIN_PASSWORD", ADMIN.1).env("RUST_LOG", "warn");
+    // Limits are not what is measured, and one machine plays a thousand callers.
+    for limit in ["SIGN_IN_LIMIT_PER_MINUTE", "REQUEST_LIMIT_PER_MINUTE", "SCAN_LIMIT_PER_MINUTE"] {
+        command.env(limit, "100000000");
+    }
+    command.env("ACCESS_TOKEN_SECONDS", "86400").stdout(Stdio::null());
+    command.spawn().with_context(|| format!("{} can't be run", binary.display()))
+}
+
+fn is_ready(address: &str) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head)?;
+        Ok(head.ends_with(b"200"))
+    };
+    ask().unwrap_or(false)
 }

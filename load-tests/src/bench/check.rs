@@ -1,0 +1,101 @@
+//! `bench-check`: a short look at the same ratios, to catch what has become much slower. Wide margins: it runs on machines
+//! that do other things too.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+use super::stage::Stage;
+use super::table::{Aim, Line};
+use super::{Options, export, lookups, say, scans, search, size};
+
+/// Where the stored ratios are.
+#[derive(Debug, clap::Args)]
+pub struct CheckOptions {
+    /// The binary; the stored ratios are those of a debug build
+    #[arg(long, default_value = "target/debug/api")]
+    binary: PathBuf,
+    /// Folder for the database
+    #[arg(long, default_value = "target/bench")]
+    folder: PathBuf,
+    /// The stored ratios
+    #[arg(long, default_value = "load-tests/bench-check.json")]
+    stored: PathBuf,
+    /// Store what is measured now instead of comparing
+    #[arg(long)]
+    store: bool,
+    /// How many times worse is a regression
+    #[arg(long, default_value_t = 2.5)]
+    margin: f64,
+}
+
+/// Measures a minute or less, and compares.
+///
+/// # Errors
+/// When a ratio is `margin` times worse than the stored one.
+pub fn check(options: &CheckOptions) -> anyhow::Result<()> {
+    let bench = Options {
+        binary: options.binary.clone(),
+        folder: options.folder.clone(),
+        keep: false,
+        bags: 18_000,
+        sizes: Vec::new(),
+        seconds: 2,
+        rounds: 3,
+        packers: 64,
+        pgbench_clients: 32,
+        people: 0,
+        import_rows: None,
+        only: Vec::new(),
+        report: None,
+    };
+    let mut stage = Stage::set(&bench, bench.bags)?;
+    let mut lines = lookups::measure(&stage)?;
+    lines.extend(search::measure(&stage)?);
+    lines.extend(scans::measure(&stage)?);
+    lines.extend(export::measure(&mut stage)?);
+    if options.store {
+        let ratios: BTreeMap<&str, f64> = lines.iter().map(|line| (line.key, (line.got * 100.0).round() / 100.0)).collect();
+        std::fs::write(&options.stored, serde_json::to_string_pretty(&ratios)? + "\n")?;
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(&options.stored).with_context(|| options.stored.display().to_string())?;
+    let stored: BTreeMap<String, f64> = serde_json::from_str(&text)?;
+    let mut worse = Vec::new();
+    for line in &lines {
+        let before = *stored.get(line.key).with_context(|| format!("{} has no {}: store it with --store", options.stored.display(), line.key))?;
+        let times = times_worse(line, before);
+        say(&format!("{:18} {:8.2} {} (stored {before:.2}){}", line.key, line.got, line.unit, if times > options.margin { "  WORSE" } else { "" }));
+        if times > options.margin {
+            worse.push(format!("{} is {times:.1} times worse", line.key));
+        }
+    }
+    if !worse.is_empty() {
+        bail!("{} (at {}): find out why, or store the new ratios with --store and say why", worse.join(", "), size::shown(bench.bags));
+    }
+    Ok(())
+}
+
+/// How many times worse a figure is than before; below 1 when it is better.
+fn times_worse(line: &Line, before: f64) -> f64 {
+    match line.aim {
+        Aim::AtLeast(_) | Aim::Stated => before / line.got.max(f64::MIN_POSITIVE),
+        // What is to be small is often noise when it is: below half of what it may be, it is good.
+        Aim::AtMost(limit) | Aim::Below(limit) => line.got / before.max(limit / 2.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slower_is_worse_in_both_directions() {
+        let line = |got, aim| Line::figure("k", "what", got, "×", aim);
+        assert_eq!(times_worse(&line(1.0, Aim::AtLeast(1.5)), 3.0), 3.0);
+        assert_eq!(times_worse(&line(6.0, Aim::AtLeast(1.5)), 3.0), 0.5);
+        assert_eq!(times_worse(&line(30.0, Aim::AtMost(10.0)), 10.0), 3.0);
+        assert_eq!(times_worse(&line(4.0, Aim::AtMost(10.0)), 1.0), 0.8);
+    }
+}

@@ -1,0 +1,69 @@
+//! A CSV file of new bags, from the first byte sent to the last row written, against COPY into a table without anything.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+use serde_json::Value;
+
+use super::stage::Stage;
+use super::table::{Aim, Line, Rounds};
+
+const BOUNDARY: &str = "----bench-boundary";
+const POLL: Duration = Duration::from_millis(200);
+
+pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
+    let rows = stage.options.import_rows.unwrap_or(stage.bags);
+    let csv = file(stage.run, rows)?;
+    let started = Instant::now();
+    import(stage, &csv, rows)?;
+    let ours = rows as f64 / started.elapsed().as_secs_f64();
+
+    let mut on_disk = tempfile::NamedTempFile::new()?;
+    on_disk.write_all(csv.as_bytes())?;
+    let path = on_disk.path().display();
+    stage.tools.sql("DROP TABLE IF EXISTS bench_bare; CREATE TABLE bench_bare (qr_code text, name text, dispatch_area text)")?;
+    let started = Instant::now();
+    stage.tools.discard(&format!("\\copy bench_bare FROM '{path}' WITH (FORMAT csv, HEADER)"))?;
+    let mut rounds = Rounds::default();
+    rounds.add(ours, rows as f64 / started.elapsed().as_secs_f64());
+    stage.tools.sql("DROP TABLE bench_bare")?;
+    let what = format!("Import of {} new bags from CSV, rows", super::size::shown(rows));
+    Ok(vec![rounds.rates("import", &what, "COPY into a bare table", Aim::AtLeast(0.2))])
+}
+
+fn file(run: u64, rows: u64) -> anyhow::Result<String> {
+    let mut csv = String::from("qr_code,name,dispatch_area\n");
+    for n in 0..rows {
+        writeln!(csv, "IM{run}-{n},Bag {n},Jaipur")?;
+    }
+    Ok(csv)
+}
+
+fn import(stage: &Stage, csv: &str, rows: u64) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = reqwest::Client::new();
+        let base = format!("http://{}", stage.server.address);
+        let form = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"kind\"\r\n\r\nbags\r\n\
+             --{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"bags.csv\"\r\nContent-Type: text/csv\r\n\r\n\
+             {csv}\r\n--{BOUNDARY}--\r\n"
+        );
+        let sent = client.post(format!("{base}/api/v1/imports")).bearer_auth(&stage.admin[0]);
+        let sent = sent.header("content-type", format!("multipart/form-data; boundary={BOUNDARY}")).body(form).send().await?;
+        ensure!(sent.status() == 202, "the import was answered {}: {}", sent.status(), sent.text().await?);
+        let import: Value = sent.json().await?;
+        let url = format!("{base}/api/v1/imports/{}", import["id"].as_str().unwrap_or_default());
+        loop {
+            tokio::time::sleep(POLL).await;
+            let import: Value = client.get(&url).bearer_auth(&stage.admin[0]).send().await?.error_for_status()?.json().await?;
+            match import["status"].as_str() {
+                Some("queued" | "running") => {}
+                Some("succeeded") if import["progress"]["rows_accepted"] == rows => return Ok(()),
+                _ => bail!("the import ended otherwise than expected: {import}"),
+            }
+        }
+    })
+}

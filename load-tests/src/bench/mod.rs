@@ -1,0 +1,169 @@
+//! `bench`: everything that is claimed of speed, measured in one run, side by side with what it is compared with.
+
+mod check;
+mod crowd;
+mod dashboard;
+mod export;
+mod flask;
+mod floor;
+mod import;
+mod lookups;
+mod page;
+mod scans;
+mod search;
+mod size;
+mod stage;
+mod start;
+mod table;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+
+pub use check::{CheckOptions, check};
+pub use floor::serve as serve_floor;
+use stage::Stage;
+use table::{HEAD, Line};
+
+/// What can be measured, in the order it is: what reads before what writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Measurement {
+    Start,
+    Lookups,
+    Dashboard,
+    Search,
+    Export,
+    Page,
+    Crowd,
+    Scans,
+    Flask,
+    Import,
+}
+
+const ALL: [Measurement; 10] = {
+    use Measurement::*;
+    [Start, Lookups, Dashboard, Search, Export, Page, Crowd, Scans, Flask, Import]
+};
+
+/// What to measure, and how long.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// The release binary
+    #[arg(long, default_value = "target/release/api")]
+    binary: PathBuf,
+    /// Folder for the databases; on the disk to be measured
+    #[arg(long, default_value = "target/bench")]
+    folder: PathBuf,
+    /// Leave the filled databases there, and use those that are there
+    #[arg(long)]
+    keep: bool,
+    /// Bags in the database that most is measured on
+    #[arg(long, default_value = "1.8m", value_parser = size::parse)]
+    bags: u64,
+    /// Sizes at which the dashboard is measured
+    #[arg(long, default_value = "18k,1.8m,18m", value_delimiter = ',', value_parser = size::parse)]
+    sizes: Vec<u64>,
+    /// Seconds of each measurement
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Rounds; what is compared takes turns in each, and the median ratio counts
+    #[arg(long, default_value_t = 3)]
+    rounds: u32,
+    /// Packers scanning without a pause, each on a connection of its own
+    #[arg(long, default_value_t = 64)]
+    packers: u32,
+    /// Connections of pgbench
+    #[arg(long, default_value_t = 32)]
+    pgbench_clients: u32,
+    /// People at work at the same time, with the pauses people make
+    #[arg(long, default_value_t = 1000)]
+    people: u32,
+    /// Rows of the import; as many as there are bags, unless told
+    #[arg(long)]
+    import_rows: Option<u64>,
+    /// Measure only these
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Measurement>,
+    /// Write the report here instead of printing it
+    #[arg(long)]
+    report: Option<PathBuf>,
+}
+
+/// Measures and reports.
+///
+/// # Errors
+/// When something could not be measured, or an answer was wrong. A missed aim is a line in the table and no error.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let is_wanted = |measurement| options.only.is_empty() || options.only.contains(&measurement);
+    let mut stage = Stage::set(options, options.bags)?;
+    let mut others = Vec::new();
+    if is_wanted(Measurement::Dashboard) {
+        for size in options.sizes.iter().filter(|size| **size != options.bags) {
+            others.push(Stage::set(options, *size)?);
+        }
+    }
+    let mut lines: Vec<Line> = Vec::new();
+    let mut failures = Vec::new();
+    for measurement in ALL.into_iter().filter(|measurement| is_wanted(*measurement)) {
+        say(&format!("measuring: {measurement:?}"));
+        let measured = match measurement {
+            Measurement::Start => start::measure(&mut stage),
+            Measurement::Lookups => lookups::measure(&stage),
+            Measurement::Dashboard => {
+                let mut stages: Vec<&Stage> = others.iter().collect();
+                stages.push(&stage);
+                stages.sort_by_key(|stage| stage.bags);
+                dashboard::measure(&stages)
+            }
+            Measurement::Search => search::measure(&stage),
+            Measurement::Export => export::measure(&mut stage),
+            Measurement::Page => page::measure(&stage),
+            Measurement::Crowd => crowd::measure(&mut stage),
+            Measurement::Scans => scans::measure(&stage),
+            Measurement::Flask => flask::measure(&stage),
+            Measurement::Import => import::measure(&stage),
+        };
+        if measurement == Measurement::Dashboard {
+            // The other servers have done their part.
+            others.clear();
+        }
+        match measured {
+            Ok(measured) => {
+                measured.iter().for_each(|line| say(line.to_string().trim_end()));
+                lines.extend(measured);
+            }
+            Err(error) => {
+                say(&format!("{measurement:?} FAILED: {error:#}"));
+                failures.push(format!("{measurement:?}"));
+            }
+        }
+    }
+    let report = report(options, &lines, started.elapsed().as_secs() / 60);
+    match &options.report {
+        Some(path) if failures.is_empty() => std::fs::write(path, report).with_context(|| path.display().to_string())?,
+        _ => say(&report),
+    }
+    ensure!(failures.is_empty(), "not measured: {}", failures.join(", "));
+    Ok(())
+}
+
+fn report(options: &Options, lines: &[Line], minutes: u64) -> String {
+    let Options { bags, seconds, rounds, packers, pgbench_clients, .. } = options;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let met = lines.iter().filter(|line| line.is_met() == Some(true)).count();
+    let missed = lines.iter().filter(|line| line.is_met() == Some(false)).count();
+    let rows: String = lines.iter().map(ToString::to_string).collect();
+    format!(
+        "# Benchmarks\n\nWritten by `make bench`; [load-tests/README.md](../load-tests/README.md) says what is measured and how to read it.\n\n\
+         {} bags, {rounds} rounds of {seconds} s each way, medians of the rounds; {cores} cores shared by server, PostgreSQL and load; \
+         {packers} connections over HTTP, {pgbench_clients} of pgbench. {met} aims met, {missed} missed; the run took {minutes} minutes.\n\n{HEAD}{rows}",
+        size::shown(*bags)
+    )
+}
+
+#[expect(clippy::print_stdout, reason = "a command-line tool talks to its terminal")]
+fn say(text: &str) {
+    println!("{text}");
+}

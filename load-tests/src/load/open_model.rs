@@ -1,0 +1,108 @@
+//! Requests at a fixed rate, whether or not those before are answered, timed from when each should have started. A closed
+//! model waits with a slow server and so asks less while it is slow; this one does not.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::scene::{PASSWORD, Scene};
+use super::{ledger::Ledger, say};
+use crate::client::{latencies, note, percentile};
+
+/// One request in so many is a scan; the others read.
+const SCAN_EVERY: u64 = 5;
+const CHILDREN: u64 = 30;
+/// Parents opened in one call.
+const BATCH: usize = 500;
+
+/// Asks, and says what was missed.
+pub async fn run(rate: u32, lasts: Duration, p99_limit_ms: f64) -> anyhow::Result<Vec<String>> {
+    let scene = Scene::get();
+    let client = Client::new();
+    let token = sign_in(&client).await?;
+    let total = u64::from(rate) * lasts.as_secs();
+    let parents = open_parents(&client, &token, (total / SCAN_EVERY / CHILDREN + 1) as usize).await?;
+    let (felt, errors, first_error) = (Arc::new(Mutex::new(latencies())), Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
+    let started = Instant::now();
+    let mut asked = tokio::task::JoinSet::new();
+    for n in 0..total {
+        let due = started + Duration::from_secs_f64(n as f64 / f64::from(rate));
+        tokio::time::sleep_until(due.into()).await;
+        let (request, scan) = nth(&client, scene, &token, &parents, n);
+        let (felt, errors, first_error) = (felt.clone(), errors.clone(), first_error.clone());
+        asked.spawn(async move {
+            let answered = answer(request, scan, &scene.ledger).await;
+            note(&mut felt.lock().expect("nobody panics with it"), due.elapsed());
+            if let Err(error) = answered {
+                errors.fetch_add(1, Ordering::Relaxed);
+                first_error.lock().expect("nobody panics with it").get_or_insert(format!("{error:#}"));
+            }
+        });
+        // Those that are done need no memory.
+        while asked.try_join_next().is_some() {}
+    }
+    while asked.join_next().await.is_some() {}
+    let felt = felt.lock().expect("nobody panics with it");
+    let [p50, p90, p99, p999, max] = [0.5, 0.9, 0.99, 0.999, 1.0].map(|share| percentile(&felt, share));
+    say(&format!("open model, {rate}/s for {} s: p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, p99.9 {p999:.1}, max {max:.1} ms", lasts.as_secs()));
+    let mut misses = Vec::new();
+    if p99 >= p99_limit_ms {
+        misses.push(format!("the open model's p99 is {p99:.1} ms, not below {p99_limit_ms} ms"));
+    }
+    if let Some(error) = first_error.lock().expect("nobody panics with it").as_ref() {
+        misses.push(format!("{} errors in the open model, the first: {error}", errors.load(Ordering::Relaxed)));
+    }
+    Ok(misses)
+}
+
+/// The n-th request; for a scan its id.
+fn nth(client: &Client, scene: &Scene, token: &str, parents: &[String], n: u64) -> (RequestBuilder, Option<Uuid>) {
+    let get = |path: String| (client.get(format!("{}/api/v1{path}", scene.base)).bearer_auth(token), None);
+    match n % SCAN_EVERY {
+        0 => {
+            let scan = n / SCAN_EVERY;
+            let parent = &parents[(scan / CHILDREN) as usize];
+            let id = scene.ledger.new_scan();
+            let body = json!({"qr_code": format!("L{}-{}", &parent[2..], scan % CHILDREN), "parent_qr_code": parent, "id": id, "source": "wedge"});
+            (client.post(format!("{}/api/v1/scans", scene.base)).bearer_auth(token).json(&body), Some(id))
+        }
+        1 | 2 => get(format!("/bags/{}", parents[n as usize % parents.len()])),
+        3 => get("/stats".into()),
+        _ => get(format!("/bags/{}/children", parents[n as usize % parents.len()])),
+    }
+}
+
+async fn answer(request: RequestBuilder, scan: Option<Uuid>, ledger: &Ledger) -> anyhow::Result<()> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    let body = answer.bytes().await?;
+    ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+    if let Some(id) = scan {
+        let body: Value = serde_json::from_slice(&body)?;
+        ledger.acknowledge(id, body["outcome"].as_str().context("an outcome")?);
+    }
+    Ok(())
+}
+
+async fn sign_in(client: &Client) -> anyhow::Result<String> {
+    let scene = Scene::get();
+    let body = json!({"username": scene.packers[0], "password": PASSWORD});
+    let answer: Value = client.post(format!("{}/api/v1/auth/login", scene.base)).json(&body).send().await?.error_for_status()?.json().await?;
+    Ok(answer["access_token"].as_str().context("an access token")?.to_owned())
+}
+
+async fn open_parents(client: &Client, token: &str, count: usize) -> anyhow::Result<Vec<String>> {
+    let scene = Scene::get();
+    let parents: Vec<String> = (0..count).map(|_| scene.new_parent()).collect();
+    for some in parents.chunks(BATCH) {
+        let scans: Vec<Value> = some.iter().map(|parent| json!({"qr_code": parent, "id": scene.ledger.new_scan(), "source": "wedge"})).collect();
+        let url = format!("{}/api/v1/scans/batch", scene.base);
+        client.post(url).bearer_auth(token).json(&json!({"scans": scans})).send().await?.error_for_status()?;
+    }
+    Ok(parents)
+}

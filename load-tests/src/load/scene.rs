@@ -1,0 +1,104 @@
+//! What a run plays with: people with passwords, a key for machines, bags that are there.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use super::ledger::Ledger;
+
+pub const PASSWORD: &str = "Packs-All-Day-1";
+/// Accounts of each kind; several of those who play share one, each with a session of their own.
+const PACKERS: usize = 20;
+const BILLERS: usize = 5;
+const AREAS: [&str; 4] = ["Lucknow", "Indore", "Jaipur", "Hisar"];
+
+/// goose's transactions are plain functions: what they share is here.
+static SCENE: OnceLock<Scene> = OnceLock::new();
+
+pub struct Scene {
+    /// `http://host:port`.
+    pub base: String,
+    /// Digits that no other run has in its codes.
+    pub run: u64,
+    pub packers: Vec<String>,
+    pub billers: Vec<String>,
+    pub api_key: String,
+    pub admin_token: String,
+    /// Codes of bags that were there before.
+    pub codes: Vec<String>,
+    pub ledger: Ledger,
+    /// Parents that packers have filled and no biller has taken.
+    pub filled: Mutex<VecDeque<String>>,
+    next: AtomicU64,
+}
+
+impl Scene {
+    pub fn get() -> &'static Self {
+        SCENE.get().expect("the scene is set before anybody plays")
+    }
+
+    /// Makes accounts and key over the API.
+    pub async fn set(base: &str, username: &str, password: &str) -> anyhow::Result<()> {
+        let base = base.trim_end_matches('/').to_owned();
+        let run = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let client = reqwest::Client::new();
+        let post = async |path: &str, token: &str, body: Value| -> anyhow::Result<Value> {
+            let answer = client.post(format!("{base}/api/v1{path}")).bearer_auth(token).json(&body).send().await?;
+            ensure!(answer.status().is_success(), "{path} was answered {}: {}", answer.status(), answer.text().await?);
+            Ok(answer.json().await?)
+        };
+        let signed_in = post("/auth/login", "", json!({"username": username, "password": password})).await?;
+        let admin_token = signed_in["access_token"].as_str().context("an access token")?.to_owned();
+        let (mut packers, mut billers) = (Vec::new(), Vec::new());
+        for n in 0..PACKERS {
+            let name = format!("load{run}-packer{n}");
+            let body = json!({"username": name, "password": PASSWORD, "role": "dispatcher", "dispatch_area": AREAS[n % AREAS.len()]});
+            post("/users", &admin_token, body).await?;
+            packers.push(name);
+        }
+        for n in 0..BILLERS {
+            let name = format!("load{run}-biller{n}");
+            post("/users", &admin_token, json!({"username": name, "password": PASSWORD, "role": "biller"})).await?;
+            billers.push(name);
+        }
+        let scopes = ["bags:read", "bags:write", "scans:read", "scans:write", "bills:read", "stats:read"];
+        let key = post("/api-keys", &admin_token, json!({"name": format!("load {run}"), "scopes": scopes})).await?;
+        let api_key = key["key"].as_str().context("an API key")?.to_owned();
+        let bags: Value =
+            client.get(format!("{base}/api/v1/bags?limit=200")).bearer_auth(&admin_token).send().await?.error_for_status()?.json().await?;
+        let codes = bags["data"].as_array().into_iter().flatten().filter_map(|bag| bag["qr_code"].as_str().map(str::to_owned)).collect();
+        let scene = Self {
+            base,
+            run,
+            packers,
+            billers,
+            api_key,
+            admin_token,
+            codes,
+            ledger: Ledger::default(),
+            filled: Mutex::default(),
+            next: AtomicU64::new(0),
+        };
+        ensure!(SCENE.set(scene).is_ok(), "a run plays once");
+        Ok(())
+    }
+
+    /// A number that nobody else in this run has.
+    pub fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A code for a new parent bag.
+    pub fn new_parent(&self) -> String {
+        format!("SB{}{:07}", self.run, self.number())
+    }
+
+    /// The n-th of the bags that were there before; a parent's code of nobody where there were none.
+    pub fn known(&self, n: u64) -> &str {
+        self.codes.get(n as usize % self.codes.len().max(1)).map_or("SB00001", String::as_str)
+    }
+}

@@ -1,0 +1,66 @@
+//! What Linux knows of a process: memory and processor time, from /proc.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+
+/// Clock ticks a second in /proc/PID/stat; 100 on every Linux this runs on.
+const TICKS: f64 = 100.0;
+const SAMPLE: Duration = Duration::from_millis(20);
+
+/// Resident memory now, in megabytes.
+pub fn resident_mb(pid: u32) -> anyhow::Result<f64> {
+    status(pid, "VmRSS:")
+}
+
+/// The most resident memory since the start, in megabytes.
+pub fn peak_mb(pid: u32) -> anyhow::Result<f64> {
+    status(pid, "VmHWM:")
+}
+
+fn status(pid: u32, field: &str) -> anyhow::Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)).with_context(|| format!("no {field} of process {pid}"))?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}
+
+/// Processor time taken since the start, in seconds.
+pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, in brackets, may hold blanks.
+    let (_, fields) = text.rsplit_once(") ").context("/proc/PID/stat is not as expected")?;
+    let ticks: f64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    Ok(ticks / TICKS)
+}
+
+/// Watches the resident memory of a process.
+pub struct MemoryWatch {
+    most: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl MemoryWatch {
+    pub fn start(pid: u32) -> Self {
+        let (most, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (seen, end) = (most.clone(), is_over.clone());
+        let thread = std::thread::spawn(move || {
+            while !end.load(Ordering::Relaxed) {
+                seen.fetch_max(resident_mb(pid).unwrap_or_default() as u64, Ordering::Relaxed);
+                std::thread::sleep(SAMPLE);
+            }
+        });
+        Self { most, is_over, thread }
+    }
+
+    /// The most that was seen, in megabytes.
+    pub fn most_mb(self) -> f64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _ = self.thread.join();
+        self.most.load(Ordering::Relaxed) as f64
+    }
+}
