@@ -9,7 +9,10 @@ const [base, username, password] = process.argv.slice(2);
 if (!password) throw new Error('usage: page-load.mjs ADDRESS USERNAME PASSWORD');
 const VISITS = 5;
 const SETTLE = 2000;
-const options = { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] };
+const options = {
+	executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+	args: ['--no-sandbox', '--disable-gpu']
+};
 
 const [cold, warm] = [[], []];
 for (let n = 0; n < VISITS; n += 1) {
