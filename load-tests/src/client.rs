@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::process;
+use crate::{block_on, process};
 
 /// Latencies in microseconds, to three digits.
 pub type Latencies = hdrhistogram::Histogram<u64>;
@@ -150,8 +150,7 @@ pub fn load(
     seconds: f64,
     call: impl Fn(u32, u64, &str) -> Option<Call> + Copy,
 ) -> anyhow::Result<Load> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    block_on(async {
         let (done, latencies) = (Cell::new(0), RefCell::new(latencies()));
         let cpu_before = process::cpu_seconds(std::process::id())?;
         let started = Instant::now();

@@ -3,6 +3,7 @@
 mod bench;
 mod client;
 mod load;
+mod people;
 mod postgres;
 mod process;
 mod server;
@@ -35,6 +36,16 @@ enum Command {
     /// The server that does no work, for `bench`
     #[command(hide = true)]
     Floor,
+}
+
+/// Runs what waits for the network, on this thread alone: the server needs the other processors.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+#[expect(clippy::print_stdout, reason = "a command-line tool talks to its terminal")]
+fn say(text: &str) {
+    println!("{text}");
 }
 
 fn main() -> anyhow::Result<()> {

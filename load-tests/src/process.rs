@@ -1,6 +1,8 @@
-//! What Linux knows of a process: memory and processor time, from /proc.
+//! Processes: where they can listen, how they end, and what Linux knows of them in /proc: memory and processor time.
 
 use std::fs;
+use std::net::TcpListener;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -11,6 +13,17 @@ use anyhow::Context;
 /// Clock ticks a second in /proc/PID/stat; 100 on every Linux this runs on.
 const TICKS: f64 = 100.0;
 const SAMPLE: Duration = Duration::from_millis(20);
+
+/// Asks a process to end, and waits until it has: a server stops what it started.
+pub fn end(process: &mut Child) {
+    let _ = Command::new("kill").arg(process.id().to_string()).status();
+    let _ = process.wait();
+}
+
+/// A `host:port` on this machine that nobody listens on.
+pub fn free_address() -> std::io::Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
 
 /// Resident memory now, in megabytes.
 pub fn resident_mb(pid: u32) -> anyhow::Result<f64> {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
+use crate::process;
+
 /// User name and password of the admin of every server started here.
 pub const ADMIN: (&str, &str) = ("admin", "Rules-The-House-1");
 const START: Duration = Duration::from_secs(60);
@@ -61,8 +63,7 @@ pub struct Server {
 impl Server {
     /// Serves a database, and waits until it is ready.
     pub fn start(binary: &Path, data: Data) -> anyhow::Result<Self> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let address = format!("127.0.0.1:{port}");
+        let address = process::free_address()?;
         let process = spawn(binary, &data, &address)?;
         let mut server = Self { address, socket: data.folder.join("socket"), binary: binary.to_owned(), process, data };
         server.wait_until_ready()?;
@@ -96,9 +97,7 @@ impl Server {
     }
 
     fn stop(&mut self) {
-        // SIGTERM, so that the server stops its PostgreSQL too.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
+        process::end(&mut self.process);
     }
 }
 

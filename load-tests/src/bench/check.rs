@@ -8,7 +8,8 @@ use anyhow::{Context, bail};
 
 use super::stage::Stage;
 use super::table::{Aim, Line};
-use super::{Options, export, lookups, say, scans, search, size};
+use super::{Options, export, lookups, scans, search, size};
+use crate::say;
 
 /// Where the stored ratios are.
 #[derive(Debug, clap::Args)]

@@ -8,12 +8,12 @@ use anyhow::{Context, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::stage::{AREA, CHILDREN, Stage, login, parent};
+use super::stage::{AREA, Stage, parent};
 use super::table::{Aim, Line};
 use crate::client::{Connection, Latencies, header, latencies, note, percentile, request};
-use crate::process;
+use crate::people::{CHILDREN, PASSWORD, login};
+use crate::{block_on, process, say};
 
-const PASSWORD: &str = "Packs-All-Day-1";
 /// People who sign in at once; each sign-in is 20 MB and some 30 ms of hashing for the server.
 const SIGN_INS: usize = 4;
 /// People come within this time.
@@ -37,7 +37,6 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
     let seconds = stage.options.seconds.max(10) * 3;
     let packers = people / 2;
     stage.open_parents(&set, packers, seconds / CHILDREN + 2)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let cpu = process::cpu_seconds(std::process::id())?;
     let crowd = Crowd {
         stage,
@@ -56,14 +55,17 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
             crowd.errors.borrow_mut().push(format!("{error:#}"));
         }
     });
-    runtime.block_on(futures_util::future::join_all(everybody));
+    block_on(async {
+        futures_util::future::join_all(everybody).await;
+        Ok(())
+    })?;
     let Crowd { latencies, acknowledged, events, errors, .. } = crowd;
     let (latencies, errors) = (latencies.into_inner(), errors.into_inner());
     let rows: u64 =
         stage.tools.sql(&format!("SELECT count(*) FROM scans s JOIN bag_links l ON l.scan_id = s.id WHERE s.qr_code LIKE 'C-{set}-%'"))?.parse()?;
     ensure!(rows == acknowledged.get(), "{} scans were acknowledged, {rows} are there", acknowledged.get());
     let total = latencies.len();
-    super::say(&format!(
+    say(&format!(
         "{people} people: {total} requests, {rows} of them scans, {} bytes of events, p50 {:.1} ms, p99.9 {:.1} ms; the client takes {:.2} cores{}",
         events.get(),
         percentile(&latencies, 0.5),
@@ -93,13 +95,12 @@ fn sign_in(stage: &Stage, people: u32) -> anyhow::Result<Vec<String>> {
          SELECT 'crowd{run}-' || n, b.password_hash, 'dispatcher', b.dispatch_area_id FROM generate_series(0, {people} - 1) AS n, \
                 (SELECT * FROM users WHERE username LIKE 'bench{run}-%' ORDER BY id LIMIT 1) AS b"
     ))?;
-    super::say(&format!("signing {people} people of {AREA} in"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    say(&format!("signing {people} people of {AREA} in"));
+    block_on(async {
         use futures_util::{StreamExt, TryStreamExt};
-        let client = reqwest::Client::new();
+        let (client, base) = (reqwest::Client::new(), format!("http://{}", stage.server.address));
         let names: Vec<String> = (0..people).map(|n| format!("crowd{run}-{n}")).collect();
-        futures_util::stream::iter(&names).map(|name| login(&client, &stage.server.address, name, PASSWORD)).buffered(SIGN_INS).try_collect().await
+        futures_util::stream::iter(&names).map(|name| login(&client, &base, name, PASSWORD)).buffered(SIGN_INS).try_collect().await
     })
 }
 

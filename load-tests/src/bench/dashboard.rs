@@ -8,6 +8,7 @@ use anyhow::ensure;
 use super::size::shown;
 use super::stage::Stage;
 use super::table::{Aim, Line, median};
+use crate::block_on;
 use crate::client::{Connection, Latencies, latencies, note, percentile, request};
 
 const LOOKS: u32 = 150;
@@ -16,13 +17,12 @@ const OTHERS: [&str; 3] = ["/api/v1/stats/scans-per-hour?hours=168", "/api/v1/st
 
 /// Round by round on servers that all stand at the same time.
 pub fn measure(stages: &[&Stage]) -> anyhow::Result<Vec<Line>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let rounds = stages[0].options.rounds;
     let mut totals: Vec<Vec<f64>> = vec![Vec::new(); stages.len()];
     let mut pages = totals.clone();
     for _ in 0..rounds {
         for (n, stage) in stages.iter().enumerate() {
-            let (of_totals, of_page) = runtime.block_on(look(stage))?;
+            let (of_totals, of_page) = block_on(look(stage))?;
             totals[n].push(percentile(&of_totals, 0.5));
             pages[n].push(percentile(&of_page, 0.5));
         }

@@ -8,6 +8,7 @@ use futures_util::TryStreamExt;
 use super::lookups::SELECT;
 use super::stage::Stage;
 use super::table::{Aim, Line, Rounds};
+use crate::block_on;
 use crate::process::{MemoryWatch, resident_mb};
 
 const ROUNDS: u32 = 2;
@@ -36,8 +37,7 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
 }
 
 fn export(stage: &Stage) -> anyhow::Result<usize> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    block_on(async {
         let url = format!("http://{}/api/v1/exports/bags?format=ndjson", stage.server.address);
         let answer = reqwest::Client::new().get(url).bearer_auth(&stage.admin[0]).send().await?.error_for_status()?;
         let lines = answer.bytes_stream().try_fold(0, async |lines, chunk| Ok(lines + chunk.iter().filter(|byte| **byte == b'\n').count()));

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use super::stage::{CHILDREN, Stage, parent};
+use super::stage::{Stage, parent};
 use super::table::{Aim, Line, Rounds};
 use crate::client::{Call, Load, load, request};
+use crate::people::CHILDREN;
+use crate::{process, say};
 
 const FOLDER: &str = "load-tests/baseline";
 const VENV: &str = "target/baseline-venv";
@@ -67,8 +69,7 @@ struct Baseline {
 impl Baseline {
     fn start(stage: &Stage) -> anyhow::Result<Self> {
         let bin = install()?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let address = format!("127.0.0.1:{port}");
+        let address = process::free_address()?;
         let url = format!("postgresql+psycopg2://traitortrack@/traitortrack?host={}", stage.server.socket.display());
         let (packer, area) = (stage.packer.to_string(), stage.area.to_string());
         let token =
@@ -94,8 +95,7 @@ impl Baseline {
 
 impl Drop for Baseline {
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
+        process::end(&mut self.process);
     }
 }
 
@@ -103,7 +103,7 @@ impl Drop for Baseline {
 fn install() -> anyhow::Result<PathBuf> {
     let bin = std::path::absolute(Path::new(VENV).join("bin"))?;
     if !bin.join("gunicorn").exists() {
-        super::say("installing the Flask baseline");
+        say("installing the Flask baseline");
         let done = Command::new("python3").args(["-m", "venv", VENV]).status().context("python3 is not installed")?.success()
             && Command::new(bin.join("pip")).args(["install", "-q", "-r", &format!("{FOLDER}/requirements.txt")]).status()?.success();
         ensure!(done, "the Flask baseline could not be installed");

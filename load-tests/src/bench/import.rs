@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::stage::Stage;
 use super::table::{Aim, Line, Rounds};
+use crate::block_on;
 
 const BOUNDARY: &str = "----bench-boundary";
 const POLL: Duration = Duration::from_millis(200);
@@ -42,8 +43,7 @@ fn file(run: u64, rows: u64) -> anyhow::Result<String> {
 }
 
 fn import(stage: &Stage, csv: &str, rows: u64) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    block_on(async {
         let client = reqwest::Client::new();
         let base = format!("http://{}", stage.server.address);
         let form = format!(

@@ -26,6 +26,8 @@ pub use floor::serve as serve_floor;
 use stage::Stage;
 use table::{HEAD, Line};
 
+use crate::say;
+
 /// What can be measured, in the order it is: what reads before what writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Measurement {
@@ -161,9 +163,4 @@ fn report(options: &Options, lines: &[Line], minutes: u64) -> String {
          {packers} connections over HTTP, {pgbench_clients} of pgbench. {met} aims met, {missed} missed; the run took {minutes} minutes.\n\n{HEAD}{rows}",
         size::shown(*bags)
     )
-}
-
-#[expect(clippy::print_stdout, reason = "a command-line tool talks to its terminal")]
-fn say(text: &str) {
-    println!("{text}");
 }

@@ -3,9 +3,11 @@
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use super::stage::{CHILDREN, Stage, parent};
+use super::stage::{Stage, parent};
 use super::table::{Aim, Line, Rounds};
 use crate::client::{Call, Load, load, request};
+use crate::people::CHILDREN;
+use crate::say;
 
 /// Scans in one call of the batch measurement; a whole parent.
 const BATCH: u64 = CHILDREN;
@@ -29,7 +31,7 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     }
     verify(stage, acknowledged)?;
     let middle = |values: Vec<f64>| super::table::median(values.into_iter());
-    super::say(&format!(
+    say(&format!(
         "{acknowledged} scans acknowledged and found; p99 {:.1} ms single, {:.1} ms batch; the client takes {:.2} cores",
         middle(p99),
         middle(batch_p99),

@@ -1,17 +1,17 @@
 //! What every measurement stands on: a filled database, its server, people who are signed in.
 
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Options;
+use crate::people::{CHILDREN, PASSWORD, login};
 use crate::postgres::Tools;
 use crate::server::{ADMIN, Data, Server};
+use crate::{block_on, say};
 
 const PACKERS: usize = 8;
 /// The packers' dispatch area.
 pub const AREA: &str = "Lucknow";
-/// Children of a parent.
-pub const CHILDREN: u64 = 30;
 
 pub struct Stage<'a> {
     pub options: &'a Options,
@@ -35,7 +35,7 @@ pub struct Stage<'a> {
 impl<'a> Stage<'a> {
     /// Fills a database and serves it.
     pub fn set(options: &'a Options, bags: u64) -> anyhow::Result<Self> {
-        super::say(&format!("filling a database with {bags} bags"));
+        say(&format!("filling a database with {bags} bags"));
         let server = Server::start(&options.binary, Data::fill(&options.binary, &options.folder, bags, options.keep)?)?;
         let tools = Tools::on_socket(&server.socket)?;
         let run = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() % 1_000_000_000;
@@ -80,25 +80,16 @@ pub fn parent(set: &str, connection: u32, k: u64) -> String {
     format!("{set}{connection:04}{k:05}")
 }
 
-/// Signs a person in; the access token.
-pub async fn login(client: &reqwest::Client, address: &str, username: &str, password: &str) -> anyhow::Result<String> {
-    let body = json!({"username": username, "password": password});
-    let answer = client.post(format!("http://{address}/api/v1/auth/login")).json(&body).send().await?.error_for_status()?;
-    let answer: Value = answer.json().await?;
-    Ok(answer["access_token"].as_str().context("an access token")?.to_owned())
-}
-
 fn sign_in(address: &str, run: u64) -> anyhow::Result<(String, Vec<String>)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let client = reqwest::Client::new();
-        let admin = login(&client, address, ADMIN.0, ADMIN.1).await?;
+    block_on(async {
+        let (client, base) = (reqwest::Client::new(), format!("http://{address}"));
+        let admin = login(&client, &base, ADMIN.0, ADMIN.1).await?;
         let mut packers = Vec::new();
         for n in 0..PACKERS {
-            let (username, password) = (format!("bench{run}-{n}"), "Packs-All-Day-1");
-            let body = json!({"username": username, "password": password, "role": "dispatcher", "dispatch_area": AREA});
-            client.post(format!("http://{address}/api/v1/users")).bearer_auth(&admin).json(&body).send().await?.error_for_status()?;
-            packers.push(login(&client, address, &username, password).await?);
+            let username = format!("bench{run}-{n}");
+            let body = json!({"username": username, "password": PASSWORD, "role": "dispatcher", "dispatch_area": AREA});
+            client.post(format!("{base}/api/v1/users")).bearer_auth(&admin).json(&body).send().await?.error_for_status()?;
+            packers.push(login(&client, &base, &username, PASSWORD).await?);
         }
         Ok((admin, packers))
     })

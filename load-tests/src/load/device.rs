@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::scene::Scene;
 use super::session::{Answer, Ask, ask, sign_in_packer};
+use crate::people::CHILDREN;
 
-const CHILDREN: u64 = 30;
 /// A batch that is told to wait so often has failed.
 const TRIES: u32 = 30;
 /// Parents in a queue: 93 to 496 scans.

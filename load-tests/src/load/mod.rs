@@ -19,6 +19,7 @@ use goose::config::GooseConfiguration;
 use goose::prelude::*;
 
 use crate::process::{peak_mb, resident_mb};
+use crate::say;
 use crate::server::{ADMIN, Data, Server};
 use scene::Scene;
 
@@ -213,9 +214,4 @@ async fn watch_memory(pid: u32, seconds: u64) -> anyhow::Result<Option<String>> 
     say(&format!("memory at the end of each quarter: {quarters:.0?} MB"));
     let (second, last) = (quarters[1], quarters[3]);
     Ok((last > second * 1.2 + 16.0).then(|| format!("memory grew from {second:.0} to {last:.0} MB")))
-}
-
-#[expect(clippy::print_stdout, reason = "a command-line tool talks to its terminal")]
-fn say(text: &str) {
-    println!("{text}");
 }

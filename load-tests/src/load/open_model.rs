@@ -10,13 +10,14 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::scene::{PASSWORD, Scene};
-use super::{ledger::Ledger, say};
+use super::ledger::Ledger;
+use super::scene::Scene;
 use crate::client::{latencies, note, percentile};
+use crate::people::{CHILDREN, PASSWORD, login};
+use crate::say;
 
 /// One request in so many is a scan; the others read.
 const SCAN_EVERY: u64 = 5;
-const CHILDREN: u64 = 30;
 /// Parents opened in one call.
 const BATCH: usize = 500;
 
@@ -24,7 +25,7 @@ const BATCH: usize = 500;
 pub async fn run(rate: u32, lasts: Duration, p99_limit_ms: f64) -> anyhow::Result<Vec<String>> {
     let scene = Scene::get();
     let client = Client::new();
-    let token = sign_in(&client).await?;
+    let token = login(&client, &scene.base, &scene.packers[0], PASSWORD).await?;
     let total = u64::from(rate) * lasts.as_secs();
     let parents = open_parents(&client, &token, (total / SCAN_EVERY / CHILDREN + 1) as usize).await?;
     let (felt, errors, first_error) = (Arc::new(Mutex::new(latencies())), Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
@@ -87,13 +88,6 @@ async fn answer(request: RequestBuilder, scan: Option<Uuid>, ledger: &Ledger) ->
         ledger.acknowledge(id, body["outcome"].as_str().context("an outcome")?);
     }
     Ok(())
-}
-
-async fn sign_in(client: &Client) -> anyhow::Result<String> {
-    let scene = Scene::get();
-    let body = json!({"username": scene.packers[0], "password": PASSWORD});
-    let answer: Value = client.post(format!("{}/api/v1/auth/login", scene.base)).json(&body).send().await?.error_for_status()?.json().await?;
-    Ok(answer["access_token"].as_str().context("an access token")?.to_owned())
 }
 
 async fn open_parents(client: &Client, token: &str, count: usize) -> anyhow::Result<Vec<String>> {

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::scene::Scene;
 use super::session::{Ask, ask, session, sign_in_packer};
+use crate::people::CHILDREN;
 
-const CHILDREN: u64 = 30;
 /// Between two parents: the full one is carried away.
 const CARRY: Duration = Duration::from_secs(4);
 

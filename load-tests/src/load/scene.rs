@@ -9,8 +9,8 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::ledger::Ledger;
+use crate::people::{PASSWORD, login};
 
-pub const PASSWORD: &str = "Packs-All-Day-1";
 /// Accounts of each kind; several of those who play share one, each with a session of their own.
 const PACKERS: usize = 20;
 const BILLERS: usize = 5;
@@ -46,27 +46,26 @@ impl Scene {
         let base = base.trim_end_matches('/').to_owned();
         let run = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let client = reqwest::Client::new();
-        let post = async |path: &str, token: &str, body: Value| -> anyhow::Result<Value> {
-            let answer = client.post(format!("{base}/api/v1{path}")).bearer_auth(token).json(&body).send().await?;
+        let admin_token = login(&client, &base, username, password).await?;
+        let post = async |path: &str, body: Value| -> anyhow::Result<Value> {
+            let answer = client.post(format!("{base}/api/v1{path}")).bearer_auth(&admin_token).json(&body).send().await?;
             ensure!(answer.status().is_success(), "{path} was answered {}: {}", answer.status(), answer.text().await?);
             Ok(answer.json().await?)
         };
-        let signed_in = post("/auth/login", "", json!({"username": username, "password": password})).await?;
-        let admin_token = signed_in["access_token"].as_str().context("an access token")?.to_owned();
         let (mut packers, mut billers) = (Vec::new(), Vec::new());
         for n in 0..PACKERS {
             let name = format!("load{run}-packer{n}");
             let body = json!({"username": name, "password": PASSWORD, "role": "dispatcher", "dispatch_area": AREAS[n % AREAS.len()]});
-            post("/users", &admin_token, body).await?;
+            post("/users", body).await?;
             packers.push(name);
         }
         for n in 0..BILLERS {
             let name = format!("load{run}-biller{n}");
-            post("/users", &admin_token, json!({"username": name, "password": PASSWORD, "role": "biller"})).await?;
+            post("/users", json!({"username": name, "password": PASSWORD, "role": "biller"})).await?;
             billers.push(name);
         }
         let scopes = ["bags:read", "bags:write", "scans:read", "scans:write", "bills:read", "stats:read"];
-        let key = post("/api-keys", &admin_token, json!({"name": format!("load {run}"), "scopes": scopes})).await?;
+        let key = post("/api-keys", json!({"name": format!("load {run}"), "scopes": scopes})).await?;
         let api_key = key["key"].as_str().context("an API key")?.to_owned();
         let bags: Value =
             client.get(format!("{base}/api/v1/bags?limit=200")).bearer_auth(&admin_token).send().await?.error_for_status()?.json().await?;

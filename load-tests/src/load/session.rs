@@ -6,7 +6,8 @@ use goose::goose::GooseResponse;
 use goose::prelude::*;
 use serde_json::{Value, json};
 
-use super::scene::{PASSWORD, Scene};
+use super::scene::Scene;
+use crate::people::PASSWORD;
 
 /// One that plays.
 #[derive(Clone)]

@@ -3,10 +3,10 @@
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-use super::say;
 use super::scene::Scene;
 use crate::postgres::Tools;
 use crate::server::Server;
+use crate::{block_on, say};
 
 /// Scans looked at over the API when the database can't be reached.
 const SAMPLE: usize = 1_000;
@@ -47,8 +47,7 @@ pub fn verify(server: Option<&Server>, database_url: Option<&str>) -> anyhow::Re
 fn over_the_api() -> anyhow::Result<Vec<String>> {
     let scene = Scene::get();
     let scans = scene.ledger.acknowledged();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    block_on(async {
         let client = reqwest::Client::new();
         let mut wrong = Vec::new();
         let sample = scans.iter().step_by(scans.len().div_ceil(SAMPLE).max(1));
