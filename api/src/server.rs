@@ -227,7 +227,8 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let base_path = state.config.base_path.clone();
     let document = openapi::document_under(&base_path);
     let table = web::Data::new(RouteTable::new(&document));
-    let yaml = web::Data::new(openapi::ServedYaml(document.to_yaml()?));
+    let served_document = web::Data::new(openapi::ServedDocument::new(&document)?);
+    drop(document);
     let web_app = web::Data::new(WebApp::under(&base_path)?);
     let allowed_origins = state.config.cors_allowed_origins.clone();
     let own_origin = state.config.public_url.as_deref().and_then(Origin::of);
@@ -263,15 +264,16 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             .app_data(trusted_proxies.clone())
             .app_data(known_origins.clone())
             .app_data(web_app.clone())
-            .app_data(yaml.clone())
+            .app_data(served_document.clone())
             .into_utoipa_app()
             .openapi(openapi::base())
             .configure(routes(&limits))
             .into_app()
+            .service(openapi::get_openapi_json)
             .service(openapi::get_openapi_yaml)
             .service(openapi::redirect_to_docs)
             .service(openapi::get_swagger_initializer)
-            .service(openapi::swagger_ui(document.clone()))
+            .service(openapi::swagger_ui())
             .default_service(web::to(fallback))
     })
     .backlog(BACKLOG)

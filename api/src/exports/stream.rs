@@ -140,24 +140,28 @@ impl<S: Source> Running<S> {
         }
     }
 
+    /// Reads the next rows while those before are written out on another thread.
     async fn send_text(mut self, format: ExportFormat, first: Vec<S::Row>) -> Result<u64, Stop> {
         let mut sent = 0;
         let mut rows = first;
         let mut has_head = true;
         loop {
-            let text = match format {
-                ExportFormat::Ndjson => format::ndjson(&rows)?,
-                _ => format::csv(&rows, has_head)?,
-            };
-            has_head = false;
+            let (is_last, count) = (rows.is_empty(), rows.len() as u64);
+            let written = tokio::task::spawn_blocking(move || match format {
+                ExportFormat::Ndjson => format::ndjson(&rows),
+                _ => format::csv(&rows, has_head),
+            });
+            let next = if is_last { Vec::new() } else { self.source.next(&mut self.conn).await? };
+            let text = written.await??;
             if !text.is_empty() {
                 send(&self.sender, text.into()).await?;
             }
-            if rows.is_empty() {
+            if is_last {
                 break;
             }
-            sent += rows.len() as u64;
-            rows = self.source.next(&mut self.conn).await?;
+            sent += count;
+            has_head = false;
+            rows = next;
         }
         Manager::commit_transaction(&mut *self.conn).await?;
         Ok(sent)

@@ -112,5 +112,13 @@ impl Warehouse {
             "SELECT (SELECT count(*) FROM scans) - (SELECT coalesce(sum(count), 0)::bigint FROM scan_hours) AS n",
         );
         assert_eq!(scans.await, 0, "the hourly rollup equals the scans");
+        let wrong_quarters = database::number(
+            &self.database_url,
+            "SELECT count(*) AS n FROM ( \
+               SELECT quarter, area_id, kind, sum(count) FROM scan_quarters GROUP BY 1, 2, 3 \
+               EXCEPT SELECT hour, area_id, kind, sum(count) FROM scan_hours GROUP BY 1, 2, 3 \
+             ) AS wrong",
+        );
+        assert_eq!(wrong_quarters.await, 0, "the rollup without people equals the one with them");
     }
 }
