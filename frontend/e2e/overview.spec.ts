@@ -1,4 +1,4 @@
-import { ADMIN, expect, portrait, signIn, test } from './support/test';
+import { ADMIN, expect, portrait, signIn, test, whole } from './support/test';
 import { Warehouse } from './support/warehouse';
 
 // As in the warehouse: its hours and days are those of the numbers.
@@ -42,6 +42,7 @@ test('the overview follows what is scanned and billed elsewhere', async ({ page,
 	await signIn(page, ADMIN);
 	const today = page.getByTestId('tiles').locator('.tile', { hasText: 'Scans today' }).locator('.value');
 	const before = numberOf(await today.innerText());
+	await whole(page);
 	await warehouse.pack(
 		parent,
 		Array.from({ length: 12 }, (_, n) => `${parent}C${n}`)
@@ -53,6 +54,8 @@ test('the overview follows what is scanned and billed elsewhere', async ({ page,
 	const bill = await warehouse.bill([parent], 2, 'Delhi');
 	await expect(page.getByTestId('bills-by-status')).toContainText(/Being loaded\s*\d+/);
 	await page.reload();
+	await expect(today).toBeVisible();
+	await whole(page);
 	await expect(page.getByTestId('weights').getByRole('listitem').filter({ hasText: bill })).toContainText('-48 kg');
 
 	await page.getByRole('button', { name: '7 days' }).click();
