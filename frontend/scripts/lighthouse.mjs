@@ -22,6 +22,7 @@ const env = {
 	PATH: process.env.PATH,
 	DATA_DIR: join(folder, 'var'),
 	ADMIN_PASSWORD: ADMIN.password,
+	SIGN_IN_LIMIT_PER_MINUTE: '1000',
 	RUST_LOG: 'error'
 };
 const port = await freePort();
@@ -57,6 +58,7 @@ process.exit(isLow ? 1 : 0);
 /** The cookie of the session stays in the profile: the next page is seen signed in. */
 async function signIn() {
 	const browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS });
+	await browser.clearCookies();
 	const page = await browser.newPage();
 	await page.goto(`${base}/login`);
 	await page.locator('#username').fill(ADMIN.username);
