@@ -7,7 +7,7 @@ import { outputFolder } from './scripts/output-folder.js';
 const api = process.env.API_URL ?? 'http://127.0.0.1:8080';
 /** The API server announces each page's scripts with the page itself (see scripts/write-preloads.mjs); no other host does. */
 const areScriptsAnnounced = outputFolder === 'build';
-/** To ask for what is on its way already takes a cheap phone longer than to run it. */
+/** To ask once more for what is on its way already takes a cheap phone as long as drawing half a page. */
 const onlyStyles = (_: string, files: string[]) => files.filter((file) => file.endsWith('.css'));
 
 export default defineConfig({
