@@ -6,11 +6,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::auth::Caller;
-use crate::cache::{Freshness, Topic};
 use crate::bags::model::Bag;
 use crate::bags::queries::BagFilter;
 use crate::bills::model::Bill;
 use crate::bills::queries::BillFilter;
+use crate::cache::{Freshness, Topic};
 use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::http::etag::Tagged;
 use crate::http::query::Query;

@@ -107,11 +107,11 @@ fn verify(req: &HttpRequest) -> Result<Caller> {
     let user_id = claims.sub.parse().map_err(|_| invalid_token())?;
     Ok(Caller {
         user_id: UserId(user_id),
-        username: claims.name,
+        username: claims.name.clone(),
         role: claims.role,
         credential: Credential::Session(claims.sid),
         area_id: claims.area_id,
-        area: claims.area,
+        area: claims.area.clone(),
         password_change_required: claims.pcr,
         two_factor_setup_required: claims.tfs,
     })

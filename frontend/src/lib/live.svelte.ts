@@ -17,6 +17,8 @@ const TOPICS = Object.keys(MAKES_OLD) as Topic[];
 
 /** Events come in bursts of hundreds; pages ask again at most this often. */
 const PAUSE_MS = 1_000;
+/** Numbers may have been worked out up to two seconds ago (CACHE_SECONDS): when it gets quiet, they are asked for once more. */
+const SETTLED_MS = 2_500;
 
 /** Follows what happens on the server and lets the pages that show it ask again. */
 class Live {
@@ -32,6 +34,7 @@ class Live {
 		// eslint-disable-next-line svelte/prefer-svelte-reactivity -- nothing shows it
 		const old = new Set<string>();
 		let timer: ReturnType<typeof setTimeout> | undefined;
+		let settled: ReturnType<typeof setTimeout> | undefined;
 		const flush = () => {
 			timer = undefined;
 			// A page that nobody looks at asks when it is looked at again.
@@ -42,6 +45,12 @@ class Live {
 		const note = (keys: string[]) => {
 			for (const key of keys) old.add(key);
 			timer ??= setTimeout(flush, PAUSE_MS);
+			if (!keys.includes('stats')) return;
+			clearTimeout(settled);
+			settled = setTimeout(() => {
+				old.add('stats');
+				flush();
+			}, SETTLED_MS);
 		};
 		for (const topic of TOPICS) source.addEventListener(topic, () => note(MAKES_OLD[topic]));
 		source.addEventListener('reset', () => note(TOPICS.flatMap((topic) => MAKES_OLD[topic])));
@@ -50,6 +59,7 @@ class Live {
 		document.addEventListener('visibilitychange', flush);
 		return () => {
 			clearTimeout(timer);
+			clearTimeout(settled);
 			document.removeEventListener('visibilitychange', flush);
 			source.close();
 			this.isConnected = false;
