@@ -71,7 +71,7 @@ pub async fn search(caller: Caller, state: web::Data<AppState>, req: HttpRequest
     // The term comes last: whatever is in it can't be taken for anything else.
     let key = format!("{limit}:{area_id:?}:{is_admin}:{term}");
     let make = async { Tagged::new(&found(&state, term, limit, area_id, is_admin).await?, None) };
-    let answer = state.cache.answer(Topic::Search, &key, Freshness::of(&req, &caller), make).await?;
+    let answer = state.cache.answer(Topic::Search, &key, Freshness::of(&req, caller.person()), make).await?;
     Ok(answer.respond(&req))
 }
 

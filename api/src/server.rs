@@ -37,7 +37,7 @@ use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin;
 use crate::{
-    api_keys, audit, auth, bag_formats, bags, bills, cache, dispatch_areas, events, exports, health, imports, notifications, openapi,
+    api_keys, audit, auth, bag_formats, bags, bills, dispatch_areas, events, exports, health, imports, note_writes, notifications, openapi,
     promotion_requests, reports, scans, search, stats, system, users,
 };
 
@@ -81,24 +81,25 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
             .service(
                 scope::scope("/api/v1")
                     .wrap(requests)
+                    // What is asked for most comes first: actix tries one pattern after the other.
+                    .configure(bags::routes::routes)
+                    .configure(stats::routes::routes)
+                    .configure(stats::breakdown_routes::routes)
+                    .configure(search::routes)
                     .configure(auth::routes::routes)
                     .configure(users::routes::routes)
                     .configure(users::edit_routes::routes)
                     .configure(users::personal_data::routes)
                     .configure(dispatch_areas::routes)
                     .configure(bag_formats::routes::routes)
-                    .configure(bags::routes::routes)
                     .configure(bags::edit_routes::routes)
                     .configure(bills::routes::routes)
                     .configure(notifications::routes::routes)
                     .configure(promotion_requests::routes::routes)
                     .configure(audit::routes::routes)
-                    .configure(search::routes)
                     .configure(events::routes::routes)
                     .configure(system::routes::routes)
                     .configure(reports::routes::routes)
-                    .configure(stats::routes::routes)
-                    .configure(stats::breakdown_routes::routes)
                     .configure(api_keys::routes::routes)
                     .configure(exports::routes::routes)
                     .configure(imports::routes::routes),
@@ -246,7 +247,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let server = HttpServer::new(move || {
         // The one wrapped last runs first.
         App::new()
-            .wrap(from_fn(cache::note_writes))
+            .wrap(from_fn(note_writes::note_writes))
             .wrap(from_fn(auth::bearer::middleware))
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
             .wrap(from_fn(audit::denied::note_denials))

@@ -133,7 +133,7 @@ pub async fn get_bag(caller: Caller, state: web::Data<AppState>, req: HttpReques
         let bag = queries::find(&mut *state.pool.get().await?, &code).await?.ok_or_else(|| not_found(&code))?;
         Ok(KeptBag { area_id: bag.area_id, answer: Tagged::new(&Bag::from(bag), None)? })
     };
-    let bag = state.kept_bags.get(&code, Freshness::of(&req, &caller), read).await?;
+    let bag = state.kept_bags.get(&code, Freshness::of(&req, caller.person()), read).await?;
     if !caller.may_see_area(bag.area_id) {
         return Err(not_found(&code));
     }

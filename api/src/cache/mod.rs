@@ -1,10 +1,10 @@
-//! What was worked out a moment ago, kept for those who ask the same.
+//! What was worked out a moment ago, kept for those who ask the same. Knows no feature.
 //!
 //! **Rule.** A reader is shown an answer that began to be made at most `CACHE_SECONDS` ago *and* after that reader's own
 //! last write. So nobody ever misses what they have just done, and what others do is seen within that time. Others' writes
 //! do not invalidate anything: with a thousand people scanning there would be nothing left to show twice.
 //!
-//! **How.** [`clock::Clock`] is a counter. [`after_writes`] ticks it when a call that may write is over, before its answer
+//! **How.** [`clock::Clock`] is a counter. [`crate::note_writes`] ticks it when a call that may write is over, before its answer
 //! leaves, and notes the new number for the caller ([`Writes`]). A making of an answer ([`Fills`]) takes the number
 //! of the moment before it reads. If it took the writer's number or a later one, it began after the commit, and reads what
 //! was committed, because it reads the primary. A making that runs is joined by whoever it serves by that rule, so writers
@@ -22,7 +22,6 @@
 //! none. Own writes through the same process still hold; those through another process are seen within the lifetime, as they
 //! are without `REDIS_URL`.
 
-mod after_writes;
 mod clock;
 mod fills;
 mod writes;
@@ -31,12 +30,10 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 
-pub use after_writes::note_writes;
 pub use clock::Clock;
 pub use fills::Fills;
 pub use writes::{Person, Writes};
 
-use crate::auth::Caller;
 use crate::error::Result;
 use crate::http::etag::Tagged;
 use crate::redis::Redis;
@@ -65,9 +62,9 @@ pub enum Freshness {
 }
 
 impl Freshness {
-    /// What this caller needs for this request.
-    pub fn of(req: &HttpRequest, caller: &Caller) -> Self {
-        if req.headers().contains_key(CONSISTENCY_TOKEN) { Self::Anew } else { Self::AfterOwnWrites(Person(caller.user_id.0)) }
+    /// What this person needs for this request.
+    pub fn of(req: &HttpRequest, person: Person) -> Self {
+        if req.headers().contains_key(CONSISTENCY_TOKEN) { Self::Anew } else { Self::AfterOwnWrites(person) }
     }
 }
 

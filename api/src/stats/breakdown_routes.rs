@@ -97,7 +97,7 @@ pub async fn get_scans_per_hour(caller: Caller, state: web::Data<AppState>, req:
         let answer = ScansPerHour { data, as_of: now };
         Tagged::as_of(&answer, &answer.data)
     };
-    let answer = state.cache.answer(Topic::Stats, &format!("hours:{area_id:?}:{hours}"), Freshness::of(&req, &caller), make).await?;
+    let answer = state.cache.answer(Topic::Stats, &format!("hours:{area_id:?}:{hours}"), Freshness::of(&req, caller.person()), make).await?;
     Ok(answer.respond(&req))
 }
 
@@ -117,7 +117,7 @@ pub async fn get_stats_by_area(caller: Caller, state: web::Data<AppState>, req: 
         let answer = StatsByArea { date: day.date, data, as_of };
         Tagged::as_of(&answer, &answer.data)
     };
-    let answer = state.cache.answer(Topic::Stats, &format!("areas:{area_id:?}:{}", day.date), Freshness::of(&req, &caller), make).await?;
+    let answer = state.cache.answer(Topic::Stats, &format!("areas:{area_id:?}:{}", day.date), Freshness::of(&req, caller.person()), make).await?;
     Ok(answer.respond(&req))
 }
 
@@ -138,7 +138,7 @@ pub async fn get_stats_by_person(caller: Caller, state: web::Data<AppState>, req
         let answer = StatsByPerson { date: day.date, data, as_of };
         Tagged::as_of(&answer, &answer.data)
     };
-    let answer = state.cache.answer(Topic::Stats, &format!("people:{area_id:?}:{}", day.date), Freshness::of(&req, &caller), make).await?;
+    let answer = state.cache.answer(Topic::Stats, &format!("people:{area_id:?}:{}", day.date), Freshness::of(&req, caller.person()), make).await?;
     Ok(answer.respond(&req))
 }
 
@@ -159,7 +159,8 @@ pub async fn get_recent_scans(caller: Caller, state: web::Data<AppState>, req: H
         let answer = RecentScans { data, as_of };
         Tagged::as_of(&answer, &answer.data)
     };
-    let answer = state.cache.answer(Topic::Stats, &format!("recent:{:?}:{limit}", filter.area_id), Freshness::of(&req, &caller), make).await?;
+    let answer =
+        state.cache.answer(Topic::Stats, &format!("recent:{:?}:{limit}", filter.area_id), Freshness::of(&req, caller.person()), make).await?;
     Ok(answer.respond(&req))
 }
 

@@ -28,7 +28,7 @@ pub async fn get_stats(caller: Caller, state: web::Data<AppState>, req: HttpRequ
         let stats = totals(&conn, area_id, state.config.time_zone, Utc::now()).await?;
         Tagged::as_of(&stats, &(&stats.bags, &stats.scans, &stats.bills, &stats.users))
     };
-    let answer = state.cache.answer(Topic::Stats, &format!("totals:{area_id:?}"), Freshness::of(&req, &caller), make).await?;
+    let answer = state.cache.answer(Topic::Stats, &format!("totals:{area_id:?}"), Freshness::of(&req, caller.person()), make).await?;
     Ok(answer.respond(&req))
 }
 

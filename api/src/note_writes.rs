@@ -1,4 +1,4 @@
-//! Notes who wrote, before they have their answer.
+//! Notes who wrote, before they have their answer: the caches show nobody what was before ([`crate::cache`]).
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -6,8 +6,8 @@ use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::web;
 
-use super::Person;
 use crate::auth::caller::authenticate;
+use crate::cache::Person;
 use crate::state::AppState;
 
 /// Recording scans: the scan writer itself tells which bags are others now.
@@ -25,7 +25,7 @@ pub async fn note_writes(req: ServiceRequest, next: Next<impl MessageBody>) -> R
         return next.call(req).await;
     }
     let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state").clone();
-    let person = authenticate(req.request()).ok().map(|caller| Person(caller.user_id.0));
+    let person = authenticate(req.request()).ok().map(|caller| caller.person());
     let changes_bags = !SCANS.contains(&req.path()) && !req.path().starts_with(AUTH);
     let noted = NotedHere { state: &state, person, changes_bags };
     let response = next.call(req).await;
