@@ -136,6 +136,10 @@ pub struct Config {
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL", help_heading = "Data")]
     pub redis_url: Option<Secret>,
 
+    /// How long totals, searches and bags that were looked up may be shown again to those who have changed nothing since; 0 for never, as several processes without Redis need it
+    #[arg(long, env = "CACHE_SECONDS", default_value_t = 2, value_name = "SECONDS", help_heading = "Data")]
+    pub cache_seconds: u64,
+
     /// User name of the first admin, made at start when there is no admin
     #[arg(long, env = "ADMIN_USERNAME", default_value = "admin", value_name = "NAME", help_heading = "Sign-in")]
     pub admin_username: String,
@@ -272,6 +276,11 @@ impl Config {
         Duration::from_secs(self.request_timeout_seconds)
     }
 
+    /// How long answers are kept.
+    pub fn cache_lifetime(&self) -> Duration {
+        Duration::from_secs(self.cache_seconds)
+    }
+
     /// Checks what single settings can't know of each other.
     ///
     /// # Errors
@@ -296,6 +305,9 @@ impl Config {
         }
         if self.password_reset_seconds < 1 || self.password_reset_limit_per_hour == 0 || self.password_reset_limit_per_address == 0 {
             return Err("PASSWORD_RESET_SECONDS, PASSWORD_RESET_LIMIT_PER_HOUR and PASSWORD_RESET_LIMIT_PER_ADDRESS must be 1 or more.".into());
+        }
+        if self.cache_seconds > 60 {
+            return Err("CACHE_SECONDS must be 60 or less: older numbers would be taken for wrong ones.".into());
         }
         if self.scan_writers == 0 || self.scan_batch_size == 0 || self.scan_queue_size == 0 {
             return Err("SCAN_WRITERS, SCAN_BATCH_SIZE and SCAN_QUEUE_SIZE must be 1 or more.".into());

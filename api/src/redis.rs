@@ -59,15 +59,20 @@ impl Redis {
         .await
     }
 
-    /// The bytes under a key; `None` also when Redis is away.
-    pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.attempt(async |conn| Ok(cmd("GET").arg(key).query_async::<Option<Vec<u8>>>(conn).await?)).await.flatten()
+    /// The numbers under some keys, in one round trip; `None` when Redis is away.
+    pub async fn get_numbers<const N: usize>(&self, keys: [String; N]) -> Option<[Option<u64>; N]> {
+        self.attempt(async |conn| {
+            let numbers: Vec<Option<u64>> = cmd("MGET").arg(&keys).query_async(conn).await?;
+            numbers.try_into().map_err(|_| anyhow::anyhow!("Redis returned another number of values than of keys"))
+        })
+        .await
     }
 
-    /// Keeps bytes under a key for a while, if Redis is there.
-    pub async fn set(&self, key: &str, value: &[u8], lifetime: Duration) {
+    /// Keeps a number under a key for a while. Is it there now?
+    pub async fn set_number(&self, key: &str, number: u64, lifetime: Duration) -> bool {
         let milliseconds = millis(lifetime).max(1);
-        let _away = self.attempt(async |conn| Ok(cmd("SET").arg(key).arg(value).arg("PX").arg(milliseconds).query_async::<()>(conn).await?)).await;
+        let set = async |conn: &mut Connection| Ok(cmd("SET").arg(key).arg(number).arg("PX").arg(milliseconds).query_async::<()>(conn).await?);
+        self.attempt(set).await.is_some()
     }
 
     /// Sends a message to whoever listens now. Nobody may count on it: what it tells must be found elsewhere too.

@@ -18,7 +18,9 @@ use crate::auth::caller::ByCaller;
 use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
 use crate::bag_formats::shared::SharedFormats;
+use crate::bags::kept_bags::KeptBags;
 use crate::bags::qr_code::BagFormats;
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::{migrations, partitions, pool};
 use crate::http::client::TrustedProxies;
@@ -35,7 +37,7 @@ use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin;
 use crate::{
-    api_keys, audit, auth, bag_formats, bags, bills, cache, dispatch_areas, events, exports, health, imports, notifications, openapi,
+    api_keys, audit, auth, bag_formats, bags, bills, dispatch_areas, events, exports, health, imports, note_writes, notifications, openapi,
     promotion_requests, reports, scans, search, stats, system, users,
 };
 
@@ -79,24 +81,25 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
             .service(
                 scope::scope("/api/v1")
                     .wrap(requests)
+                    // What is asked for most comes first: actix tries one pattern after the other.
+                    .configure(bags::routes::routes)
+                    .configure(stats::routes::routes)
+                    .configure(stats::breakdown_routes::routes)
+                    .configure(search::routes)
                     .configure(auth::routes::routes)
                     .configure(users::routes::routes)
                     .configure(users::edit_routes::routes)
                     .configure(users::personal_data::routes)
                     .configure(dispatch_areas::routes)
                     .configure(bag_formats::routes::routes)
-                    .configure(bags::routes::routes)
                     .configure(bags::edit_routes::routes)
                     .configure(bills::routes::routes)
                     .configure(notifications::routes::routes)
                     .configure(promotion_requests::routes::routes)
                     .configure(audit::routes::routes)
-                    .configure(search::routes)
                     .configure(events::routes::routes)
                     .configure(system::routes::routes)
                     .configure(reports::routes::routes)
-                    .configure(stats::routes::routes)
-                    .configure(stats::breakdown_routes::routes)
                     .configure(api_keys::routes::routes)
                     .configure(exports::routes::routes)
                     .configure(imports::routes::routes),
@@ -147,8 +150,11 @@ impl Application {
         let public_url = config.public_url.take().unwrap_or_else(|| format!("{}{}", local_url(address), config.base_path));
         config.public_url = Some(public_url.trim_end_matches('/').to_owned());
         let mailer = Mailer::new(&config)?;
-        let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), &config);
-        let parts = Parts { config, pool: pool.clone(), redis, token_keys, data_key, mailer, scan_writer, formats: formats.clone() };
+        let cache = Cache::new(redis.clone(), config.cache_lifetime());
+        let kept_bags = KeptBags::new(cache.clock(), if redis.is_some() { Duration::ZERO } else { config.cache_lifetime() });
+        let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), kept_bags.clone(), &config);
+        let formats_kept = formats.clone();
+        let parts = Parts { config, pool: pool.clone(), redis, token_keys, data_key, mailer, cache, kept_bags, scan_writer, formats };
         let state = web::Data::new(AppState::new(parts));
         state.revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         let background = vec![
@@ -156,7 +162,7 @@ impl Application {
                 let (state, pool) = (state.clone(), pool.clone());
                 async move { state.revocations.keep_fresh(pool).await }
             }),
-            tokio::spawn(formats.keep_fresh(pool.clone())),
+            tokio::spawn(formats_kept.keep_fresh(pool.clone())),
             tokio::spawn(state.events.clone().keep_telling(pool.clone())),
             tokio::spawn({
                 let state = state.clone();
@@ -166,7 +172,6 @@ impl Application {
                 let (state, pool) = (state.clone(), pool.clone());
                 async move { state.token_keys.keep_fresh(pool).await }
             }),
-            tokio::spawn(state.cache.clone().listen()),
             tokio::spawn(reports::end_of_day::keep_sending(state.clone())),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
@@ -243,9 +248,9 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let server = HttpServer::new(move || {
         // The one wrapped last runs first.
         App::new()
+            .wrap(from_fn(note_writes::note_writes))
             .wrap(from_fn(auth::bearer::middleware))
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
-            .wrap(from_fn(cache::invalidate_after_writes))
             .wrap(from_fn(audit::denied::note_denials))
             .wrap(Compress::default())
             .wrap(from_fn(rate_limit::tell_budget))

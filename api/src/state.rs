@@ -7,6 +7,7 @@ use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
 use crate::bag_formats::shared::SharedFormats;
+use crate::bags::kept_bags::KeptBags;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::Pool;
@@ -28,6 +29,7 @@ pub struct AppState {
     pub api_keys: KeyRing,
     pub limits: SharedLimits,
     pub cache: Cache,
+    pub kept_bags: KeptBags,
     pub scan_writer: ScanWriter,
     pub formats: SharedFormats,
     /// What happens, for those who listen.
@@ -49,6 +51,8 @@ pub struct Parts {
     pub token_keys: TokenKeys,
     pub data_key: DataKey,
     pub mailer: Mailer,
+    pub cache: Cache,
+    pub kept_bags: KeptBags,
     pub scan_writer: ScanWriter,
     pub formats: SharedFormats,
 }
@@ -59,7 +63,8 @@ impl AppState {
         Self {
             revocations: Revocations::new(parts.config.access_token_seconds, parts.redis.clone()),
             limits: SharedLimits::new(parts.redis.clone()),
-            cache: Cache::new(parts.redis.clone()),
+            cache: parts.cache,
+            kept_bags: parts.kept_bags,
             export_places: ExportPlaces::new(parts.pool.status().max_size),
             config: parts.config,
             pool: parts.pool,

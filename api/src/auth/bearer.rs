@@ -12,7 +12,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 
-use super::caller::invalid_token;
+use super::caller::{authenticate, invalid_token};
 use crate::api_keys::key_ring::KnownKey;
 use crate::api_keys::model::{KEY_START, KeyText, RESOURCES};
 use crate::error::{Error, ErrorCode, Result};
@@ -50,7 +50,9 @@ pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody + 'stat
     let Some(token) = bearer(&req) else { return Ok(next.call(req).await?.map_into_left_body()) };
     let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state").clone();
     if !token.starts_with(KEY_START) {
-        state.token_keys.learn_key_of(&state.pool, &token).await;
+        if authenticate(req.request()).is_err() {
+            state.token_keys.learn_key_of(&state.pool, &token).await;
+        }
         return Ok(next.call(req).await?.map_into_left_body());
     }
     // Elsewhere nobody asks who calls. A path that is only written differently finds no caller, so no way around scopes.

@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpRespons
 use uuid::Uuid;
 
 use crate::api_keys::model::KEY_START;
+use crate::cache::Person;
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::rate_limit::{ByAddress, CallerKey, too_many};
 use crate::state::AppState;
@@ -48,6 +49,11 @@ impl Caller {
             Credential::Session(_) => format!("user:{}", self.user_id),
             Credential::ApiKey(id) => format!("key:{id}"),
         }
+    }
+
+    /// Whose writes this caller must be shown. An API key acts as its owner.
+    pub fn person(&self) -> Person {
+        Person(self.user_id.0)
     }
 
     /// The session of a person who signed in; API keys have none.
@@ -107,11 +113,11 @@ fn verify(req: &HttpRequest) -> Result<Caller> {
     let user_id = claims.sub.parse().map_err(|_| invalid_token())?;
     Ok(Caller {
         user_id: UserId(user_id),
-        username: claims.name,
+        username: claims.name.clone(),
         role: claims.role,
         credential: Credential::Session(claims.sid),
         area_id: claims.area_id,
-        area: claims.area,
+        area: claims.area.clone(),
         password_change_required: claims.pcr,
         two_factor_setup_required: claims.tfs,
     })

@@ -12,14 +12,16 @@ use validator::Validate;
 use super::change_parent::{self, not_found};
 use super::complete_parent::set_status;
 use super::history::{HistoryEntry, history};
+use super::kept_bags::KeptBag;
 use super::model::{Bag, BagKind, BagRecord, BagStatus, ChildBag};
 use super::qr_code::QrCode;
 use super::queries::{self, BagFilter};
 use crate::auth::{Biller, Caller, RequireRole};
+use crate::cache::Freshness;
 use crate::dispatch_areas;
 use crate::error::{Problem, Result};
 use crate::http::client::Client;
-use crate::http::etag;
+use crate::http::etag::Tagged;
 use crate::http::json::Json;
 use crate::http::page::{Count, Limit, Page, Position, Sort};
 use crate::http::query::Query;
@@ -127,7 +129,15 @@ pub async fn list_bags(caller: Caller, state: web::Data<AppState>, req: HttpRequ
 #[get("/bags/{qr_code}")]
 pub async fn get_bag(caller: Caller, state: web::Data<AppState>, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
     let code = QrCode::parse(&path)?;
-    etag::respond(&req, &Bag::from(find_visible(&mut *state.pool.get().await?, &caller, &code).await?), None)
+    let read = async {
+        let bag = queries::find(&mut *state.pool.get().await?, &code).await?.ok_or_else(|| not_found(&code))?;
+        Ok(KeptBag { area_id: bag.area_id, answer: Tagged::new(&Bag::from(bag), None)? })
+    };
+    let bag = state.kept_bags.get(&code, Freshness::of(&req, caller.person()), read).await?;
+    if !caller.may_see_area(bag.area_id) {
+        return Err(not_found(&code));
+    }
+    Ok(bag.answer.respond(&req))
 }
 
 /// List the children of a parent, in the order they went in.

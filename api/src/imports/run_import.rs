@@ -24,6 +24,7 @@ use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::Caller;
 use crate::auth::caller::Credential;
 use crate::bags::qr_code::BagFormats;
+use crate::cache::Person;
 use crate::db::transaction::{Abort, is_worth_retrying, jitter};
 use crate::db::{Connection, sql};
 use crate::error::{Error, ErrorCode};
@@ -68,6 +69,10 @@ pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
         Err(error) => Err(error),
     };
     drop(conn);
+    // Before anybody is told that it is done: who handed it in must find what it wrote.
+    state.kept_bags.forget_all();
+    state.cache.writes().note_here(Person(import.user_id));
+    state.cache.writes().tell(Person(import.user_id)).await;
     let mut conn = connection(state).await?;
     match done {
         Ok(progress) => {

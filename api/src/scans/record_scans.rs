@@ -22,6 +22,7 @@ use super::rules::{Decision, ScanCommand, Warehouse};
 use super::write_sets::{Prepared, WriteSets, scan_row};
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags;
+use crate::bags::kept_bags::KeptBags;
 use crate::bags::qr_code::QrCode;
 use crate::config::Config;
 use crate::db::pool;
@@ -66,7 +67,7 @@ impl ScanWriterTasks {
 
 impl ScanWriter {
     /// Starts the writer tasks, each with a connection of its own.
-    pub fn start(database_url: &str, formats: SharedFormats, config: &Config) -> (Self, ScanWriterTasks) {
+    pub fn start(database_url: &str, formats: SharedFormats, kept_bags: KeptBags, config: &Config) -> (Self, ScanWriterTasks) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let tasks = (0..config.scan_writers)
@@ -76,6 +77,7 @@ impl ScanWriter {
                     database_url: database_url.to_owned(),
                     statement_timeout_seconds: config.database.statement_timeout_seconds,
                     formats: formats.clone(),
+                    kept_bags: kept_bags.clone(),
                     batch_size: config.scan_batch_size,
                     conn: None,
                     prepared: Prepared::default(),
@@ -117,6 +119,7 @@ struct WriterTask {
     database_url: String,
     statement_timeout_seconds: u64,
     formats: SharedFormats,
+    kept_bags: KeptBags,
     batch_size: usize,
     conn: Option<AsyncPgConnection>,
     /// What this connection has prepared.
@@ -224,7 +227,10 @@ impl WriterTask {
         let decided = plan.decided();
         let rows: Vec<ScanRow> = decided.iter().map(|(scan, decision)| scan_row(scan, decision, now)).collect();
         WriteSets::new(&warehouse, &decided, &rows, now).execute(conn, &mut self.prepared).await?;
-        TM::commit_transaction(conn).await?;
+        let committed = TM::commit_transaction(conn).await;
+        // Also when it failed: a connection that is lost now may have committed.
+        self.kept_bags.forget(codes);
+        committed?;
         metrics::histogram!("scan_writer_batch_scans").record(scans.len() as f64);
         for (_, decision) in &decided {
             metrics::counter!("bag_scans_total", "kind" => decision.kind.as_str(), "outcome" => decision.outcome.as_str()).increment(1);

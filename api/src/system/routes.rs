@@ -90,7 +90,7 @@ pub async fn get_system(_admin: RequireRole<Admin>, state: web::Data<AppState>) 
         version: env!("CARGO_PKG_VERSION"),
         pool: PoolFigures { max_size: pool.max_size, size: pool.size, available: pool.available, waiting: pool.waiting },
         waiting_scans: state.scan_writer.waiting(),
-        cached_answers: state.cache.kept(),
+        cached_answers: state.cache.kept() + state.kept_bags.count(),
         memory_bytes: memory_bytes(),
         database: queries::database(&mut conn).await?,
         largest_tables: queries::largest_tables(&mut conn).await?,
@@ -137,7 +137,8 @@ pub async fn clear_cache(admin: RequireRole<Admin>, client: Client, state: web::
     let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
     let entry = Entry::new(Action::CacheCleared, Entity::System, "cache");
     audit::record(&mut *state.pool.get().await?, &actor, vec![entry]).await?;
-    state.cache.clear();
+    state.kept_bags.forget_all();
+    state.cache.clear().await;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -9,6 +9,7 @@ mod auth;
 mod auth_matrix;
 mod bags;
 mod bills;
+mod caches;
 mod concurrency;
 mod conventions;
 mod cors;

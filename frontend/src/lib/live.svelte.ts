@@ -22,6 +22,8 @@ const PAUSE_MS = 1_000;
 const PATIENCE_MS = 10_000;
 /** Live news make everything old at once; this is how often pages ask while there are none. */
 const WITHOUT_NEWS_MS = 15_000;
+/** Numbers may have been worked out up to two seconds ago (CACHE_SECONDS): when it gets quiet, they are asked for once more. */
+const SETTLED_MS = 2_500;
 
 /** Follows what happens on the server and lets the pages that show it ask again. */
 class Live {
@@ -64,6 +66,7 @@ class Live {
 		// eslint-disable-next-line svelte/prefer-svelte-reactivity -- nothing shows it
 		const old = new Set<string>();
 		let timer: ReturnType<typeof setTimeout> | undefined;
+		let settled: ReturnType<typeof setTimeout> | undefined;
 		const flush = () => {
 			timer = undefined;
 			// A page that nobody looks at asks when it is looked at again.
@@ -74,6 +77,12 @@ class Live {
 		const note = (keys: string[]) => {
 			for (const key of keys) old.add(key);
 			timer ??= setTimeout(flush, PAUSE_MS);
+			if (!keys.includes('stats')) return;
+			clearTimeout(settled);
+			settled = setTimeout(() => {
+				old.add('stats');
+				flush();
+			}, SETTLED_MS);
 		};
 		for (const topic of TOPICS) source.addEventListener(topic, () => note(MAKES_OLD[topic]));
 		source.addEventListener('reset', () => note(TOPICS.flatMap((topic) => MAKES_OLD[topic])));
@@ -88,6 +97,7 @@ class Live {
 		return () => {
 			clearTimeout(timer);
 			clearTimeout(patience);
+			clearTimeout(settled);
 			document.removeEventListener('visibilitychange', flush);
 			source.close();
 			this.isConnected = false;

@@ -11984,7 +11984,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Exact totals, as of now */
+            /** @description Exact totals, as of `as_of` */
             200: {
                 headers: {
                     [name: string]: unknown;
