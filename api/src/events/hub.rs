@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::model::{Audience, Event, EventData, Topic};
+use crate::consistency::Positions;
 use crate::db::{Pool, sql};
 use crate::error::Result;
 use crate::scans::queries::floor_id;
@@ -45,7 +46,7 @@ impl Hub {
     }
 
     /// Tells until the task is aborted.
-    pub async fn keep_telling(self, pool: Pool) {
+    pub async fn keep_telling(self, pool: &Pool, positions: &Positions) {
         let mut told = Told::default();
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -53,7 +54,7 @@ impl Hub {
                 told = Told::default();
                 continue;
             }
-            match news(&pool, &mut told).await {
+            match news(pool, positions, &mut told).await {
                 Ok(events) => {
                     for event in events {
                         // Without a listener by now there is nobody to tell.
@@ -74,7 +75,7 @@ struct Told {
     is_warm: bool,
 }
 
-async fn news(pool: &Pool, told: &mut Told) -> Result<Vec<Event>> {
+async fn news(pool: &Pool, positions: &Positions, told: &mut Told) -> Result<Vec<Event>> {
     let now = Utc::now();
     let since = now - OVERLAP;
     let mut conn = pool.get().await?;
@@ -84,6 +85,11 @@ async fn news(pool: &Pool, told: &mut Told) -> Result<Vec<Event>> {
     events.retain(|event| event.id.is_none_or(|id| told.ids.insert(id, now).is_none()));
     told.ids.retain(|_, at| *at > now - OVERLAP * 2);
     events.extend(jobs(&mut conn, since, &mut told.jobs).await?);
+    drop(conn);
+    if !events.is_empty() {
+        // Whoever is told of a change asks for it next, and must not get what was before it from a replica.
+        positions.include_everything(pool).await?;
+    }
     // The first look only learns what is old.
     if !std::mem::replace(&mut told.is_warm, true) {
         return Ok(Vec::new());
