@@ -8,6 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::breakdowns::{self, AreaStats, Day, HourlyScans, PersonStats};
 use crate::auth::Caller;
+use crate::consistency::Reads;
 use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::http::etag;
 use crate::http::query::Query;
@@ -86,11 +87,17 @@ pub struct RecentScans {
               (status = 200, description = "One row an hour; dispatchers see their own area", body = ScansPerHour), Always, SignedIn, WithQuery),
 )]
 #[get("/stats/scans-per-hour")]
-pub async fn get_scans_per_hour(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<HoursQuery>) -> Result<impl Responder> {
+pub async fn get_scans_per_hour(
+    caller: Caller,
+    state: web::Data<AppState>,
+    reads: Reads,
+    req: HttpRequest,
+    query: Query<HoursQuery>,
+) -> Result<impl Responder> {
     let hours = query.0.hours.unwrap_or(24);
     within("hours", i64::from(hours), 168)?;
     let now = Utc::now();
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let data = breakdowns::scans_per_hour(&mut conn, caller.own_area_only(), state.config.time_zone, now, hours).await?;
     let answer = ScansPerHour { data, as_of: now };
     etag::respond_as_of(&req, &answer, &answer.data)
@@ -103,9 +110,15 @@ pub async fn get_scans_per_hour(caller: Caller, state: web::Data<AppState>, req:
               (status = 200, description = "One row an area; dispatchers see their own", body = StatsByArea), Always, SignedIn, WithQuery),
 )]
 #[get("/stats/areas")]
-pub async fn get_stats_by_area(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<DayQuery>) -> Result<impl Responder> {
+pub async fn get_stats_by_area(
+    caller: Caller,
+    state: web::Data<AppState>,
+    reads: Reads,
+    req: HttpRequest,
+    query: Query<DayQuery>,
+) -> Result<impl Responder> {
     let day = day(&state, query.0.date)?;
-    let data = breakdowns::areas(&mut *state.pool.get().await?, caller.own_area_only(), day).await?;
+    let data = breakdowns::areas(&mut *reads.get().await?, caller.own_area_only(), day).await?;
     let answer = StatsByArea { date: day.date, data, as_of: Utc::now() };
     etag::respond_as_of(&req, &answer, &answer.data)
 }
@@ -118,9 +131,15 @@ pub async fn get_stats_by_area(caller: Caller, state: web::Data<AppState>, req: 
               Always, SignedIn, WithQuery),
 )]
 #[get("/stats/people")]
-pub async fn get_stats_by_person(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<DayQuery>) -> Result<impl Responder> {
+pub async fn get_stats_by_person(
+    caller: Caller,
+    state: web::Data<AppState>,
+    reads: Reads,
+    req: HttpRequest,
+    query: Query<DayQuery>,
+) -> Result<impl Responder> {
     let day = day(&state, query.0.date)?;
-    let data = breakdowns::people(&mut *state.pool.get().await?, caller.own_area_only(), None, day).await?;
+    let data = breakdowns::people(&mut *reads.get().await?, caller.own_area_only(), None, day).await?;
     let answer = StatsByPerson { date: day.date, data, as_of: Utc::now() };
     etag::respond_as_of(&req, &answer, &answer.data)
 }
@@ -132,11 +151,11 @@ pub async fn get_stats_by_person(caller: Caller, state: web::Data<AppState>, req
               (status = 200, description = "Newest first; dispatchers see their own area", body = RecentScans), Always, SignedIn, WithQuery),
 )]
 #[get("/stats/recent")]
-pub async fn get_recent_scans(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<RecentQuery>) -> Result<impl Responder> {
+pub async fn get_recent_scans(caller: Caller, reads: Reads, req: HttpRequest, query: Query<RecentQuery>) -> Result<impl Responder> {
     let limit = query.0.limit.unwrap_or(20);
     within("limit", limit, 100)?;
     let filter = ScanFilter { area_id: caller.own_area_only(), ..ScanFilter::default() };
-    let data = queries::list(&mut *state.pool.get().await?, &filter, None, limit).await?;
+    let data = queries::list(&mut *reads.get().await?, &filter, None, limit).await?;
     let answer = RecentScans { data, as_of: Utc::now() };
     etag::respond_as_of(&req, &answer, &answer.data)
 }
