@@ -4,11 +4,13 @@
 //! given back as `X-Consistency-Token`. A read goes to a replica that has replayed it, else to the primary. Without
 //! replicas nothing of this costs anything.
 
+mod document;
 mod positions;
 mod reads;
 mod token;
 mod writes;
 
+pub use document::describe;
 pub use positions::Positions;
 pub use reads::Reads;
 pub use token::{HEADER, token_of};

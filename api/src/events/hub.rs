@@ -54,8 +54,11 @@ impl Hub {
                 told = Told::default();
                 continue;
             }
-            match news(pool, positions, &mut told).await {
+            match news(pool, &mut told).await {
                 Ok(events) => {
+                    if !events.is_empty() {
+                        include_everything(pool, positions).await;
+                    }
                     for event in events {
                         // Without a listener by now there is nobody to tell.
                         let _ = self.0.send(Arc::new(event));
@@ -67,6 +70,15 @@ impl Hub {
     }
 }
 
+/// Whoever is told of a change asks for it next, and must not get what was before it from a replica. What can't be seen to
+/// is told later.
+async fn include_everything(pool: &Pool, positions: &Positions) {
+    while let Err(error) = positions.include_everything(pool).await {
+        tracing::warn!(%error, "events wait: the primary could not be asked where it is");
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
 /// What has been told already.
 #[derive(Default)]
 struct Told {
@@ -75,7 +87,7 @@ struct Told {
     is_warm: bool,
 }
 
-async fn news(pool: &Pool, positions: &Positions, told: &mut Told) -> Result<Vec<Event>> {
+async fn news(pool: &Pool, told: &mut Told) -> Result<Vec<Event>> {
     let now = Utc::now();
     let since = now - OVERLAP;
     let mut conn = pool.get().await?;
@@ -85,11 +97,6 @@ async fn news(pool: &Pool, positions: &Positions, told: &mut Told) -> Result<Vec
     events.retain(|event| event.id.is_none_or(|id| told.ids.insert(id, now).is_none()));
     told.ids.retain(|_, at| *at > now - OVERLAP * 2);
     events.extend(jobs(&mut conn, since, &mut told.jobs).await?);
-    drop(conn);
-    if !events.is_empty() {
-        // Whoever is told of a change asks for it next, and must not get what was before it from a replica.
-        positions.include_everything(pool).await?;
-    }
     // The first look only learns what is old.
     if !std::mem::replace(&mut told.is_warm, true) {
         return Ok(Vec::new());
