@@ -8,6 +8,7 @@ pub mod bags;
 pub mod bills;
 pub mod cache;
 pub mod config;
+pub mod consistency;
 pub mod db;
 pub mod dispatch_areas;
 pub mod embedded;

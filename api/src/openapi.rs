@@ -9,6 +9,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::config::Config;
+use crate::consistency;
 use crate::http::base_path::BasePath;
 use crate::server::{Limits, routes};
 
@@ -75,6 +76,7 @@ pub fn document() -> Document {
     let limits = Limits::new(&Config::defaults());
     let mut document = App::new().into_utoipa_app().openapi(base()).configure(routes(&limits)).split_for_parts().1;
     refer_to_problem(&mut document);
+    consistency::describe(&mut document);
     document
 }
 

@@ -22,6 +22,7 @@ use crate::bags::kept_bags::KeptBags;
 use crate::bags::qr_code::BagFormats;
 use crate::cache::Cache;
 use crate::config::Config;
+use crate::db::replicas::Replicas;
 use crate::db::{migrations, partitions, pool};
 use crate::http::client::TrustedProxies;
 use crate::http::fallback::{RouteTable, fallback};
@@ -30,15 +31,15 @@ use crate::http::problem_page::get_problem;
 use crate::http::rate_limit::{ByAddress, Limiter, limiter};
 use crate::http::root_span::RequestSpan;
 use crate::http::spa::WebApp;
-use crate::http::{base_path, cors, metrics, rate_limit, request_id, security_headers, timeout};
+use crate::http::{base_path, cors, draining, metrics, rate_limit, request_id, security_headers, timeout};
 use crate::mail::Mailer;
 use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin;
 use crate::{
-    api_keys, audit, auth, bag_formats, bags, bills, dispatch_areas, events, exports, health, imports, note_writes, notifications, openapi,
-    promotion_requests, reports, scans, search, stats, system, users,
+    api_keys, audit, auth, bag_formats, bags, bills, consistency, dispatch_areas, events, exports, health, imports, note_writes, notifications,
+    openapi, promotion_requests, reports, scans, search, stats, system, users,
 };
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
@@ -141,6 +142,7 @@ impl Application {
         let data_key = DataKey::load(&mut conn, &config).await?;
         let formats = SharedFormats::new(BagFormats::load(&mut conn).await?);
         drop(conn);
+        let replicas = Replicas::new(&url, &config)?;
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
         metrics::handle();
 
@@ -152,9 +154,9 @@ impl Application {
         let mailer = Mailer::new(&config)?;
         let cache = Cache::new(redis.clone(), config.cache_lifetime());
         let kept_bags = KeptBags::new(cache.clock(), if redis.is_some() { Duration::ZERO } else { config.cache_lifetime() });
-        let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), kept_bags.clone(), &config);
+        let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), kept_bags.clone(), !replicas.is_empty(), &config);
         let formats_kept = formats.clone();
-        let parts = Parts { config, pool: pool.clone(), redis, token_keys, data_key, mailer, cache, kept_bags, scan_writer, formats };
+        let parts = Parts { config, pool: pool.clone(), replicas, redis, token_keys, data_key, mailer, cache, kept_bags, scan_writer, formats };
         let state = web::Data::new(AppState::new(parts));
         state.revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         let background = vec![
@@ -163,7 +165,15 @@ impl Application {
                 async move { state.revocations.keep_fresh(pool).await }
             }),
             tokio::spawn(formats_kept.keep_fresh(pool.clone())),
-            tokio::spawn(state.events.clone().keep_telling(pool.clone())),
+            tokio::spawn({
+                let (state, pool) = (state.clone(), pool.clone());
+                async move { state.events.clone().keep_telling(&pool, &state.positions).await }
+            }),
+            tokio::spawn(state.replicas.clone().watch()),
+            tokio::spawn({
+                let (state, pool) = (state.clone(), pool.clone());
+                async move { state.positions.watch(&pool).await }
+            }),
             tokio::spawn({
                 let state = state.clone();
                 async move { state.revocations.listen().await }
@@ -219,10 +229,13 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Readiness says no at once; then requests that run are finished.
+    /// Readiness says no at once, and the server goes on serving until load balancers have noticed; then requests that run
+    /// are finished.
     pub async fn stop(self) {
         self.state.begin_stopping();
+        let drain = Duration::from_secs(self.state.config.drain_seconds);
         drop(self.state);
+        tokio::time::sleep(drain).await;
         self.server.stop(true).await;
     }
 }
@@ -248,6 +261,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let server = HttpServer::new(move || {
         // The one wrapped last runs first.
         App::new()
+            .wrap(from_fn(consistency::middleware))
             .wrap(from_fn(note_writes::note_writes))
             .wrap(from_fn(auth::bearer::middleware))
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
@@ -260,6 +274,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             .wrap(from_fn(security_headers::middleware))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(request_id::middleware))
+            .wrap(from_fn(draining::close_connections))
             .wrap(from_fn({
                 let base_path = base_path.clone();
                 move |req, next| base_path::middleware(base_path.clone(), req, next)

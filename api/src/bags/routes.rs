@@ -18,6 +18,7 @@ use super::qr_code::QrCode;
 use super::queries::{self, BagFilter};
 use crate::auth::{Biller, Caller, RequireRole};
 use crate::cache::Freshness;
+use crate::consistency::Reads;
 use crate::dispatch_areas;
 use crate::error::{Problem, Result};
 use crate::http::client::Client;
@@ -92,9 +93,9 @@ pub struct ChangeParentRequest {
     responses((status = 200, description = "One page of bags the caller may see", body = Page<Bag>), Always, SignedIn, WithQuery),
 )]
 #[get("/bags")]
-pub async fn list_bags(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<ListBagsQuery>) -> Result<impl Responder> {
+pub async fn list_bags(caller: Caller, reads: Reads, req: HttpRequest, query: Query<ListBagsQuery>) -> Result<impl Responder> {
     let Query(query) = query;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let q = query.q.map(|q| q.replace('\0', "")).filter(|q| !q.trim().is_empty());
     let area_id = dispatch_areas::narrowed(&mut conn, caller.own_area_only(), query.area.as_deref()).await?;
     let filter = BagFilter {
@@ -152,7 +153,7 @@ pub async fn get_bag(caller: Caller, state: web::Data<AppState>, req: HttpReques
 #[get("/bags/{qr_code}/children")]
 pub async fn list_bag_children(
     caller: Caller,
-    state: web::Data<AppState>,
+    reads: Reads,
     req: HttpRequest,
     path: web::Path<String>,
     query: Query<PageQuery>,
@@ -160,7 +161,7 @@ pub async fn list_bag_children(
     let code = QrCode::parse(&path)?;
     let position = Position::new("bag_children", code.as_str());
     let after: Option<(DateTime<Utc>, i64)> = position.key(query.0.cursor.as_deref())?;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let parent = find_visible(&mut conn, &caller, &code).await?;
     let children = queries::children(&mut conn, parent.id.unwrap_or_default(), after, query.0.limit.rows_to_read()).await?;
     Ok(Page::new(children, query.0.limit, &position, |child| (child.linked_at, child.id)).into_response(&req))
@@ -178,7 +179,7 @@ pub async fn list_bag_children(
 #[get("/bags/{qr_code}/history")]
 pub async fn list_bag_history(
     caller: Caller,
-    state: web::Data<AppState>,
+    reads: Reads,
     req: HttpRequest,
     path: web::Path<String>,
     query: Query<PageQuery>,
@@ -186,7 +187,7 @@ pub async fn list_bag_history(
     let code = QrCode::parse(&path)?;
     let position = Position::new("bag_history", code.as_str());
     let before: Option<Uuid> = position.key(query.0.cursor.as_deref())?;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     find_visible(&mut conn, &caller, &code).await?;
     let entries = history(&mut conn, &code, before, query.0.limit.rows_to_read()).await?;
     Ok(Page::new(entries, query.0.limit, &position, |entry| entry.id).into_response(&req))

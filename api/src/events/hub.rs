@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::model::{Audience, Event, EventData, Topic};
+use crate::consistency::Positions;
 use crate::db::{Pool, sql};
 use crate::error::Result;
 use crate::scans::queries::floor_id;
@@ -45,7 +46,7 @@ impl Hub {
     }
 
     /// Tells until the task is aborted.
-    pub async fn keep_telling(self, pool: Pool) {
+    pub async fn keep_telling(self, pool: &Pool, positions: &Positions) {
         let mut told = Told::default();
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -53,8 +54,11 @@ impl Hub {
                 told = Told::default();
                 continue;
             }
-            match news(&pool, &mut told).await {
+            match news(pool, &mut told).await {
                 Ok(events) => {
+                    if !events.is_empty() {
+                        include_everything(pool, positions).await;
+                    }
                     for event in events {
                         // Without a listener by now there is nobody to tell.
                         let _ = self.0.send(Arc::new(event));
@@ -63,6 +67,15 @@ impl Hub {
                 Err(error) => tracing::warn!(%error, "events could not be read"),
             }
         }
+    }
+}
+
+/// Whoever is told of a change asks for it next, and must not get what was before it from a replica. What can't be seen to
+/// is told later.
+async fn include_everything(pool: &Pool, positions: &Positions) {
+    while let Err(error) = positions.include_everything(pool).await {
+        tracing::warn!(%error, "events wait: the primary could not be asked where it is");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

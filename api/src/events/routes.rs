@@ -53,6 +53,8 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
         Some(last) => resumed(&state, last).await?,
         None => Vec::new(),
     };
+    // What is shown beside the stream is read next: nothing from before it may be missing there.
+    state.positions.include_everything(&state.pool).await?;
     let (sender, receiver) = mpsc::channel::<String>(WINDOW);
     let ends_at = tokio::time::Instant::now() + Duration::from_secs(state.config.access_token_seconds.unsigned_abs());
     actix_web::rt::spawn(async move {

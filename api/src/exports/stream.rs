@@ -19,7 +19,8 @@ use super::sources::Source;
 use super::xlsx::{self, Part};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::Caller;
-use crate::db::Connection;
+use crate::consistency::Reads;
+use crate::db::replicas::ReadConnection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::client::Client;
 use crate::state::AppState;
@@ -38,7 +39,7 @@ type Sender = mpsc::Sender<anyhow::Result<Bytes>>;
 
 /// A place among the exports that run, and a connection to read with.
 pub struct Turn {
-    pub conn: Connection,
+    pub conn: ReadConnection,
     place: OwnedSemaphorePermit,
 }
 
@@ -47,9 +48,11 @@ impl Turn {
     ///
     /// # Errors
     /// 503 when too many exports run already, or no connection is free.
-    pub async fn take(state: &AppState) -> Result<Self> {
+    pub async fn take(state: &AppState, reads: &Reads) -> Result<Self> {
         let place = state.export_places.take().await?;
-        Ok(Self { conn: state.pool.get().await?, place })
+        // The entry in the audit log.
+        reads.wrote();
+        Ok(Self { conn: reads.get().await?, place })
     }
 }
 
@@ -77,7 +80,12 @@ pub async fn respond<S: Source>(state: &AppState, turn: Turn, export: Export<'_>
         ));
     }
     let entry = Entry::new(Action::Export, Entity::Export, export.name).after(json!({"format": export.format, "filters": export.filters}));
-    audit::record(&mut conn, &Actor::person(export.caller.user_id, &export.caller.username, export.client), vec![entry]).await?;
+    let actor = Actor::person(export.caller.user_id, &export.caller.username, export.client);
+    if conn.is_to_primary() {
+        audit::record(&mut conn, &actor, vec![entry]).await?;
+    } else {
+        audit::record(&mut *state.pool.get().await?, &actor, vec![entry]).await?;
+    }
 
     Manager::begin_transaction_sql(&mut *conn, BEGIN).await?;
     conn.batch_execute(MAY_REST).await?;
@@ -102,7 +110,7 @@ pub async fn respond<S: Source>(state: &AppState, turn: Turn, export: Export<'_>
 }
 
 struct Running<S> {
-    conn: Connection,
+    conn: ReadConnection,
     source: S,
     sender: Sender,
     _place: OwnedSemaphorePermit,

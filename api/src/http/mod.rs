@@ -3,6 +3,7 @@
 pub mod base_path;
 pub mod client;
 pub mod cors;
+pub mod draining;
 pub mod etag;
 pub mod fallback;
 pub mod json;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::queries::{self, DatabaseFigures, IndexFigures, JobFigures, TableFigures};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole};
+use crate::db::replicas::ReplicaFigures;
 use crate::db::sql;
 use crate::error::Result;
 use crate::http::client::Client;
@@ -54,6 +55,8 @@ pub struct SystemReport {
     /// `healthy`, `degraded` or `not_configured`.
     #[schema(example = "healthy")]
     pub redis: &'static str,
+    /// Replicas of the database, in the order of the settings; none by default.
+    pub replicas: Vec<ReplicaFigures>,
 }
 
 /// Filters and paging of the list of jobs.
@@ -97,6 +100,7 @@ pub async fn get_system(_admin: RequireRole<Admin>, state: web::Data<AppState>) 
         index_findings: queries::index_findings(&mut conn).await?,
         jobs: queries::jobs(&mut conn).await?,
         redis,
+        replicas: state.replicas.figures(),
     }))
 }
 
