@@ -115,18 +115,31 @@ impl Positions {
 
     /// Keeps a floor, and an eye on Redis, until aborted; returns at once where there are no replicas.
     pub async fn watch(&self, primary: &Pool) {
-        while self.is_used {
-            if let Err(error) = self.look(primary).await {
-                tracing::warn!(%error, "the primary could not be asked where it is; reads stay with it");
+        let mut is_away = false;
+        let mut raised_at = None;
+        if !self.is_used {
+            return;
+        }
+        loop {
+            match self.look(primary, &mut raised_at).await {
+                Ok(()) => is_away = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut is_away, true) {
+                        tracing::warn!(%error, "the primary could not be asked where it is; reads stay with it");
+                    }
+                }
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 
-    async fn look(&self, primary: &Pool) -> Result<()> {
+    async fn look(&self, primary: &Pool, raised_at: &mut Option<Instant>) -> Result<()> {
+        // Renewed long before it is forgotten.
+        let is_lasting = raised_at.is_some_and(|raised_at| raised_at.elapsed() < self.keep / 2);
         let Some(redis) = &self.redis else {
-            if self.here.get(FLOOR).is_none() {
+            if !is_lasting {
                 self.include_everything(primary).await?;
+                *raised_at = Some(Instant::now());
             }
             return Ok(());
         };
@@ -136,10 +149,11 @@ impl Positions {
         };
         let since = *self.answers_since.lock().expect("no panic while held").get_or_insert_with(Instant::now);
         let was_shared = self.is_shared.load(Ordering::Acquire);
-        if floor.is_some() && (was_shared || since.elapsed() < GRACE) {
+        if floor.is_some() && is_lasting && (was_shared || since.elapsed() < GRACE) {
             return Ok(());
         }
         self.include_everything(primary).await?;
+        *raised_at = Some(Instant::now());
         // It may have been lost again meanwhile.
         let answers_since = self.answers_since.lock().expect("no panic while held");
         if answers_since.is_some_and(|since| since.elapsed() >= GRACE) {

@@ -54,6 +54,9 @@ impl Replicas {
 
     /// A connection to a fit replica that has replayed `needed`; `None` when there is none just now.
     pub async fn connect(&self, needed: Lsn) -> Option<ReadConnection> {
+        if needed == Lsn::NEVER {
+            return None;
+        }
         let fit = self.fit();
         for replica in fit.iter().filter(|replica| replica.has_replayed(needed)) {
             // Connecting may have shown that it is not where it was.

@@ -2087,6 +2087,7 @@ export interface components {
             disk: components["schemas"]["DiskCheck"];
             scan_writer: components["schemas"]["ScanWriterCheck"];
             jobs: components["schemas"]["JobsCheck"];
+            replicas: components["schemas"]["ReplicasCheck"];
         };
         /** @description A child in a parent. */
         ChildBag: {
@@ -3632,6 +3633,41 @@ export interface components {
             /** @example Two bags were left behind. */
             reason: string;
         };
+        /** @description A replica as admins are shown it. */
+        ReplicaFigures: {
+            /**
+             * @description Host and port.
+             * @example db2.example:5432
+             */
+            name: string;
+            /** @description Does it get reads? */
+            is_healthy: boolean;
+            /**
+             * Format: double
+             * @description For how long there has been something that it has not replayed; null while it does not answer.
+             */
+            lag_seconds: number | null;
+            /**
+             * Format: int64
+             * @description What it has not replayed of the write-ahead log; null while it does not answer.
+             */
+            lag_bytes: number | null;
+            /** @description Connections of this process to it. */
+            connections: number;
+        };
+        /** @description The replicas of the database that answer reads. */
+        ReplicasCheck: {
+            /** @description Degraded when one is left out: it does not answer, or lags too far behind. */
+            status: components["schemas"]["Status"];
+            configured?: number | null;
+            /** @description Those that get reads. */
+            healthy?: number | null;
+            /**
+             * Format: double
+             * @description Of the one furthest behind, of those that answer.
+             */
+            lag_seconds?: number | null;
+        };
         /** @description A child in a parent on a bill. */
         ReportedChild: {
             /** @example CB-000123 */
@@ -3923,6 +3959,8 @@ export interface components {
              * @example healthy
              */
             redis: string;
+            /** @description Replicas of the database, in the order of the settings; none by default. */
+            replicas: components["schemas"]["ReplicaFigures"][];
         };
         /** @description A table, its partitions added up. */
         TableFigures: {
@@ -4080,9 +4118,18 @@ export interface components {
         };
     };
     responses: never;
-    parameters: never;
+    parameters: {
+        /**
+         * @description Of an answer to a write: what is read includes it, whoever wrote it
+         * @example 16/B374D848
+         */
+        ConsistencyToken: string;
+    };
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description Where replicas answer reads: sent with another client's read, that includes this write */
+        ConsistencyToken: string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -4175,6 +4222,7 @@ export interface operations {
             /** @description Forgotten */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4237,7 +4285,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4311,7 +4365,13 @@ export interface operations {
     get_system: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4324,6 +4384,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SystemReport"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -4381,7 +4450,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4468,6 +4543,7 @@ export interface operations {
             /** @description Made; `Location` names it */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4560,7 +4636,13 @@ export interface operations {
     get_api_key: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Id of the key
@@ -4579,6 +4661,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ApiKey"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -4655,6 +4746,7 @@ export interface operations {
             /** @description Revoked */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4743,7 +4835,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4817,7 +4915,13 @@ export interface operations {
     get_audit_log: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the entry */
                 id: string;
@@ -4841,6 +4945,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -5465,7 +5578,13 @@ export interface operations {
     list_bag_formats: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5486,6 +5605,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -5550,6 +5678,7 @@ export interface operations {
             /** @description Created; scans are matched with it from now on */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5667,6 +5796,7 @@ export interface operations {
             /** @description The format as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5799,7 +5929,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5886,6 +6022,7 @@ export interface operations {
             /** @description Created; `Location` names it */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6000,6 +6137,7 @@ export interface operations {
             /** @description What came of each bag */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6092,7 +6230,13 @@ export interface operations {
     get_bag: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Code of the bag, in any case
@@ -6119,6 +6263,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -6203,6 +6356,7 @@ export interface operations {
             /** @description Deleted */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -6303,6 +6457,7 @@ export interface operations {
             /** @description The bag as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6418,7 +6573,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Code of the parent
@@ -6531,6 +6692,7 @@ export interface operations {
             /** @description Completed, now or before */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6619,7 +6781,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Code of the bag
@@ -6736,6 +6904,7 @@ export interface operations {
             /** @description The child as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6861,6 +7030,7 @@ export interface operations {
             /** @description Open, now or before */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6962,7 +7132,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -7049,6 +7225,7 @@ export interface operations {
             /** @description Created; `Location` names it */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7150,7 +7327,13 @@ export interface operations {
     get_bill: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Number of the bill
@@ -7177,6 +7360,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -7252,6 +7444,7 @@ export interface operations {
             /** @description Deleted */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -7361,6 +7554,7 @@ export interface operations {
             /** @description The bill as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7494,7 +7688,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Number of the bill
@@ -7602,6 +7802,7 @@ export interface operations {
             /** @description What came of each bag, and the bill */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7732,6 +7933,7 @@ export interface operations {
             /** @description It is off the bill */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -7828,6 +8030,7 @@ export interface operations {
             /** @description Finished */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7921,6 +8124,7 @@ export interface operations {
             /** @description Open again */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8034,7 +8238,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Number of the bill
@@ -8126,7 +8336,13 @@ export interface operations {
     list_dispatch_areas: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8139,6 +8355,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_DispatchArea"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -8204,6 +8429,7 @@ export interface operations {
             /** @description Created */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8324,6 +8550,7 @@ export interface operations {
             /** @description The area as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8428,6 +8655,11 @@ export interface operations {
             header?: {
                 /** @description Id of the last event seen */
                 "Last-Event-ID"?: string | null;
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
             };
             path?: never;
             cookie?: never;
@@ -8513,7 +8745,13 @@ export interface operations {
                 /** @description Part of the actor's name, of the entity's id, or of a changed value. */
                 q?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8612,7 +8850,13 @@ export interface operations {
                 created_after?: string;
                 created_before?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8707,7 +8951,13 @@ export interface operations {
                 /** @description Code of a dispatch area: bills with bags of it. */
                 area?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8797,7 +9047,13 @@ export interface operations {
                 /** @description Code of a parent. */
                 parent?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8892,7 +9148,13 @@ export interface operations {
                 scanned_after?: string;
                 scanned_before?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8982,7 +9244,13 @@ export interface operations {
                 role?: components["schemas"]["Role"];
                 is_active?: boolean;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -9072,7 +9340,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -9159,6 +9433,7 @@ export interface operations {
             /** @description Taken; `Location` names the import */
             202: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9260,7 +9535,13 @@ export interface operations {
     get_import: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the import */
                 id: string;
@@ -9276,6 +9557,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -9337,7 +9627,13 @@ export interface operations {
     get_import_errors: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the import */
                 id: string;
@@ -9353,6 +9649,15 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -9414,7 +9719,13 @@ export interface operations {
     get_me: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -9435,6 +9746,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -9500,6 +9820,7 @@ export interface operations {
             /** @description Changed */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9614,6 +9935,7 @@ export interface operations {
             /** @description Off */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -9735,6 +10057,7 @@ export interface operations {
             /** @description On; the recovery codes */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9845,6 +10168,7 @@ export interface operations {
             /** @description For the authenticator app */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9910,7 +10234,13 @@ export interface operations {
     get_my_data: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -9923,6 +10253,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PersonalData"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -9988,6 +10327,7 @@ export interface operations {
             /** @description Changed; a new session */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10080,7 +10420,13 @@ export interface operations {
     list_my_sessions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -10093,6 +10439,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Session"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -10157,6 +10512,7 @@ export interface operations {
             /** @description Ended */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -10227,7 +10583,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -10314,6 +10676,7 @@ export interface operations {
             /** @description How many were changed */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10412,7 +10775,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -10499,6 +10868,7 @@ export interface operations {
             /** @description Asked; the admins are told */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10616,6 +10986,7 @@ export interface operations {
             /** @description Granted */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10742,6 +11113,7 @@ export interface operations {
             /** @description Refused */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10865,7 +11237,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -10952,7 +11330,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11037,7 +11421,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11122,7 +11512,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11212,7 +11608,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11307,7 +11709,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11403,6 +11811,7 @@ export interface operations {
             /** @description Had been written before; the first answer again */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11412,6 +11821,7 @@ export interface operations {
             /** @description Written */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11535,6 +11945,7 @@ export interface operations {
             /** @description What came of each scan */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11636,6 +12047,7 @@ export interface operations {
             /** @description Undone, now or before */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11701,7 +12113,13 @@ export interface operations {
     get_scan: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the scan */
                 id: string;
@@ -11725,6 +12143,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -11806,6 +12233,7 @@ export interface operations {
             /** @description Undone, now or before */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11897,7 +12325,13 @@ export interface operations {
                 /** @description Most rows of each group: 1 to 50, by default 10. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11978,7 +12412,13 @@ export interface operations {
     get_stats: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11999,6 +12439,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -12056,7 +12505,13 @@ export interface operations {
                  */
                 date?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12143,7 +12598,13 @@ export interface operations {
                  */
                 date?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12227,7 +12688,13 @@ export interface operations {
                 /** @description 1 to 100, by default 20. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12311,7 +12778,13 @@ export interface operations {
                 /** @description 1 to 168, by default 24; this hour is the last. */
                 hours?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12401,7 +12874,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12488,6 +12967,7 @@ export interface operations {
             /** @description Created; `Location` names it */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12589,7 +13069,13 @@ export interface operations {
     get_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the user */
                 id: number;
@@ -12613,6 +13099,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -12685,6 +13180,7 @@ export interface operations {
             /** @description Deleted; all sessions have ended */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -12791,6 +13287,7 @@ export interface operations {
             /** @description The user as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12934,6 +13431,7 @@ export interface operations {
             /** @description Off */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -13013,6 +13511,7 @@ export interface operations {
             /** @description Set */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -13124,6 +13623,7 @@ export interface operations {
             /** @description The user as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
