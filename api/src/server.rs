@@ -31,7 +31,7 @@ use crate::http::problem_page::get_problem;
 use crate::http::rate_limit::{ByAddress, Limiter, limiter};
 use crate::http::root_span::RequestSpan;
 use crate::http::spa::WebApp;
-use crate::http::{base_path, cors, draining, metrics, rate_limit, request_id, security_headers, timeout};
+use crate::http::{base_path, cors, draining, metrics, rate_limit, request_id, security_headers, small_bodies, timeout};
 use crate::mail::Mailer;
 use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
@@ -266,7 +266,9 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             .wrap(from_fn(auth::bearer::middleware))
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
             .wrap(from_fn(audit::denied::note_denials))
+            .wrap(from_fn(small_bodies::keep))
             .wrap(Compress::default())
+            .wrap(from_fn(small_bodies::untold))
             .wrap(from_fn(rate_limit::tell_budget))
             .wrap(Condition::new(!allowed_origins.is_empty(), cors::allow(&allowed_origins)))
             .wrap(from_fn(cors::explain_refusals))

@@ -17,6 +17,7 @@ pub mod request_id;
 pub mod responses;
 pub mod root_span;
 pub mod security_headers;
+pub mod small_bodies;
 pub mod spa;
 pub mod text;
 pub mod timeout;

@@ -233,6 +233,7 @@ impl Work<'_> {
                 ImportKind::Bags => {
                     let (good, refused) = checked(batch, |row| rules.bag(row));
                     self.progress = self.write_bags(conn, &good, refused, read).await?;
+                    self.state.kept_bags.forget_all();
                 }
                 ImportKind::Links => {
                     let (good, mut refused) = checked(batch, |row| rules.link(row));
