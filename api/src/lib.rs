@@ -20,6 +20,7 @@ pub mod idempotency;
 pub mod imports;
 pub mod jobs;
 pub mod mail;
+pub mod maintenance;
 pub mod notifications;
 pub mod openapi;
 pub mod promotion_requests;

@@ -1,6 +1,7 @@
 //! Connections, transactions, types and migrations. Knows no feature and no HTTP.
 
 pub mod migrations;
+pub mod partition_indexes;
 pub mod partitions;
 pub mod pool;
 pub mod schema;

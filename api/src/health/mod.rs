@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::auth::caller::authenticate;
+use crate::db::partitions::{self, PartitionFigures};
 use crate::db::sql;
 use crate::http::metrics;
 use crate::http::responses::Always;
@@ -56,6 +57,8 @@ pub struct Checks {
     pub disk: DiskCheck,
     pub scan_writer: ScanWriterCheck,
     pub jobs: JobsCheck,
+    /// Degraded when a month's partition of scans or audit log was missing, or next month's is.
+    pub partitions: PartCheck,
 }
 
 /// The database and the pool of connections to it.
@@ -169,7 +172,8 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
     let writer_status = if waiting_scans * 10 > state.config.scan_queue_size * 8 { Status::Degraded } else { Status::Healthy };
     let redis = redis_status(&state).await;
     let (jobs, waiting_jobs) = jobs_status(&state).await;
-    let parts = [database, disk_status, writer_status, redis, jobs];
+    let partitions = partitions_status(&state).await;
+    let parts = [database, disk_status, writer_status, redis, jobs, partitions];
     let status = [Status::Unhealthy, Status::Degraded].into_iter().find(|bad| parts.contains(bad)).unwrap_or(Status::Healthy);
     answer(status).json(DetailedHealth {
         status,
@@ -189,6 +193,7 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
             },
             scan_writer: ScanWriterCheck { status: writer_status, waiting_scans: shown(waiting_scans) },
             jobs: JobsCheck { status: jobs, waiting: waiting_jobs.filter(|_| shows_figures) },
+            partitions: PartCheck { status: partitions },
         },
     })
 }
@@ -221,6 +226,16 @@ async fn jobs_status(state: &AppState) -> (Status, Option<i64>) {
         Ok(Ok(Some(row))) => (if row.is_late { Status::Degraded } else { Status::Healthy }, Some(row.waiting)),
         // That the database is away is told by its own check.
         _ => (Status::Degraded, None),
+    }
+}
+
+/// A scan of a month without its partition is kept, but in the one for all others, which no retention drops.
+async fn partitions_status(state: &AppState) -> Status {
+    let check = async { Ok::<_, crate::error::Error>(partitions::figures(&mut *state.pool.get().await?).await?) };
+    match tokio::time::timeout(CHECK_TIMEOUT, check).await {
+        Ok(Ok(all)) if all.iter().all(PartitionFigures::is_healthy) => Status::Healthy,
+        // That the database is away is told by its own check.
+        _ => Status::Degraded,
     }
 }
 

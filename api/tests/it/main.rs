@@ -25,6 +25,7 @@ mod openapi;
 mod overview;
 mod password_reset;
 mod reports;
+mod scale;
 mod scans;
 mod seed_demo;
 mod serving;
