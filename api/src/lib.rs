@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod imports;
 pub mod jobs;
 pub mod mail;
+pub mod maintenance;
 pub mod note_writes;
 pub mod notifications;
 pub mod openapi;

@@ -1,17 +1,19 @@
 //! The command line of TraitorTrack.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use traitortrack::audit::retention::Retention;
 use traitortrack::auth::keys;
 use traitortrack::config::{Config, DatabaseConfig, JwtAlgorithm, LogFormat, Secret, settings_markdown, with_settings_from_files};
 use traitortrack::db::{migrations, pool};
 use traitortrack::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::http::base_path::BasePath;
 use traitortrack::server::Application;
-use traitortrack::{error, openapi, seed_demo, telemetry};
+use traitortrack::{error, maintenance, openapi, seed_demo, telemetry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,11 +54,35 @@ enum Command {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Fill an empty database with a believable warehouse: people, bags, scans and bills of thirty days
+    /// Keep the database fit while everybody works: partitions, retention, statistics, indexes
+    ///
+    /// Makes next months' partitions, archives old months of the audit log, clears old rows away, analyses every table, mends
+    /// invalid indexes and rebuilds bloated ones, all without keeping anybody waiting. One run at a time on a database; run
+    /// it every night. Ends with 0 when everything was done and with 1 when something was not, or another run is under way.
+    Maintenance {
+        /// Tell what would be done, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Tell how partitions and indexes are (unused, duplicate, bloated, invalid), and change nothing
+        #[arg(long, conflicts_with = "dry_run")]
+        report: bool,
+        /// Days the audit log is kept in the database; older months go to files; 0 keeps everything
+        #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 365, value_name = "DAYS")]
+        audit_retention_days: u32,
+        /// Folder for old months of the audit log; audit-archive in DATA_DIR by default
+        #[arg(long, env = "AUDIT_ARCHIVE_DIR", value_name = "FOLDER")]
+        audit_archive_dir: Option<PathBuf>,
+        #[command(flatten)]
+        database: DatabaseConfig,
+    },
+    /// Fill an empty database with a believable warehouse: people, bags, scans and bills of some weeks
     SeedDemo {
         /// Bags to make, parents and children together
         #[arg(long, value_name = "COUNT", default_value_t = 18_000)]
         bags: u32,
+        /// Days of work, up to 60
+        #[arg(long, value_name = "COUNT", default_value_t = 30)]
+        days: u32,
         /// Password of every demo user
         #[arg(long, env = "DEMO_PASSWORD", hide_env_values = true, default_value = "Packs-All-Day-1")]
         password: String,
@@ -110,10 +136,18 @@ fn run(command: Command) -> anyhow::Result<()> {
             say(&format!("New key {kid} signs in a few seconds. Old keys dropped: {dropped}."));
             Ok(())
         }),
-        Command::SeedDemo { bags, password, database } => with_database(database, async move |url| {
+        Command::Maintenance { dry_run, report, audit_retention_days, audit_archive_dir, database } => {
+            let retention = Retention::of(audit_retention_days, audit_archive_dir.as_deref(), &database.data_dir);
+            with_database(database, async move |url| {
+                let mut conn = pool::connect_as_owner(url, NO_STATEMENT_TIMEOUT).await?;
+                let options = maintenance::Options { retention, is_dry_run: dry_run, is_report_only: report };
+                Ok(maintenance::run(&mut conn, &options, say).await?)
+            })
+        }
+        Command::SeedDemo { bags, days, password, database } => with_database(database, async move |url| {
             migrations::run_pending(&url).await?;
             let mut conn = pool::connect_as_owner(url, NO_STATEMENT_TIMEOUT).await?;
-            say(&seed_demo::seed(&mut conn, bags, &password).await?.to_string());
+            say(&seed_demo::seed(&mut conn, bags, days, &password).await?.to_string());
             Ok(())
         }),
         Command::Openapi => {

@@ -3,6 +3,7 @@
 //! Owns `audit_logs`. Knows no feature; features name what happened.
 
 pub mod denied;
+mod list_entries;
 pub mod retention;
 pub mod routes;
 
@@ -101,6 +102,21 @@ pub enum Entity {
 }
 
 impl Entity {
+    /// What entries can be about beside bags; nearly all are about bags.
+    const ALL_BUT_BAGS: [Self; 11] = [
+        Self::User,
+        Self::Session,
+        Self::Bill,
+        Self::BagFormat,
+        Self::DispatchArea,
+        Self::PromotionRequest,
+        Self::Report,
+        Self::System,
+        Self::ApiKey,
+        Self::Export,
+        Self::Import,
+    ];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, Months, NaiveDate, TimeDelta, Utc};
+use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Jsonb, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -36,41 +37,80 @@ pub async fn keep_archiving(pool: Pool, config: Config) {
     }
 }
 
+/// How long the audit log is kept in the database, and where it goes then.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// 0 keeps everything.
+    pub days: u32,
+    /// Made when it is needed.
+    pub folder: PathBuf,
+}
+
+impl Retention {
+    /// As the settings say.
+    pub fn of(days: u32, folder: Option<&Path>, data_dir: &Path) -> Self {
+        Self { days, folder: folder.map_or_else(|| data_dir.join("audit-archive"), Path::to_owned) }
+    }
+}
+
 /// Archives every month that ended before the retention began. Returns the files written.
 ///
 /// # Errors
 /// When a file can't be written or the database not be read; what was not archived is still in the database.
 pub async fn archive_old_months(pool: &Pool, config: &Config, now: DateTime<Utc>) -> anyhow::Result<Vec<PathBuf>> {
+    let retention = Retention::of(config.audit_retention_days, config.audit_archive_dir.as_deref(), &config.database.data_dir);
+    archive(&mut *pool.get().await?, &retention, now).await
+}
+
+/// As [`archive_old_months`], over a connection at hand. Does nothing while another process is at it.
+///
+/// # Errors
+/// As [`archive_old_months`].
+pub async fn archive(conn: &mut AsyncPgConnection, retention: &Retention, now: DateTime<Utc>) -> anyhow::Result<Vec<PathBuf>> {
     #[derive(QueryableByName)]
     struct Free {
         #[diesel(sql_type = Bool)]
         is_free: bool,
     }
+    let free: Vec<Free> = sql("SELECT pg_try_advisory_lock($1) AS is_free").bind::<BigInt, _>(LOCK).load(conn).await?;
+    if !free.iter().any(|free| free.is_free) {
+        return Ok(Vec::new());
+    }
+    let archived = archive_each(conn, retention, now).await;
+    sql("SELECT pg_advisory_unlock($1)").bind::<BigInt, _>(LOCK).execute_on(conn).await?;
+    archived
+}
+
+async fn archive_each(conn: &mut AsyncPgConnection, retention: &Retention, now: DateTime<Utc>) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for name in old_months(conn, retention, now).await? {
+        let (file, rows) = write(conn, &name, &retention.folder).await?;
+        let kept: Vec<Counted> = sql("SELECT drop_audit_partition($1) AS n").bind::<Text, _>(name.clone()).load(conn).await?;
+        tracing::info!(month = name, file = %file.display(), rows, kept = kept.iter().map(|row| row.n).sum::<i64>(), "a month of the audit log was archived");
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// Partitions of months that ended before the retention began.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn old_months(conn: &mut AsyncPgConnection, retention: &Retention, now: DateTime<Utc>) -> QueryResult<Vec<String>> {
     #[derive(QueryableByName)]
     struct Name {
         #[diesel(sql_type = Text)]
         name: String,
     }
-    let mut conn = pool.get().await?;
-    let free: Vec<Free> = sql("SELECT pg_try_advisory_lock($1) AS is_free").bind::<BigInt, _>(LOCK).load(&mut conn).await?;
-    if !free.iter().any(|free| free.is_free) {
+    if retention.days == 0 {
         return Ok(Vec::new());
     }
-    let folder = config.audit_archive_dir.clone().unwrap_or_else(|| config.database.data_dir.join("audit-archive"));
-    let keep_from = (now - TimeDelta::days(config.audit_retention_days.into())).date_naive();
+    let keep_from = (now - TimeDelta::days(retention.days.into())).date_naive();
     let names: Vec<Name> = sql("SELECT c.relname::text AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
                                 WHERE i.inhparent = 'audit_logs'::regclass AND c.relname <> 'audit_logs_default' ORDER BY 1")
-    .load(&mut conn)
+    .load(conn)
     .await?;
-    let mut files = Vec::new();
-    for Name { name } in names.into_iter().filter(|Name { name }| end_of(name).is_some_and(|end| end <= keep_from)) {
-        let (file, rows) = write(&mut conn, &name, &folder).await?;
-        let kept: Vec<Counted> = sql("SELECT drop_audit_partition($1) AS n").bind::<Text, _>(name.clone()).load(&mut conn).await?;
-        tracing::info!(month = name, file = %file.display(), rows, kept = kept.iter().map(|row| row.n).sum::<i64>(), "a month of the audit log was archived");
-        files.push(file);
-    }
-    sql("SELECT pg_advisory_unlock($1)").bind::<BigInt, _>(LOCK).execute_on(&mut conn).await?;
-    Ok(files)
+    Ok(names.into_iter().map(|Name { name }| name).filter(|name| end_of(name).is_some_and(|end| end <= keep_from)).collect())
 }
 
 /// Writes a month as NDJSON, under its name only when all of it is on disk.

@@ -2,26 +2,24 @@
 
 use actix_web::{HttpRequest, Responder, get, web};
 use chrono::{DateTime, Utc};
-use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
 use diesel::sql_types::{BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
+use super::list_entries;
 use crate::auth::{Admin, RequireRole};
 use crate::consistency::Reads;
 use crate::db::sql;
-use crate::db::sql::escape_like;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::etag;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
-use crate::scans::queries::floor_id;
 
 /// Who did something.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -76,10 +74,11 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
 }
 
+/// An entry as it is stored.
 #[derive(QueryableByName)]
-struct Row {
+pub struct Row {
     #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
+    pub id: Uuid,
     #[diesel(sql_type = Timestamptz)]
     at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -133,7 +132,8 @@ impl From<Row> for AuditEntry {
     }
 }
 
-const SELECT: &str =
+/// Columns of a [`Row`].
+pub const SELECT: &str =
     "SELECT id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id FROM audit_logs ";
 
 /// Filters and paging of the audit log.
@@ -155,7 +155,7 @@ pub struct ListAuditLogsQuery {
     pub ip: Option<String>,
     pub after: Option<DateTime<Utc>>,
     pub before: Option<DateTime<Utc>>,
-    /// Part of the entity's id or the actor's name.
+    /// Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code.
     pub q: Option<String>,
     /// Rows of a page.
     #[serde(default)]
@@ -185,49 +185,8 @@ pub async fn list_audit_logs(_admin: RequireRole<Admin>, reads: Reads, req: Http
     );
     let position = Position::new("audit_logs", &filters);
     let cursor: Option<Uuid> = position.key(query.cursor.as_deref())?;
-    let limit = query.limit;
-    let rows = list(&mut *reads.get().await?, query, cursor).await?;
-    Ok(Page::new(rows, limit, &position, |row| row.id).map(AuditEntry::from).into_response(&req))
-}
-
-async fn list(conn: &mut AsyncPgConnection, query: ListAuditLogsQuery, cursor: Option<Uuid>) -> QueryResult<Vec<Row>> {
-    let mut statement = sql(SELECT).sql("WHERE true");
-    let mut place = 0;
-    let mut next_place = || {
-        place += 1;
-        place
-    };
-    if let Some(actor_id) = query.actor_id {
-        statement = statement.sql(&format!(" AND actor_id = ${}", next_place())).bind::<BigInt, _>(actor_id);
-    }
-    let texts = [
-        ("action", query.action),
-        ("entity_type", query.entity_type),
-        ("entity_id", query.entity_id),
-        ("request_id", query.request_id),
-        ("ip", query.ip),
-    ];
-    for (column, value) in texts {
-        if let Some(value) = value {
-            statement = statement.sql(&format!(" AND {column} = ${}", next_place())).bind::<Text, _>(value);
-        }
-    }
-    if let Some(q) = query.q.filter(|q| !q.trim().is_empty()) {
-        let n = next_place();
-        statement =
-            statement.sql(&format!(" AND (entity_id ILIKE ${n} OR actor_name ILIKE ${n})")).bind::<Text, _>(format!("%{}%", escape_like(q.trim())));
-    }
-    // Times are ranges on the primary key, which prunes the partitions.
-    if let Some(after) = query.after {
-        statement = statement.sql(&format!(" AND id >= ${}", next_place())).bind::<SqlUuid, _>(floor_id(after));
-    }
-    if let Some(before) = query.before {
-        statement = statement.sql(&format!(" AND id < ${}", next_place())).bind::<SqlUuid, _>(floor_id(before));
-    }
-    if let Some(cursor) = cursor {
-        statement = statement.sql(&format!(" AND id < ${}", next_place())).bind::<SqlUuid, _>(cursor);
-    }
-    statement.sql(&format!(" ORDER BY id DESC LIMIT ${}", next_place())).bind::<BigInt, _>(query.limit.rows_to_read()).load(conn).await
+    let rows = list_entries::list(&mut *reads.get().await?, &query, cursor).await?;
+    Ok(Page::new(rows, query.limit, &position, |row| row.id).map(AuditEntry::from).into_response(&req))
 }
 
 /// Show one entry of the audit log.

@@ -2,6 +2,7 @@
 
 pub mod lsn;
 pub mod migrations;
+pub mod partition_indexes;
 pub mod partitions;
 pub mod pool;
 pub mod replicas;

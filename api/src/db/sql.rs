@@ -3,20 +3,25 @@
 //! Set-based statements over `UNNEST`ed arrays can't be said in diesel's query builder. Its own
 //! `sql_query` never caches the prepared statement, which costs a round trip each time; this one does.
 
+use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, BoxedSqlQuery, Query, QueryFragment, QueryId, SqlQuery};
 use diesel::result::QueryResult;
 use diesel::serialize::ToSql;
-use diesel::sql_types::{HasSqlType, Untyped};
+use diesel::sql_types::{BigInt, HasSqlType, Integer, Text, Timestamptz, Untyped, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
 
 /// A statement with `$1`, `$2`, … for the values bound in order.
 #[must_use = "a statement does nothing until it is loaded or executed"]
-pub struct Sql<'f>(BoxedSqlQuery<'f, Pg, SqlQuery>);
+pub struct Sql<'f> {
+    query: BoxedSqlQuery<'f, Pg, SqlQuery>,
+    is_planned_once: bool,
+}
 
 /// Starts a statement. The text must come from a bounded set: every text is cached on every connection.
 pub fn sql<'f>(text: &str) -> Sql<'f> {
-    Sql(diesel::sql_query(text).into_boxed())
+    Sql { query: diesel::sql_query(text).into_boxed(), is_planned_once: true }
 }
 
 impl<'f> Sql<'f> {
@@ -27,7 +32,7 @@ impl<'f> Sql<'f> {
         Value: ToSql<ST, Pg> + Send + 'f,
         ST: Send + 'f,
     {
-        Self(self.0.bind::<ST, Value>(value))
+        Self { query: self.query.bind::<ST, Value>(value), ..self }
     }
 
     /// Runs it and counts the rows it touched.
@@ -40,17 +45,22 @@ impl<'f> Sql<'f> {
 
     /// Appends text.
     pub fn sql(self, text: &str) -> Self {
-        Self(self.0.sql(text))
+        Self { query: self.query.sql(text), ..self }
+    }
+
+    /// Has it planned for its values each time, where a plan for any value would be a bad one for some. Costs the planning.
+    pub fn planned_anew(self) -> Self {
+        Self { is_planned_once: false, ..self }
     }
 }
 
 impl QueryFragment<Pg> for Sql<'_> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        self.0.walk_ast(out)
+        self.query.walk_ast(out)
     }
 
     fn is_safe_to_cache_prepared(&self, _backend: &Pg) -> QueryResult<bool> {
-        Ok(true)
+        Ok(self.is_planned_once)
     }
 }
 
@@ -63,10 +73,68 @@ impl Query for Sql<'_> {
     type SqlType = Untyped;
 }
 
+/// A value that a condition compares with.
+#[derive(Debug, Clone)]
+pub enum Value {
+    Integer(i32),
+    BigInt(i64),
+    Text(String),
+    Time(DateTime<Utc>),
+    Uuid(Uuid),
+}
+
+/// Conditions of a WHERE clause with the values they compare with, for statements that need them more than once.
+#[derive(Debug, Default, Clone)]
+pub struct Conditions {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    /// Adds a condition without a value of its own.
+    pub fn and(&mut self, condition: &str) {
+        self.text.push_str(" AND ");
+        self.text.push_str(condition);
+    }
+
+    /// Adds a condition; `$` in it stands for the value, everywhere.
+    pub fn and_with(&mut self, condition: &str, value: Value) {
+        let place = self.place(value);
+        self.and(&condition.replace('$', &place));
+    }
+
+    /// Where a value that is no condition's stands in the statement: `$3`.
+    pub fn place(&mut self, value: Value) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    /// ` AND …` for each condition.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How many values are bound.
+    pub fn places(&self) -> usize {
+        self.values.len()
+    }
+
+    /// A statement whose places these values fill.
+    pub fn statement(self, text: &str) -> Sql<'static> {
+        self.values.into_iter().fold(sql(text), |query, value| match value {
+            Value::Integer(value) => query.bind::<Integer, _>(value),
+            Value::BigInt(value) => query.bind::<BigInt, _>(value),
+            Value::Text(value) => query.bind::<Text, _>(value),
+            Value::Time(value) => query.bind::<Timestamptz, _>(value),
+            Value::Uuid(value) => query.bind::<SqlUuid, _>(value),
+        })
+    }
+}
+
 /// The row of a count, selected as `n`.
 #[derive(diesel::prelude::QueryableByName)]
 pub struct Counted {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    #[diesel(sql_type = BigInt)]
     pub n: i64,
 }
 

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::auth::caller::authenticate;
+use crate::db::partitions::{self, PartitionFigures};
 use crate::db::sql;
 use crate::http::metrics;
 use crate::http::responses::Always;
@@ -57,6 +58,8 @@ pub struct Checks {
     pub scan_writer: ScanWriterCheck,
     pub jobs: JobsCheck,
     pub replicas: ReplicasCheck,
+    /// Degraded when a month's partition of scans or audit log was missing, or next month's is.
+    pub partitions: PartCheck,
 }
 
 /// The database and the pool of connections to it.
@@ -189,7 +192,8 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
     let redis = redis_status(&state).await;
     let (jobs, waiting_jobs) = jobs_status(&state).await;
     let replicas = replicas_check(&state, shows_figures);
-    let parts = [database, disk_status, writer_status, redis, jobs, replicas.status];
+    let partitions = partitions_status(&state).await;
+    let parts = [database, disk_status, writer_status, redis, jobs, replicas.status, partitions];
     let status = [Status::Unhealthy, Status::Degraded].into_iter().find(|bad| parts.contains(bad)).unwrap_or(Status::Healthy);
     answer(status).json(DetailedHealth {
         status,
@@ -210,6 +214,7 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
             scan_writer: ScanWriterCheck { status: writer_status, waiting_scans: shown(waiting_scans) },
             jobs: JobsCheck { status: jobs, waiting: waiting_jobs.filter(|_| shows_figures) },
             replicas,
+            partitions: PartCheck { status: partitions },
         },
     })
 }
@@ -257,6 +262,16 @@ fn replicas_check(state: &AppState, shows_figures: bool) -> ReplicasCheck {
     let shown = |figure: usize| (shows_figures && status != Status::NotConfigured).then_some(figure);
     let lag_seconds = figures.iter().filter_map(|replica| replica.lag_seconds).max_by(f64::total_cmp).filter(|_| shows_figures);
     ReplicasCheck { status, configured: shown(figures.len()), healthy: shown(healthy), lag_seconds }
+}
+
+/// A scan of a month without its partition is kept, but in the one for all others, which no retention drops.
+async fn partitions_status(state: &AppState) -> Status {
+    let check = async { Ok::<_, crate::error::Error>(partitions::figures(&mut *state.pool.get().await?).await?) };
+    match tokio::time::timeout(CHECK_TIMEOUT, check).await {
+        Ok(Ok(all)) if all.iter().all(PartitionFigures::is_healthy) => Status::Healthy,
+        // That the database is away is told by its own check.
+        _ => Status::Degraded,
+    }
 }
 
 /// Redis holds only what may be lost: without it the API goes on, degraded.

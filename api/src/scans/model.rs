@@ -65,6 +65,24 @@ pg_enum! {
 }
 
 impl ScanOutcome {
+    /// Can it come of a scan of this kind?
+    pub const fn is_of(self, kind: ScanKind) -> bool {
+        match self {
+            Self::Opened => matches!(kind, ScanKind::Parent),
+            Self::Found | Self::BagNotFound => matches!(kind, ScanKind::Lookup),
+            Self::Undone => matches!(kind, ScanKind::Undo),
+            Self::OtherDispatchArea => !matches!(kind, ScanKind::Undo),
+            Self::Linked
+            | Self::AlreadyLinked
+            | Self::LinkedElsewhere
+            | Self::ParentFull
+            | Self::ParentCompleted
+            | Self::ParentOnCompletedBill
+            | Self::KindMismatch
+            | Self::UnknownParent => matches!(kind, ScanKind::Child),
+        }
+    }
+
     /// The problem of a refusing outcome; `None` when the scan did what it was meant to.
     pub const fn refusal(self) -> Option<ErrorCode> {
         match self {

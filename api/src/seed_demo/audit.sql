@@ -5,8 +5,7 @@ FROM seed_parents ORDER BY scan_id;
 INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, after)
 SELECT pg_temp.uuidv7(c.scanned_at), c.scanned_at, c.user_id, c.username, e.action, 'bag', c.qr_code,
        CASE e.action WHEN 'child_linked' THEN jsonb_build_object('parent_qr_code', c.parent_qr_code) END
-FROM seed_children c, unnest(ARRAY['bag_created', 'child_linked']) WITH ORDINALITY AS e (action, n)
-ORDER BY c.scan_id, e.n;
+FROM seed_children c, unnest(ARRAY['bag_created', 'child_linked']) WITH ORDINALITY AS e (action, n);
 
 INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after)
 SELECT pg_temp.uuidv7(opened_at + child_count * pace), opened_at + child_count * pace, user_id, username, 'parent_completed', 'bag', qr_code,

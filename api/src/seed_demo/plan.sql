@@ -2,14 +2,14 @@
 -- full, the newest are still being packed; what is left over are children in no parent.
 CREATE TEMP TABLE seed_parents ON COMMIT DROP AS
 WITH wish AS (
-    SELECT bags, ends_at, greatest(1, bags / 31) AS parents FROM seed_wish
+    SELECT bags, ends_at, days * interval '1 day' AS span, greatest(1, bags / 31) AS parents FROM seed_wish
 ), packers AS (
     SELECT id, username, dispatch_area_id, row_number() OVER (ORDER BY id) - 1 AS n, count(*) OVER () AS total
     FROM users WHERE role = 'dispatcher' AND is_active
 ), wanted AS (
     SELECT k, parents, ends_at, bags - parents AS children,
            CASE WHEN k > parents * 0.96 THEN 1 + (k * 7919) % 29 ELSE 30 END AS wanted,
-           ends_at - (1 - (k - 0.5) / parents) * interval '30 days' AS even_at
+           ends_at - (1 - (k - 0.5) / parents) * span AS even_at
     FROM wish, generate_series(1, parents) AS k
 ), filled AS (
     SELECT *, greatest(0, least(wanted, children - (sum(wanted) OVER (ORDER BY k) - wanted)))::int AS child_count,
@@ -39,10 +39,11 @@ SET bag_id = (SELECT coalesce(max(id), 0) FROM bags) + p.loose_children + p.chil
     scan_id = pg_temp.uuidv7(p.opened_at);
 ANALYZE seed_parents;
 
--- Who is in them.
+-- Who is in them, in the order of their scans: what is made of them in that order need not be sorted again.
 CREATE TEMP TABLE seed_children ON COMMIT DROP AS
 SELECT p.bag_id + n AS bag_id, 'CH' || 10000000 + p.loose_children + p.children_before + n AS qr_code, n, p.bag_id AS parent_id, p.qr_code AS parent_qr_code,
        p.opened_at + n * p.pace AS scanned_at, pg_temp.uuidv7(p.opened_at + n * p.pace) AS scan_id,
        p.user_id, p.username, p.dispatch_area_id
-FROM seed_parents p, generate_series(1, p.child_count) AS n;
+FROM seed_parents p, generate_series(1, p.child_count) AS n
+ORDER BY scan_id;
 ANALYZE seed_children;

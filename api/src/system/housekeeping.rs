@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 
 use crate::db::{Pool, sql};
@@ -47,9 +48,19 @@ pub async fn keep_clean(pool: Pool) {
 /// When the database can't be written.
 pub async fn sweep(pool: &Pool) -> Result<usize> {
     let mut conn = pool.get().await?;
+    // The summaries of full pages are written by whoever comes by; searches read what has none yet row by row.
+    sql("SELECT summarize_audit_origins()").execute_on(&mut conn).await?;
+    Ok(sweep_tables(&mut conn).await?)
+}
+
+/// As [`sweep`], over a connection at hand.
+///
+/// # Errors
+/// When the database can't be written.
+pub async fn sweep_tables(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
     let mut gone = 0;
     for (table, statement) in SWEEPS {
-        let removed = sweep_table(&mut conn, statement).await?;
+        let removed = sweep_table(conn, statement).await?;
         if removed > 0 {
             tracing::info!(table, removed, "old rows cleared away");
         }
@@ -58,7 +69,7 @@ pub async fn sweep(pool: &Pool) -> Result<usize> {
     Ok(gone)
 }
 
-async fn sweep_table(conn: &mut AsyncPgConnection, statement: &str) -> Result<usize> {
+async fn sweep_table(conn: &mut AsyncPgConnection, statement: &str) -> QueryResult<usize> {
     let mut gone = 0;
     loop {
         let removed = sql(statement).execute_on(conn).await?;

@@ -2,7 +2,7 @@
 
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
-use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text};
+use diesel::sql_types::{BigInt, Double, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -48,27 +48,6 @@ pub struct TableFigures {
     pub dead_rows: i64,
 }
 
-/// An index worth a look.
-#[derive(Debug, Serialize, ToSchema, QueryableByName)]
-pub struct IndexFigures {
-    #[schema(example = "bags_kind_status_idx")]
-    #[diesel(sql_type = Text)]
-    pub name: String,
-    #[diesel(sql_type = Text)]
-    pub table: String,
-    #[diesel(sql_type = BigInt)]
-    pub size_bytes: i64,
-    /// Times it was used since the statistics began.
-    #[diesel(sql_type = BigInt)]
-    pub scans: i64,
-    #[diesel(sql_type = Bool)]
-    pub is_unique: bool,
-    /// `unused`, `duplicate` (another has the same columns) or `invalid` (being built, or left half-built).
-    #[schema(example = "unused")]
-    #[diesel(sql_type = Text)]
-    pub finding: String,
-}
-
 /// Jobs by kind and status.
 #[derive(Debug, Serialize, ToSchema, QueryableByName)]
 pub struct JobFigures {
@@ -103,25 +82,6 @@ pub async fn largest_tables(conn: &mut AsyncPgConnection) -> QueryResult<Vec<Tab
          LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class parent ON parent.oid = i.inhparent \
          LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid \
          WHERE c.relkind = 'r' GROUP BY 1 ORDER BY 3 DESC LIMIT 15")
-    .load(conn)
-    .await
-}
-
-/// Indexes that are unused, duplicate or invalid.
-pub async fn index_findings(conn: &mut AsyncPgConnection) -> QueryResult<Vec<IndexFigures>> {
-    sql("WITH indexes AS ( \
-           SELECT c.relname::text AS name, t.relname::text AS \"table\", pg_relation_size(c.oid) AS size_bytes, coalesce(s.idx_scan, 0) AS scans, \
-                  i.indisunique AS is_unique, i.indisvalid AS is_valid, i.indexrelid, i.indrelid, \
-                  i.indkey::text || ' ' || i.indclass::text || ' ' || coalesce(pg_get_expr(i.indexprs, i.indrelid), '') || ' ' || \
-                  coalesce(pg_get_expr(i.indpred, i.indrelid), '') AS shape \
-           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
-           JOIN pg_namespace n ON n.oid = t.relnamespace AND n.nspname = 'public' LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = i.indexrelid \
-           WHERE t.relkind = 'r'), \
-         found AS ( \
-           SELECT x.*, CASE WHEN NOT x.is_valid THEN 'invalid' \
-             WHEN EXISTS (SELECT FROM indexes o WHERE o.indrelid = x.indrelid AND o.shape = x.shape AND o.indexrelid < x.indexrelid) THEN 'duplicate' \
-             WHEN x.scans = 0 AND NOT x.is_unique AND x.size_bytes > 1048576 THEN 'unused' END AS finding FROM indexes x) \
-         SELECT name, \"table\", size_bytes, scans, is_unique, finding FROM found WHERE finding IS NOT NULL ORDER BY size_bytes DESC LIMIT 50")
     .load(conn)
     .await
 }

@@ -8,9 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::queries::{self, DatabaseFigures, IndexFigures, JobFigures, TableFigures};
+use super::queries::{self, DatabaseFigures, JobFigures, TableFigures};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole};
+use crate::db::partitions::{self, PartitionFigures};
 use crate::db::replicas::ReplicaFigures;
 use crate::db::sql;
 use crate::error::Result;
@@ -20,6 +21,7 @@ use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
 use crate::jobs::model::{Job, JobStatus};
 use crate::jobs::queue;
+use crate::maintenance::index_report::{self, IndexFigures};
 use crate::state::AppState;
 
 /// The pool of database connections of this process.
@@ -49,7 +51,9 @@ pub struct SystemReport {
     #[schema(required)]
     pub database: Option<DatabaseFigures>,
     pub largest_tables: Vec<TableFigures>,
-    /// Indexes that are unused, duplicate or invalid.
+    /// The monthly partitions of each table that has them.
+    pub partitions: Vec<PartitionFigures>,
+    /// Indexes that are unused, duplicate, bloated or invalid, the largest first.
     pub index_findings: Vec<IndexFigures>,
     pub jobs: Vec<JobFigures>,
     /// `healthy`, `degraded` or `not_configured`.
@@ -97,7 +101,8 @@ pub async fn get_system(_admin: RequireRole<Admin>, state: web::Data<AppState>) 
         memory_bytes: memory_bytes(),
         database: queries::database(&mut conn).await?,
         largest_tables: queries::largest_tables(&mut conn).await?,
-        index_findings: queries::index_findings(&mut conn).await?,
+        partitions: partitions::figures(&mut conn).await?,
+        index_findings: index_report::findings(&mut conn).await?,
         jobs: queries::jobs(&mut conn).await?,
         redis,
         replicas: state.replicas.figures(),

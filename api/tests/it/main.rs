@@ -28,6 +28,7 @@ mod overview;
 mod password_reset;
 mod replicas;
 mod reports;
+mod scale;
 mod scans;
 mod seed_demo;
 mod serving;
