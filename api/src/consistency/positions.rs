@@ -115,11 +115,11 @@ impl Positions {
 
     /// Keeps a floor, and an eye on Redis, until aborted; returns at once where there are no replicas.
     pub async fn watch(&self, primary: &Pool) {
-        let mut is_away = false;
-        let mut raised_at = None;
         if !self.is_used {
             return;
         }
+        let mut is_away = false;
+        let mut raised_at = None;
         loop {
             match self.look(primary, &mut raised_at).await {
                 Ok(()) => is_away = false,
