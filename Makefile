@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test test-api test-web test-browser test-contract cluster lighthouse pictures lint fmt openapi client demo bench bench-check load-test clean ci
+.PHONY: help setup run dev build test test-api test-scale test-web test-browser test-contract cluster lighthouse pictures lint fmt openapi client demo bench bench-check load-test clean ci
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ test: ## Run every test: rules, API on a real database, web app, browser
 test-api: ## Run the Rust tests only
 	@.ci/setup run
 	cargo test --workspace --locked
+
+test-scale: ## Fill a database with 1.8 million bags and look at the plan of every list, filter and sort
+	@.ci/setup run
+	cargo test -p api --locked --test it -- --ignored --nocapture scale::
 
 test-web: ## Run the web app's unit tests only
 	@.ci/build-web

@@ -138,3 +138,48 @@ async fn old_months_go_to_a_file_and_what_matters_for_ever_stays() {
     application.batch_execute(&format!("SELECT drop_audit_partition('{now}')")).await.expect_err("this month");
     std::fs::remove_dir_all(folder).expect("tidy");
 }
+
+/// Far back in the log a term is found by the people, the bags and the other things it may mean, each over its index.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_term_finds_entries_far_back() {
+    let warehouse = Warehouse::open().await;
+    let (admin, packer) = (warehouse.admin().await, warehouse.packer("Lucknow").await);
+    packer.packs("SB12345", ["CB-777".into(), "CB-9".into()]).await;
+    packer.act("/scans/undo-last").await.expect(200);
+    let bag = admin.get("/bags/CB-9").await.expect(200);
+    admin.delete_seen("/bags/CB-9", &bag).await.expect(204);
+    let bill = serde_json::json!({"bill_number": "FAR-1", "destination": "Delhi", "vehicle_number": "RJ14", "expected_parent_bags": 1});
+    admin.post("/bills", bill).await.expect(201);
+    let id = packer.get("/me").await.expect(200).body["id"].as_i64().expect("an id");
+    let user = admin.get(&format!("/users/{id}")).await.expect(200);
+    admin.patch_seen(&format!("/users/{id}"), &user, serde_json::json!({"username": "somebody-else"})).await.expect(200);
+    let url = &warehouse.database_url;
+    let terms = ["sb123", "CB-777", "b-9", "far-1", "dispatcher-0", "somebody", "CB-", "nothing-like-it", "%", "admin"];
+    let mut before = Vec::new();
+    for term in terms {
+        before.push(admin.get(&format!("/audit-logs?limit=200&q={}", term.replace('%', "%25"))).await.expect(200).rows().clone());
+    }
+    let counts: Vec<usize> = before.iter().map(Vec::len).collect();
+    assert!(counts[..7].iter().all(|count| *count > 0) && counts[7] == 0, "{counts:?}");
+    // Enough of other entries after them that the beginning of the list has none of them.
+    crate::support::database::execute(
+        url,
+        "INSERT INTO audit_logs (id, at, action, entity_type, entity_id) \
+         SELECT overlay(uuidv7_floor(now() + n * interval '1 ms')::text PLACING '7' FROM 15 FOR 1)::uuid, now(), 'bag_created', 'bag', 'XY' || n FROM generate_series(1, 2500) n",
+    )
+    .await;
+    for (term, wanted) in terms.iter().zip(&before) {
+        let found = admin.get(&format!("/audit-logs?limit=200&q={}", term.replace('%', "%25"))).await.expect(200);
+        assert_eq!(found.rows(), wanted, "{term}");
+    }
+    // More bags than are looked up one by one.
+    crate::support::database::execute(
+        url,
+        "INSERT INTO bags (qr_code, kind, format_id) SELECT 'XY' || n || '-77', 'child', 3 FROM generate_series(1, 2500) n; \
+         INSERT INTO audit_logs (id, at, action, entity_type, entity_id) \
+         SELECT overlay(uuidv7_floor(now() - interval '1 hour' - n * interval '1 ms')::text PLACING '7' FROM 15 FOR 1)::uuid, now(), 'bag_created', 'bag', 'XY' || n || '-77' \
+         FROM generate_series(1, 10) n",
+    )
+    .await;
+    assert_eq!(admin.get("/audit-logs?q=-77").await.expect(200).rows().len(), 11, "and CB-777");
+}
