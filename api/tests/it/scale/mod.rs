@@ -46,7 +46,7 @@ async fn every_list_filter_and_sort_is_answered_by_an_index() {
             faults.entry(format!("{fault}\n    {}", statement.text)).or_default().push(call.to_owned());
         }
     }
-    println!("{} calls, {} statements", made.len(), statements.len());
+    eprintln!("{} calls, {} statements", made.len(), statements.len());
     let told: Vec<String> = faults
         .iter()
         .map(|(fault, calls)| {

@@ -2088,6 +2088,8 @@ export interface components {
             scan_writer: components["schemas"]["ScanWriterCheck"];
             jobs: components["schemas"]["JobsCheck"];
             replicas: components["schemas"]["ReplicasCheck"];
+            /** @description Degraded when a month's partition of scans or audit log was missing, or next month's is. */
+            partitions: components["schemas"]["PartCheck"];
         };
         /** @description A child in a parent. */
         ChildBag: {
@@ -2623,7 +2625,7 @@ export interface components {
         };
         /** @description An index worth a look. */
         IndexFigures: {
-            /** @example bags_kind_status_idx */
+            /** @example bags_dispatch_area_id_idx */
             name: string;
             table: string;
             /** Format: int64 */
@@ -2635,7 +2637,15 @@ export interface components {
             scans: number;
             is_unique: boolean;
             /**
-             * @description `unused`, `duplicate` (another has the same columns) or `invalid` (being built, or left half-built).
+             * Format: int64
+             * @description Bytes of it that are empty, estimated from the number and width of its entries; null where that can't be told.
+             */
+            wasted_bytes: number | null;
+            /** @description The index that does the work of a duplicate one. */
+            covered_by: string | null;
+            /**
+             * @description `unused`, `duplicate` (another begins with the same columns), `bloated` (more than half of it is empty) or `invalid`
+             *     (being built, or left half-built).
              * @example unused
              */
             finding: string;
@@ -3468,6 +3478,19 @@ export interface components {
         PartCheck: {
             status: components["schemas"]["Status"];
         };
+        /** @description How the partitions of a table are. */
+        PartitionFigures: {
+            /** @example scans */
+            table: string;
+            /**
+             * Format: int64
+             * @description Months, one after the other, that have their partition before they begin.
+             * @example 3
+             */
+            months_ahead: number;
+            /** @description Rows of the last 60 days are in the partition for all others: a month's was missing. */
+            is_default_used: boolean;
+        };
         /** @description What a person may change of themselves. What is absent stays. */
         PatchMeRequest: {
             /**
@@ -3951,7 +3974,9 @@ export interface components {
             memory_bytes: number | null;
             database: components["schemas"]["DatabaseFigures"] | null;
             largest_tables: components["schemas"]["TableFigures"][];
-            /** @description Indexes that are unused, duplicate or invalid. */
+            /** @description The monthly partitions of each table that has them. */
+            partitions: components["schemas"]["PartitionFigures"][];
+            /** @description Indexes that are unused, duplicate, bloated or invalid, the largest first. */
             index_findings: components["schemas"]["IndexFigures"][];
             jobs: components["schemas"]["JobFigures"][];
             /**
@@ -4828,7 +4853,7 @@ export interface operations {
                 ip?: string;
                 after?: string;
                 before?: string;
-                /** @description Part of the entity's id or the actor's name. */
+                /** @description Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code. */
                 q?: string;
                 /** @description Rows of a page. */
                 limit?: number;
