@@ -96,6 +96,11 @@ impl Warehouse {
             "SELECT count(*) AS n FROM bags b WHERE b.child_count <> (SELECT count(*) FROM bag_links l WHERE l.parent_id = b.id)",
         );
         assert_eq!(wrong_parents.await, 0, "child_count equals the links of every parent");
+        let wrongly_loose = database::number(
+            &self.database_url,
+            "SELECT count(*) AS n FROM bags b WHERE b.kind = 'child' AND b.is_loose = EXISTS (SELECT FROM bag_links l WHERE l.child_id = b.id)",
+        );
+        assert_eq!(wrongly_loose.await, 0, "a child is loose when it has no link");
         let wrong_counters = database::number(
             &self.database_url,
             "SELECT count(*) AS n FROM ( \
