@@ -57,7 +57,9 @@ impl BagFilter {
         let parts = match (self.billed, self.linked) {
             (None, None) => vec![(true, "bags b WHERE true")],
             (None, Some(true)) => vec![(may_be_linked, "bags b JOIN bag_links l ON l.child_id = b.id WHERE true")],
-            (None, Some(false)) => vec![(may_be_parents, "bags b WHERE b.kind = 'parent'"), (may_be_loose, "bags b WHERE b.kind = 'child' AND b.is_loose")],
+            (None, Some(false)) => {
+                vec![(may_be_parents, "bags b WHERE b.kind = 'parent'"), (may_be_loose, "bags b WHERE b.kind = 'child' AND b.is_loose")]
+            }
             (Some(true), _) => vec![
                 (may_be_parents, "bags b JOIN bill_bags bb ON bb.bag_id = b.id WHERE b.kind = 'parent'"),
                 (may_be_linked, "bags b JOIN bag_links l ON l.child_id = b.id JOIN bill_bags bb ON bb.bag_id = l.parent_id WHERE b.kind = 'child'"),
@@ -137,7 +139,7 @@ pub async fn list_sorted(
             let List { narrowed, limit, .. } = list;
             return conditions.statement(&format!("{SELECT} WHERE true{narrowed} ORDER BY b.id {direction} LIMIT {limit}")).load(conn).await;
         }
-        None => format!("WITH found AS MATERIALIZED ({}) ", list.first("", &list.limit)),
+        None => format!("WITH found AS MATERIALIZED ({}) ", list.beginning("", &list.limit)),
     };
     // Through an array: of a subquery the planner would expect half the table.
     let statement = format!("{found}{SELECT} WHERE b.id = ANY(ARRAY(SELECT id FROM found)) ORDER BY b.id {direction}");
@@ -155,7 +157,7 @@ struct List<'a> {
 
 impl List<'_> {
     /// Ids and codes of the first `most` bags that a further condition leaves.
-    fn first(&self, condition: &str, most: &str) -> String {
+    fn beginning(&self, condition: &str, most: &str) -> String {
         let Self { narrowed, direction, .. } = self;
         let parts: Vec<String> = self
             .parts
@@ -164,7 +166,9 @@ impl List<'_> {
             .collect();
         match parts.as_slice() {
             [only] => only.clone(),
-            several => format!("(SELECT each.id, each.qr_code FROM ({}) AS each ORDER BY each.id {direction} LIMIT {most})", several.join(" UNION ALL ")),
+            several => {
+                format!("(SELECT each.id, each.qr_code FROM ({}) AS each ORDER BY each.id {direction} LIMIT {most})", several.join(" UNION ALL "))
+            }
         }
     }
 
@@ -175,9 +179,9 @@ impl List<'_> {
         let raw = conditions.place(Value::Text(part.to_owned()));
         let pattern = conditions.place(Value::Text(pattern(part)));
         let limit = &self.limit;
-        let window = self.first("", &WINDOW.to_string());
-        let few = self.first(&format!(" AND b.id = ANY(ARRAY(SELECT id FROM few)) AND (SELECT count(*) FROM few) <= {FEW}"), limit);
-        let many = self.first(&format!(" AND b.qr_code LIKE {pattern} AND (SELECT count(*) FROM few) > {FEW}"), limit);
+        let window = self.beginning("", &WINDOW.to_string());
+        let few = self.beginning(&format!(" AND b.id = ANY(ARRAY(SELECT id FROM few)) AND (SELECT count(*) FROM few) <= {FEW}"), limit);
+        let many = self.beginning(&format!(" AND b.qr_code LIKE {pattern} AND (SELECT count(*) FROM few) > {FEW}"), limit);
         format!(
             "WITH newest AS MATERIALIZED (SELECT w.id FROM ({window}) AS w WHERE w.qr_code LIKE {pattern} LIMIT {limit}), \
              few AS MATERIALIZED (SELECT f.id FROM bags_with_code_part({raw}, {FEW} + 1) AS f (id) WHERE (SELECT count(*) FROM newest) < {limit}), \
@@ -195,13 +199,17 @@ fn pattern(part: &str) -> String {
 
 /// How many there are of a filter.
 pub async fn count(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryResult<i64> {
-    if filter.part().is_none() && filter.billed.is_none() && filter.linked.is_none() && filter.created_after.is_none() && filter.created_before.is_none() {
+    if filter.part().is_none()
+        && filter.billed.is_none()
+        && filter.linked.is_none()
+        && filter.created_after.is_none()
+        && filter.created_before.is_none()
+    {
         return count_kept(conn, filter).await;
     }
     let mut conditions = filter.conditions();
     filter.look_for_part(&mut conditions);
-    let parts: Vec<String> =
-        filter.parts(Sort::Newest).iter().map(|part| format!("(SELECT count(*) FROM {part}{})", conditions.text())).collect();
+    let parts: Vec<String> = filter.parts(Sort::Newest).iter().map(|part| format!("(SELECT count(*) FROM {part}{})", conditions.text())).collect();
     if parts.is_empty() {
         return Ok(0);
     }
@@ -219,7 +227,8 @@ async fn count_kept(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryRe
         (None, None) => "metric LIKE 'bags\\_%'".to_owned(),
     };
     // Area 0 holds those that have none, which no filter asks for.
-    let query = format!("SELECT coalesce(sum(value), 0)::bigint AS n FROM stat_counters WHERE {metrics} AND ($1 IS NULL OR area_id = $1 AND area_id <> 0)");
+    let query =
+        format!("SELECT coalesce(sum(value), 0)::bigint AS n FROM stat_counters WHERE {metrics} AND ($1 IS NULL OR area_id = $1 AND area_id <> 0)");
     let rows: Vec<Counted> = sql(&query).bind::<Nullable<Integer>, _>(filter.area_id).load(conn).await?;
     Ok(rows.into_iter().next().map_or(0, |row| row.n))
 }

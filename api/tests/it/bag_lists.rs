@@ -80,7 +80,8 @@ async fn every_filter_finds_what_it_says_in_either_order() {
             let (person, narrowed) = if a % 2 == 0 { (&admin, "true") } else { (&dispatcher, own) };
             for (sort, direction) in [("newest", "DESC"), ("oldest", "ASC")] {
                 let from = format!("FROM bags WHERE ({first_means}) AND ({second_means}) AND {narrowed}");
-                let wanted: Vec<Row> = diesel::sql_query(format!("SELECT qr_code {from} ORDER BY id {direction} LIMIT 80")).load(&mut conn).await.expect("reads");
+                let wanted: Vec<Row> =
+                    diesel::sql_query(format!("SELECT qr_code {from} ORDER BY id {direction} LIMIT 80")).load(&mut conn).await.expect("reads");
                 let total = database::number(url, &format!("SELECT count(*) AS n {from}")).await;
                 let found = listed(person, &format!("{query}&sort={sort}")).await;
                 assert_eq!(found, (wanted.into_iter().map(|row| row.qr_code).collect(), total), "{query} {sort}");

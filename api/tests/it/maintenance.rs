@@ -8,7 +8,12 @@ use crate::support::{Warehouse, database};
 
 async fn maintain(database_url: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
-    command.arg("maintenance").args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("DATABASE_URL", database_url);
+    command
+        .arg("maintenance")
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("DATABASE_URL", database_url);
     tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("the binary runs")
 }
 
@@ -85,7 +90,8 @@ async fn invalid_indexes_are_mended_and_leftovers_dropped() {
         assert_eq!(finding(&report, index).expect(index)["finding"], found);
     }
     assert_eq!(finding(&report, "bags_twice_idx").expect("found")["covered_by"], "bags_created_by_idx");
-    let sentences = ["partitions of scans: 3 months ahead", "index bags_twice_idx of bags: duplicate", "bags_created_by_idx does its work", "counted since"];
+    let sentences =
+        ["partitions of scans: 3 months ahead", "index bags_twice_idx of bags: duplicate", "bags_created_by_idx does its work", "counted since"];
     assert_says(&maintain(url, &["--report"]).await, true, &sentences);
     let would = ["index bags_created_by_idx_ccnew: would drop it", "index bags_parents_idx: would rebuild it: it is invalid"];
     assert_says(&maintain(url, &["--dry-run"]).await, true, &would);
@@ -137,7 +143,10 @@ async fn missing_partitions_are_told_and_made() {
         (health["checks"]["partitions"]["status"].as_str().map(str::to_owned), system["partitions"][0].clone())
     };
     let (status, scans) = state().await;
-    assert_eq!((status.as_deref(), &scans["table"], &scans["months_ahead"], &scans["is_default_used"]), (Some("healthy"), &"scans".into(), &3.into(), &false.into()));
+    assert_eq!(
+        (status.as_deref(), &scans["table"], &scans["months_ahead"], &scans["is_default_used"]),
+        (Some("healthy"), &"scans".into(), &3.into(), &false.into())
+    );
     database::execute(
         url,
         "DO $$ BEGIN EXECUTE format('DROP TABLE scans_%s', to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month', 'YYYY_MM')); END $$",

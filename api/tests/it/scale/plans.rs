@@ -50,7 +50,13 @@ pub fn faults(plan: &Value, statement: &str, large: &[String]) -> Vec<String> {
     let mut faults = Vec::new();
     let is_count = statement.starts_with("SELECT count(*)") || statement.starts_with("SELECT (SELECT count(*)");
     let is_of_yard = YARD.iter().any(|join| statement.contains(join));
-    let most = if is_count { f64::INFINITY } else if is_of_yard { MOST_ROWS_OF_YARD } else { MOST_ROWS };
+    let most = if is_count {
+        f64::INFINITY
+    } else if is_of_yard {
+        MOST_ROWS_OF_YARD
+    } else {
+        MOST_ROWS
+    };
     look(plan, large, most, &mut faults);
     faults
 }
