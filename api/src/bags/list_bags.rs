@@ -39,26 +39,56 @@ impl BagFilter {
         self.q.as_deref().map(|q| q.trim().to_ascii_uppercase()).filter(|part| !part.is_empty())
     }
 
-    /// Only parents can match.
-    fn is_for_parents(&self) -> bool {
-        self.kind == Some(BagKind::Parent) || self.status.is_some()
-    }
-
-    /// `FROM` with no more than the filters look at.
-    fn from(&self) -> &'static str {
-        match (self.billed, self.linked) {
-            (None, None) => "FROM bags b",
-            (None, Some(_)) => "FROM bags b LEFT JOIN bag_links l ON l.child_id = b.id",
-            // A parent is in no other.
-            (Some(_), None) if self.is_for_parents() => "FROM bags b LEFT JOIN bill_bags bb ON bb.bag_id = b.id",
-            (Some(_), _) => {
-                "FROM bags b LEFT JOIN bag_links l ON l.child_id = b.id LEFT JOIN bill_bags bb ON bb.bag_id = coalesce(l.parent_id, b.id)"
-            }
+    /// Narrows to bags with the part in their codes, as the index of parts has them where it can serve.
+    fn look_for_part(&self, conditions: &mut Conditions) {
+        if let Some(part) = self.part() {
+            let collated = if part.chars().count() < 3 { "b.qr_code" } else { "b.qr_code COLLATE \"default\"" };
+            conditions.and_with(&format!("{collated} LIKE $"), Value::Text(pattern(&part)));
         }
     }
 
-    /// All filters but the part of the code. Written so that the planner sees which index serves: a parameter in place
-    /// of `'parent'`, or `(l.child_id IS NOT NULL) = $1`, would hide it.
+    /// The parts of the list, apart from each other, that together are what is asked for. Each has an order of ids that it
+    /// can be read in: one query for all of them would have to go through the bags and look at each.
+    fn parts(&self, sort: Sort) -> Vec<&'static str> {
+        let may_be_parents = self.kind != Some(BagKind::Child) && self.linked != Some(true);
+        let may_be_children = self.kind != Some(BagKind::Parent) && self.status.is_none();
+        let may_be_linked = may_be_children && self.linked != Some(false);
+        let may_be_loose = may_be_children && self.linked != Some(true);
+        let parts = match (self.billed, self.linked) {
+            (None, None) => vec![(true, "bags b WHERE true")],
+            (None, Some(true)) => vec![(may_be_linked, "bags b JOIN bag_links l ON l.child_id = b.id WHERE true")],
+            (None, Some(false)) => {
+                vec![(may_be_parents, "bags b WHERE b.kind = 'parent'"), (may_be_loose, "bags b WHERE b.kind = 'child' AND b.is_loose")]
+            }
+            (Some(true), _) => vec![
+                (may_be_parents, "bags b JOIN bill_bags bb ON bb.bag_id = b.id WHERE b.kind = 'parent'"),
+                (may_be_linked, "bags b JOIN bag_links l ON l.child_id = b.id JOIN bill_bags bb ON bb.bag_id = l.parent_id WHERE b.kind = 'child'"),
+            ],
+            (Some(false), _) => vec![
+                (may_be_parents, "bags b LEFT JOIN bill_bags bb ON bb.bag_id = b.id WHERE b.kind = 'parent' AND bb.bag_id IS NULL"),
+                (may_be_loose, "bags b WHERE b.kind = 'child' AND b.is_loose"),
+                // What is on no bill yet is new: it is soon come upon among the newest, and never among the oldest, where
+                // it is looked for in its parents. OFFSET 0 keeps the planner from beginning at the other end.
+                match sort {
+                    Sort::Newest => (
+                        may_be_linked,
+                        "bags b JOIN bag_links l ON l.child_id = b.id LEFT JOIN bill_bags bb ON bb.bag_id = l.parent_id \
+                         WHERE b.kind = 'child' AND bb.bag_id IS NULL",
+                    ),
+                    Sort::Oldest => (
+                        may_be_linked,
+                        "(SELECT p.id FROM bags p LEFT JOIN bill_bags bb ON bb.bag_id = p.id WHERE p.kind = 'parent' AND bb.bag_id IS NULL OFFSET 0) AS u \
+                         CROSS JOIN LATERAL (SELECT l.child_id FROM bag_links l WHERE l.parent_id = u.id OFFSET 0) AS c \
+                         CROSS JOIN LATERAL (SELECT * FROM bags WHERE id = c.child_id OFFSET 0) AS b WHERE b.kind = 'child'",
+                    ),
+                },
+            ],
+        };
+        parts.into_iter().filter(|(is_possible, _)| *is_possible).map(|(_, part)| part).collect()
+    }
+
+    /// All other filters but the part of the code. With words in place of parameters where the planner has to see which
+    /// index serves.
     fn conditions(&self) -> Conditions {
         let mut conditions = Conditions::default();
         if let Some(kind) = self.kind {
@@ -69,16 +99,6 @@ impl BagFilter {
         }
         if let Some(area_id) = self.area_id {
             conditions.and_with("b.dispatch_area_id = $", Value::Integer(area_id));
-        }
-        match self.linked {
-            Some(true) => conditions.and("l.child_id IS NOT NULL"),
-            Some(false) => conditions.and("l.child_id IS NULL"),
-            None => {}
-        }
-        match self.billed {
-            Some(true) => conditions.and("bb.bag_id IS NOT NULL"),
-            Some(false) => conditions.and("bb.bag_id IS NULL"),
-            None => {}
         }
         // Times are ranges of ids, six hours wider at each end: no transaction that makes bags runs longer.
         if let Some(after) = self.created_after {
@@ -110,39 +130,65 @@ pub async fn list_sorted(
         conditions.and_with(&format!("b.id {comparison} $"), Value::BigInt(cursor));
     }
     let limit = conditions.place(Value::BigInt(limit));
-    let (from, narrowed) = (filter.from(), conditions.text().to_owned());
+    let parts = filter.parts(sort);
+    let list = List { parts: &parts, narrowed: conditions.text().to_owned(), direction, limit };
     let found = match filter.part() {
-        Some(part) => with_part(&mut conditions, from, &narrowed, &part, direction, &limit),
-        None if filter.billed.is_none() && filter.linked.is_none() => {
+        _ if parts.is_empty() => return Ok(Vec::new()),
+        Some(part) => list.with_part(&mut conditions, &part),
+        None if parts == ["bags b WHERE true"] => {
+            let List { narrowed, limit, .. } = list;
             return conditions.statement(&format!("{SELECT} WHERE true{narrowed} ORDER BY b.id {direction} LIMIT {limit}")).load(conn).await;
         }
-        None => format!("WITH found AS MATERIALIZED (SELECT b.id {from} WHERE true{narrowed} ORDER BY b.id {direction} LIMIT {limit}) "),
+        None => format!("WITH found AS MATERIALIZED ({}) ", list.beginning("", &list.limit)),
     };
     // Through an array: of a subquery the planner would expect half the table.
     let statement = format!("{found}{SELECT} WHERE b.id = ANY(ARRAY(SELECT id FROM found)) ORDER BY b.id {direction}");
     conditions.statement(&statement).load(conn).await
 }
 
-/// Bags with a part in their codes, as `found`, whether they are frequent or rare. Three steps, each only when the one
-/// before was not enough: the beginning of the list; all of them by the index of parts, when they are few; or as far
-/// along the list as a page of them takes, when they are many.
-fn with_part(conditions: &mut Conditions, from: &str, narrowed: &str, part: &str, direction: &str, limit: &str) -> String {
-    let raw = conditions.place(Value::Text(part.to_owned()));
-    let pattern = conditions.place(Value::Text(pattern(part)));
-    format!(
-        "WITH newest AS MATERIALIZED ( \
-           SELECT w.id FROM (SELECT b.id, b.qr_code {from} WHERE true{narrowed} ORDER BY b.id {direction} LIMIT {WINDOW}) AS w \
-           WHERE w.qr_code LIKE {pattern} LIMIT {limit}), \
-         few AS MATERIALIZED (SELECT f.id FROM bags_with_code_part({raw}, {FEW} + 1) AS f (id) WHERE (SELECT count(*) FROM newest) < {limit}), \
-         found AS MATERIALIZED ( \
-           SELECT n.id FROM newest n WHERE (SELECT count(*) FROM newest) >= {limit} \
-           UNION ALL \
-           (SELECT b.id {from} WHERE b.id = ANY(ARRAY(SELECT id FROM few)) AND (SELECT count(*) FROM few) <= {FEW}{narrowed} \
-            ORDER BY b.id {direction} LIMIT {limit}) \
-           UNION ALL \
-           (SELECT b.id {from} WHERE b.qr_code LIKE {pattern} AND (SELECT count(*) FROM few) > {FEW}{narrowed} \
-            ORDER BY b.id {direction} LIMIT {limit})) "
-    )
+/// A list in the making: SQL of its parts, of what narrows them, and how many rows in which order are wanted.
+struct List<'a> {
+    parts: &'a [&'static str],
+    narrowed: String,
+    direction: &'static str,
+    /// Where the number stands.
+    limit: String,
+}
+
+impl List<'_> {
+    /// Ids and codes of the first `most` bags that a further condition leaves.
+    fn beginning(&self, condition: &str, most: &str) -> String {
+        let Self { narrowed, direction, .. } = self;
+        let parts: Vec<String> = self
+            .parts
+            .iter()
+            .map(|part| format!("(SELECT b.id, b.qr_code FROM {part}{narrowed}{condition} ORDER BY b.id {direction} LIMIT {most})"))
+            .collect();
+        match parts.as_slice() {
+            [only] => only.clone(),
+            several => {
+                format!("(SELECT each.id, each.qr_code FROM ({}) AS each ORDER BY each.id {direction} LIMIT {most})", several.join(" UNION ALL "))
+            }
+        }
+    }
+
+    /// Bags with a part in their codes, as `found`, whether they are frequent or rare. Three steps, each only when the one
+    /// before was not enough: the beginning of the list; all of them by the index of parts, when they are few; or as far
+    /// along the list as a page of them takes, when they are many.
+    fn with_part(&self, conditions: &mut Conditions, part: &str) -> String {
+        let raw = conditions.place(Value::Text(part.to_owned()));
+        let pattern = conditions.place(Value::Text(pattern(part)));
+        let limit = &self.limit;
+        let window = self.beginning("", &WINDOW.to_string());
+        let few = self.beginning(&format!(" AND b.id = ANY(ARRAY(SELECT id FROM few)) AND (SELECT count(*) FROM few) <= {FEW}"), limit);
+        let many = self.beginning(&format!(" AND b.qr_code LIKE {pattern} AND (SELECT count(*) FROM few) > {FEW}"), limit);
+        format!(
+            "WITH newest AS MATERIALIZED (SELECT w.id FROM ({window}) AS w WHERE w.qr_code LIKE {pattern} LIMIT {limit}), \
+             few AS MATERIALIZED (SELECT f.id FROM bags_with_code_part({raw}, {FEW} + 1) AS f (id) WHERE (SELECT count(*) FROM newest) < {limit}), \
+             found AS MATERIALIZED (SELECT n.id FROM newest n WHERE (SELECT count(*) FROM newest) >= {limit} \
+               UNION ALL SELECT x.id FROM ({few}) AS x UNION ALL SELECT x.id FROM ({many}) AS x) "
+        )
+    }
 }
 
 /// The index of parts needs three characters; shorter terms are looked up as a beginning of the code.
@@ -153,37 +199,53 @@ fn pattern(part: &str) -> String {
 
 /// How many there are of a filter.
 pub async fn count(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryResult<i64> {
-    let is_counted = filter.part().is_none() && filter.billed.is_none() && filter.linked.is_none();
-    let rows: Vec<Counted> = if is_counted && filter.created_after.is_none() && filter.created_before.is_none() {
-        // Kept by triggers, whatever the number of bags.
-        let metrics = match (filter.kind, filter.status) {
-            (Some(BagKind::Child), Some(_)) => return Ok(0),
-            (_, Some(status)) => format!("metric = 'bags_parent_{status}'"),
-            (Some(BagKind::Parent), None) => "metric LIKE 'bags\\_parent\\_%'".to_owned(),
-            (Some(BagKind::Child), None) => "metric = 'bags_child'".to_owned(),
-            (None, None) => "metric LIKE 'bags\\_%'".to_owned(),
-        };
-        // Area 0 holds those that have none, which no filter asks for.
-        sql(&format!(
-            "SELECT coalesce(sum(value), 0)::bigint AS n FROM stat_counters WHERE {metrics} AND ($1 IS NULL OR area_id = $1 AND area_id <> 0)"
-        ))
-        .bind::<Nullable<Integer>, _>(filter.area_id)
-        .load(conn)
-        .await?
-    } else {
-        let (query, _places) = narrowed(&format!("SELECT count(*) AS n {} ", filter.from()), filter, None);
-        query.load(conn).await?
+    if filter.part().is_none()
+        && filter.billed.is_none()
+        && filter.linked.is_none()
+        && filter.created_after.is_none()
+        && filter.created_before.is_none()
+    {
+        return count_kept(conn, filter).await;
+    }
+    let mut conditions = filter.conditions();
+    filter.look_for_part(&mut conditions);
+    let parts: Vec<String> = filter.parts(Sort::Newest).iter().map(|part| format!("(SELECT count(*) FROM {part}{})", conditions.text())).collect();
+    if parts.is_empty() {
+        return Ok(0);
+    }
+    let rows: Vec<Counted> = conditions.statement(&format!("SELECT {} AS n", parts.join(" + "))).load(conn).await?;
+    Ok(rows.into_iter().next().map_or(0, |row| row.n))
+}
+
+/// As [`count`], from what triggers keep, whatever the number of bags; for filters of kind, status and area alone.
+async fn count_kept(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryResult<i64> {
+    let metrics = match (filter.kind, filter.status) {
+        (Some(BagKind::Child), Some(_)) => return Ok(0),
+        (_, Some(status)) => format!("metric = 'bags_parent_{status}'"),
+        (Some(BagKind::Parent), None) => "metric LIKE 'bags\\_parent\\_%'".to_owned(),
+        (Some(BagKind::Child), None) => "metric = 'bags_child'".to_owned(),
+        (None, None) => "metric LIKE 'bags\\_%'".to_owned(),
     };
+    // Area 0 holds those that have none, which no filter asks for.
+    let query =
+        format!("SELECT coalesce(sum(value), 0)::bigint AS n FROM stat_counters WHERE {metrics} AND ($1 IS NULL OR area_id = $1 AND area_id <> 0)");
+    let rows: Vec<Counted> = sql(&query).bind::<Nullable<Integer>, _>(filter.area_id).load(conn).await?;
     Ok(rows.into_iter().next().map_or(0, |row| row.n))
 }
 
 /// The bags of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.
 pub fn narrowed(select: &str, filter: &BagFilter, before: Option<i64>) -> (Sql<'static>, usize) {
     let mut conditions = filter.conditions();
-    if let Some(part) = filter.part() {
-        // In the index's collation, where it can serve.
-        let collated = if part.chars().count() < 3 { "b.qr_code" } else { "b.qr_code COLLATE \"default\"" };
-        conditions.and_with(&format!("{collated} LIKE $"), Value::Text(pattern(&part)));
+    filter.look_for_part(&mut conditions);
+    match filter.linked {
+        Some(true) => conditions.and("l.child_id IS NOT NULL"),
+        Some(false) => conditions.and("l.child_id IS NULL"),
+        None => {}
+    }
+    match filter.billed {
+        Some(true) => conditions.and("bb.bag_id IS NOT NULL"),
+        Some(false) => conditions.and("bb.bag_id IS NULL"),
+        None => {}
     }
     if let Some(before) = before {
         conditions.and_with("b.id < $", Value::BigInt(before));

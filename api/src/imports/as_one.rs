@@ -180,7 +180,8 @@ pub async fn apply_bags(conn: &mut AsyncPgConnection, actor: &Actor) -> QueryRes
 pub async fn apply_links(conn: &mut AsyncPgConnection, actor: &Actor, at: DateTime<Utc>) -> QueryResult<()> {
     // The scan that comes first for each link and for each new parent; all others find it done.
     conn.batch_execute(
-        "CREATE TEMP TABLE import_links ON COMMIT DROP AS \
+        "SET LOCAL traitortrack.links_are_noted = 'on'; \
+         CREATE TEMP TABLE import_links ON COMMIT DROP AS \
              SELECT DISTINCT ON (qr_code) line, qr_code, parent, format_id, scan_id, child_id FROM import_rows WHERE NOT is_linked ORDER BY qr_code, line; \
          CREATE TEMP TABLE import_parents ON COMMIT DROP AS \
              SELECT DISTINCT ON (parent) line, parent, parent_format_id, parent_capacity, parent_scan_id FROM import_rows WHERE parent_id IS NULL ORDER BY parent, line; \
@@ -197,8 +198,8 @@ pub async fn apply_links(conn: &mut AsyncPgConnection, actor: &Actor, at: DateTi
     );
     by(sql(&text), actor).execute_on(conn).await?;
     // A bag that appeared meanwhile breaks bags_qr_code_key: then everything is checked again.
-    sql("INSERT INTO bags (qr_code, kind, status, format_id, capacity, created_by, last_scan_at) \
-         SELECT n.qr_code, n.kind::bag_kind, n.status::bag_status, n.format_id, n.capacity, $1, $2 \
+    sql("INSERT INTO bags (qr_code, kind, status, format_id, capacity, created_by, last_scan_at, is_loose) \
+         SELECT n.qr_code, n.kind::bag_kind, n.status::bag_status, n.format_id, n.capacity, $1, $2, n.kind = 'parent' \
          FROM (SELECT parent AS qr_code, 'parent' AS kind, 'open' AS status, parent_format_id AS format_id, parent_capacity AS capacity FROM import_parents \
                UNION ALL SELECT qr_code, 'child', NULL, format_id, 0 FROM import_links WHERE child_id IS NULL) AS n \
          ORDER BY n.qr_code")
@@ -224,7 +225,7 @@ pub async fn apply_links(conn: &mut AsyncPgConnection, actor: &Actor, at: DateTi
     );
     by(sql(&text), actor).bind::<Timestamptz, _>(at).execute_on(conn).await?;
     // The child stands where its parent stands.
-    sql("UPDATE bags c SET dispatch_area_id = p.dispatch_area_id, last_scan_at = greatest(c.last_scan_at, $1) \
+    sql("UPDATE bags c SET dispatch_area_id = p.dispatch_area_id, last_scan_at = greatest(c.last_scan_at, $1), is_loose = false \
          FROM import_links n JOIN bags p ON p.qr_code = n.parent \
          WHERE c.qr_code = n.qr_code AND (n.child_id IS NOT NULL OR c.dispatch_area_id IS DISTINCT FROM p.dispatch_area_id)")
     .bind::<Timestamptz, _>(at)

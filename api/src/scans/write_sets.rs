@@ -14,6 +14,9 @@ use crate::db::sql;
 use crate::db::sql::Sql;
 use crate::scans::model::ScanOutcome;
 
+/// Said on a connection that writes `bags.is_loose` itself, with the bags it writes anyway, whenever it writes links.
+pub const LINKS_ARE_NOTED: &str = "SET traitortrack.links_are_noted = 'on'";
+
 /// Everything one batch writes.
 pub struct WriteSets {
     statements: Vec<(Table, Sql<'static>)>,
@@ -99,11 +102,11 @@ fn insert_bags(created: &[&BagRecord], decided: &[(&ScanCommand, &Decision)]) ->
         let event = Event::BagCreated(bag.qr_code.clone());
         decided.iter().find(|(_, decision)| decision.events.contains(&event)).map(|(scan, _)| scan.by.caller.user_id.0)
     };
-    sql("INSERT INTO bags (qr_code, kind, status, format_id, capacity, child_count, auto_completed, dispatch_area_id, created_by, created_at, last_scan_at) \
+    sql("INSERT INTO bags (qr_code, kind, status, format_id, capacity, child_count, auto_completed, dispatch_area_id, created_by, created_at, last_scan_at, is_loose) \
          SELECT n.qr_code, n.kind::bag_kind, n.status::bag_status, n.format_id, n.capacity, n.child_count, n.auto_completed, n.area_id, \
-                n.created_by, n.created_at, n.last_scan_at \
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-              AS n (qr_code, kind, status, format_id, capacity, child_count, auto_completed, area_id, created_by, created_at, last_scan_at) \
+                n.created_by, n.created_at, n.last_scan_at, n.is_loose \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+              AS n (qr_code, kind, status, format_id, capacity, child_count, auto_completed, area_id, created_by, created_at, last_scan_at, is_loose) \
          ORDER BY n.qr_code")
     .bind::<Array<Text>, _>(column(created, |bag| bag.qr_code.clone()))
     .bind::<Array<Text>, _>(column(created, |bag| bag.kind.as_str()))
@@ -116,18 +119,26 @@ fn insert_bags(created: &[&BagRecord], decided: &[(&ScanCommand, &Decision)]) ->
     .bind::<Array<Nullable<BigInt>>, _>(column(created, |bag| creator(bag)))
     .bind::<Array<Timestamptz>, _>(column(created, |bag| bag.created_at))
     .bind::<Array<Nullable<Timestamptz>>, _>(column(created, |bag| bag.last_scan_at))
+    .bind::<Array<Bool>, _>(column(created, |bag| is_loose(bag)))
+}
+
+/// What triggers note where links are written otherwise ([`LINKS_ARE_NOTED`]).
+const fn is_loose(bag: &BagRecord) -> bool {
+    bag.parent.is_none()
 }
 
 fn update_bags(changed: &[&BagRecord]) -> Sql<'static> {
     sql("UPDATE bags b SET status = n.status::bag_status, child_count = n.child_count, auto_completed = n.auto_completed, \
-                dispatch_area_id = n.area_id, last_scan_at = n.last_scan_at \
-         FROM unnest($1, $2, $3, $4, $5, $6) AS n (id, status, child_count, auto_completed, area_id, last_scan_at) WHERE b.id = n.id")
+                dispatch_area_id = n.area_id, last_scan_at = n.last_scan_at, \
+                is_loose = CASE b.kind WHEN 'child' THEN n.is_loose ELSE b.is_loose END \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7) AS n (id, status, child_count, auto_completed, area_id, last_scan_at, is_loose) WHERE b.id = n.id")
     .bind::<Array<BigInt>, _>(column(changed, |bag| bag.id.unwrap_or_default()))
     .bind::<Array<Nullable<Text>>, _>(column(changed, |bag| bag.status.map(|status| status.as_str())))
     .bind::<Array<SmallInt>, _>(column(changed, |bag| bag.child_count))
     .bind::<Array<Bool>, _>(column(changed, |bag| bag.auto_completed))
     .bind::<Array<Nullable<Integer>>, _>(column(changed, |bag| bag.area_id))
     .bind::<Array<Nullable<Timestamptz>>, _>(column(changed, |bag| bag.last_scan_at))
+    .bind::<Array<Bool>, _>(column(changed, |bag| is_loose(bag)))
 }
 
 /// The ids of bags made in this very transaction are only known to the database, so links are named by code.

@@ -13,9 +13,9 @@ SELECT p.bag_id, p.qr_code, 'parent', p.status, f.id, p.child_count, f.capacity,
 FROM seed_parents p JOIN bag_formats f ON f.name = CASE WHEN p.qr_code LIKE 'SB%' THEN 'Mustard' ELSE 'Moong' END
 ORDER BY p.bag_id;
 
-INSERT INTO bags (id, qr_code, kind, format_id, dispatch_area_id, created_by, created_at, last_scan_at)
+INSERT INTO bags (id, qr_code, kind, format_id, dispatch_area_id, created_by, created_at, last_scan_at, is_loose)
 OVERRIDING SYSTEM VALUE
-SELECT c.bag_id, c.qr_code, 'child', (SELECT id FROM bag_formats WHERE name = 'Child'), c.dispatch_area_id, c.user_id, c.scanned_at, c.scanned_at
+SELECT c.bag_id, c.qr_code, 'child', (SELECT id FROM bag_formats WHERE name = 'Child'), c.dispatch_area_id, c.user_id, c.scanned_at, c.scanned_at, false
 FROM seed_children c
 ORDER BY c.bag_id;
 

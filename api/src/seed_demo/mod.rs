@@ -15,6 +15,7 @@ use crate::db::sql;
 
 /// Settings of the one transaction: sorts and index work in memory.
 const PREPARE: &str = "SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '1GB'; \
+     SET LOCAL traitortrack.links_are_noted = 'on'; \
      CREATE FUNCTION pg_temp.uuidv7(at timestamptz) RETURNS uuid LANGUAGE sql VOLATILE AS $$ \
          SELECT (lpad(to_hex((date_part('epoch', at) * 1000)::bigint), 12, '0') || '7' || substr(gen_random_uuid()::text, 16))::uuid $$;";
 

@@ -19,10 +19,10 @@ BEGIN
     SELECT * INTO child FROM bags WHERE qr_code = child_code FOR UPDATE;
     IF FOUND THEN
         IF EXISTS (SELECT FROM bag_links WHERE child_id = child.id) THEN RETURN 'linked_elsewhere'; END IF;
-        UPDATE bags SET last_scan_at = moment, dispatch_area_id = area WHERE id = child.id;
+        UPDATE bags SET last_scan_at = moment, dispatch_area_id = area, is_loose = false WHERE id = child.id;
     ELSE
-        INSERT INTO bags (qr_code, kind, format_id, dispatch_area_id, created_by, created_at, last_scan_at)
-        VALUES (child_code, 'child', 3, area, packer, moment, moment) RETURNING * INTO child;
+        INSERT INTO bags (qr_code, kind, format_id, dispatch_area_id, created_by, created_at, last_scan_at, is_loose)
+        VALUES (child_code, 'child', 3, area, packer, moment, moment, false) RETURNING * INTO child;
     END IF;
     is_last := parent.child_count + 1 = parent.capacity;
     UPDATE bags SET child_count = child_count + 1, last_scan_at = moment, auto_completed = is_last,
@@ -42,3 +42,5 @@ BEGIN
     RETURN 'linked';
 END
 $$;
+-- As on the connections of the API's scan writer.
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET traitortrack.links_are_noted = ''on''', current_database()); END $$;

@@ -103,6 +103,11 @@ pub async fn assert_counts_equal_rows(url: &str) {
     let wrong_parents =
         number(url, "SELECT count(*) AS n FROM bags b WHERE b.child_count <> (SELECT count(*) FROM bag_links l WHERE l.parent_id = b.id)");
     assert_eq!(wrong_parents.await, 0, "child_count equals the links of every parent");
+    let wrongly_loose = number(
+        url,
+        "SELECT count(*) AS n FROM bags b WHERE b.kind = 'child' AND b.is_loose = EXISTS (SELECT FROM bag_links l WHERE l.child_id = b.id)",
+    );
+    assert_eq!(wrongly_loose.await, 0, "a child is loose when it has no link");
     let wrong_counters = number(
         url,
         "SELECT count(*) AS n FROM ( \
