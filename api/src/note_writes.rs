@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::web;
 
-use crate::auth::caller::authenticate;
+use crate::auth::caller::{Caller, with_caller};
 use crate::cache::Person;
 use crate::state::AppState;
 
@@ -25,7 +25,7 @@ pub async fn note_writes(req: ServiceRequest, next: Next<impl MessageBody>) -> R
         return next.call(req).await;
     }
     let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state").clone();
-    let person = authenticate(req.request()).ok().map(|caller| caller.person());
+    let person = with_caller(req.request(), Caller::person).ok();
     let changes_bags = !SCANS.contains(&req.path()) && !req.path().starts_with(AUTH);
     let noted = NotedHere { state: &state, person, changes_bags };
     let response = next.call(req).await;

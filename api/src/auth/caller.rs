@@ -80,13 +80,25 @@ impl Caller {
 }
 
 /// The caller of this request, worked out once and remembered with it.
+///
+/// # Errors
+/// 401 when nobody is signed in.
 pub fn authenticate(req: &HttpRequest) -> Result<Caller> {
+    with_caller(req, Caller::clone)
+}
+
+/// As [`authenticate`], for those who only look.
+///
+/// # Errors
+/// As [`authenticate`].
+pub fn with_caller<T>(req: &HttpRequest, look: impl FnOnce(&Caller) -> T) -> Result<T> {
     if let Some(known) = req.extensions().get::<Caller>() {
-        return Ok(known.clone());
+        return Ok(look(known));
     }
     let caller = verify(req)?;
-    req.extensions_mut().insert(caller.clone());
-    Ok(caller)
+    let seen = look(&caller);
+    req.extensions_mut().insert(caller);
+    Ok(seen)
 }
 
 fn verify(req: &HttpRequest) -> Result<Caller> {
@@ -243,11 +255,11 @@ impl KeyExtractor for ByCaller {
     type KeyExtractionError = Error;
 
     fn extract(&self, req: &ServiceRequest) -> Result<Self::Key> {
-        match authenticate(req.request()) {
-            Ok(Caller { credential: Credential::ApiKey(id), .. }) => Ok(CallerKey::ApiKey(id)),
-            Ok(caller) => Ok(CallerKey::User(caller.user_id.0)),
-            Err(_) => ByAddress.extract(req),
-        }
+        let key = |caller: &Caller| match caller.credential {
+            Credential::ApiKey(id) => CallerKey::ApiKey(id),
+            Credential::Session(_) => CallerKey::User(caller.user_id.0),
+        };
+        with_caller(req.request(), key).or_else(|_| ByAddress.extract(req))
     }
 
     fn exceed_rate_limit_response(&self, negative: &NotUntil<QuantaInstant>, _response: HttpResponseBuilder) -> HttpResponse {
