@@ -154,7 +154,7 @@ async fn a_term_finds_entries_far_back() {
     let user = admin.get(&format!("/users/{id}")).await.expect(200);
     admin.patch_seen(&format!("/users/{id}"), &user, serde_json::json!({"username": "somebody-else"})).await.expect(200);
     let url = &warehouse.database_url;
-    let terms = ["sb123", "CB-777", "b-9", "far-1", "dispatcher-0", "somebody", "CB-", "nothing-like-it", "%", "admin"];
+    let terms = ["sb123", "CB-777", "b-9", "far-1", "dispatcher-0", "CB-", "admin", "somebody", "nothing-like-it", "%"];
     let mut before = Vec::new();
     for term in terms {
         before.push(admin.get(&format!("/audit-logs?limit=200&q={}", term.replace('%', "%25"))).await.expect(200).rows().clone());
@@ -175,11 +175,11 @@ async fn a_term_finds_entries_far_back() {
     // More bags than are looked up one by one.
     crate::support::database::execute(
         url,
-        "INSERT INTO bags (qr_code, kind, format_id) SELECT 'XY' || n || '-77', 'child', 3 FROM generate_series(1, 2500) n; \
+        "INSERT INTO bags (qr_code, kind, format_id) SELECT 'XY' || n || '-Z77', 'child', 3 FROM generate_series(1, 2500) n; \
          INSERT INTO audit_logs (id, at, action, entity_type, entity_id) \
-         SELECT overlay(uuidv7_floor(now() - interval '1 hour' - n * interval '1 ms')::text PLACING '7' FROM 15 FOR 1)::uuid, now(), 'bag_created', 'bag', 'XY' || n || '-77' \
+         SELECT overlay(uuidv7_floor(now() - interval '1 hour' - n * interval '1 ms')::text PLACING '7' FROM 15 FOR 1)::uuid, now(), 'bag_created', 'bag', 'XY' || n || '-Z77' \
          FROM generate_series(1, 10) n",
     )
     .await;
-    assert_eq!(admin.get("/audit-logs?q=-77").await.expect(200).rows().len(), 11, "and CB-777");
+    assert_eq!(admin.get("/audit-logs?q=-z77").await.expect(200).rows().len(), 10);
 }
