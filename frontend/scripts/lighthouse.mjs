@@ -95,6 +95,8 @@ async function measure(name, path, before = () => {}) {
 			lighthouse(base + path, { port, onlyCategories: CATEGORIES, logLevel: 'error' })
 		);
 		if (!result) throw new Error(`${name} was not measured`);
+		const { runtimeError, runWarnings } = result.lhr;
+		for (const warning of [runtimeError?.message, ...runWarnings]) if (warning) console.log(`${name}: ${warning}`);
 		runs.push(result.lhr);
 	}
 	runs.sort((a, b) => scoreOf(a, 'performance') - scoreOf(b, 'performance'));

@@ -58,7 +58,8 @@ class Live {
 		// Renewing the token is the client's business; the stream ends with its token and is opened anew.
 		const source = new Source(apiUrl('/api/v1/events'), {
 			fetch: (url, init) => {
-				const request = new Request(url, init as RequestInit);
+				// What the page shows comes first.
+				const request = new Request(url, { ...(init as RequestInit), priority: 'low' });
 				if (!request.headers.has('last-event-id')) request.headers.set('last-event-id', since);
 				return authorized(request);
 			}
