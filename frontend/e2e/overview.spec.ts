@@ -61,6 +61,8 @@ test('the overview follows what is scanned and billed elsewhere', async ({ page,
 	await page.getByRole('button', { name: '7 days' }).click();
 	await expect(page).toHaveURL(/range=week/);
 	await page.getByRole('button', { name: '24 hours' }).click();
+	// To the button the page was scrolled, and what lies half below the bar at the top is none of a finger's size.
+	await page.evaluate(() => window.scrollTo(0, 0));
 	await portrait(page, 'overview');
 
 	await page.getByRole('button', { name: 'The day before' }).click();

@@ -48,7 +48,7 @@ const WINDOW: usize = 64;
 pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
     let last = last_event_id(&req)?;
     // Listening first: nothing can happen between what is resumed and what comes.
-    let mut news = state.events.listen();
+    let mut news = state.events.listen().await;
     let missed = match last {
         Some(last) => resumed(&state, last).await?,
         None => Vec::new(),
