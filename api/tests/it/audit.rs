@@ -38,7 +38,8 @@ async fn the_log_is_searched_and_followed() {
     assert_eq!(count("request_id=the-request").await, 1);
     assert_eq!(count(&format!("actor_id={}&action=bill_created", created["actor"]["id"])).await, 1);
     assert_eq!(count("action=bill_changed&ip=127.0.0.1").await, 1);
-    assert_eq!(count("q=b7").await, 2);
+    // Ids of sessions may have it by chance.
+    assert_eq!(count("q=b7&entity_type=bill").await, 2);
     assert_eq!(count("q=%25").await, 0);
     assert_eq!(count("action=no_such_action").await, 0);
     assert_eq!(count("entity_id=%00B7").await, 2);
@@ -154,7 +155,7 @@ async fn a_term_finds_entries_far_back() {
     let user = admin.get(&format!("/users/{id}")).await.expect(200);
     admin.patch_seen(&format!("/users/{id}"), &user, serde_json::json!({"username": "somebody-else"})).await.expect(200);
     let url = &warehouse.database_url;
-    let terms = ["sb123", "CB-777", "b-9", "far-1", "dispatcher-0", "somebody", "CB-", "nothing-like-it", "%", "admin"];
+    let terms = ["sb123", "CB-777", "b-9", "far-1", "dispatcher-0", "CB-", "admin", "somebody", "nothing-like-it", "%"];
     let mut before = Vec::new();
     for term in terms {
         before.push(admin.get(&format!("/audit-logs?limit=200&q={}", term.replace('%', "%25"))).await.expect(200).rows().clone());
@@ -181,5 +182,5 @@ async fn a_term_finds_entries_far_back() {
          FROM generate_series(1, 10) n",
     )
     .await;
-    assert_eq!(admin.get("/audit-logs?q=-77").await.expect(200).rows().len(), 11, "and CB-777");
+    assert_eq!(admin.get("/audit-logs?q=-77").await.expect(200).rows().len(), 12, "and two of CB-777");
 }

@@ -22,9 +22,9 @@ async fn every_list_filter_and_sort_is_answered_by_an_index() {
     let large = filled.large_tables().await;
     assert!(["bags", "bag_links", "scans", "audit_logs"].iter().all(|table| large.iter().any(|name| name.starts_with(table))), "{large:?}");
     let warehouse = Warehouse::open_on(filled.url.clone(), |_| ()).await;
+    // Billers see what admins see; dispatchers see their area, so each of their calls has one filter more.
     let people = [
         ("admin", warehouse.admin().await),
-        ("biller", warehouse.nobody().signed_in("shanti", filled::PASSWORD).await),
         ("dispatcher", warehouse.nobody().signed_in("asha", filled::PASSWORD).await),
     ];
 
@@ -60,7 +60,8 @@ async fn every_list_filter_and_sort_is_answered_by_an_index() {
 /// Makes a call, and the one for the page after it.
 async fn walk(filled: &Filled, made: &mut Vec<(u64, String)>, role: &str, person: &Person, call: Call) {
     let first = person.get(&call.path).await;
-    if role != "admin" && first.status == 403 {
+    // Others may not see everything; of what they may, another person's test is whether they do.
+    if role != "admin" && matches!(first.status, 403 | 404) {
         return;
     }
     let first = first.expect(200);
