@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test test-api test-scale test-web test-browser test-contract lighthouse pictures lint fmt openapi client demo bench bench-check load-test clean ci
+.PHONY: help setup run dev build test test-api test-scale test-web test-browser test-contract cluster lighthouse pictures lint fmt openapi client demo bench bench-check load-test clean ci
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ openapi: ## Write openapi.yaml, docs/errors.md and docs/settings.md from the cod
 
 client: openapi ## Generate the web app's API client from openapi.yaml
 	npm --prefix frontend run generate
+
+cluster: build ## Run three processes behind HAProxy with Redis and two replicas on this machine, until Ctrl-C (data in ./var/cluster)
+	@.ci/setup test
+	@exec deploy/cluster run
 
 demo: build ## Fill the embedded database with a believable warehouse
 	target/release/api seed-demo

@@ -1,5 +1,17 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import adapter from '@sveltejs/adapter-static';
+import { fixedIcons } from './icons.js';
 import { outputFolder } from './scripts/output-folder.js';
+
+/** Hashes of the scripts that stand in the page itself; SvelteKit only counts its own. */
+function ownScripts() {
+	const page = readFileSync(new URL('src/app.html', import.meta.url), 'utf8');
+	return [...page.matchAll(/<script>([^]*?)<\/script>/g)].map(
+		([, script = '']) =>
+			/** @type {`sha256-${string}`} */ (`sha256-${createHash('sha256').update(script).digest('base64')}`)
+	);
+}
 
 /** The policy that a page for a host of its own brings with it; the API server sends one as a header. */
 function policyFor(/** @type {string} */ apiUrl) {
@@ -7,7 +19,7 @@ function policyFor(/** @type {string} */ apiUrl) {
 	const directives = {
 		'default-src': ['self'],
 		// The camera's reader of codes is WebAssembly.
-		'script-src': ['self', 'wasm-unsafe-eval'],
+		'script-src': ['self', 'wasm-unsafe-eval', ...ownScripts()],
 		// SvelteKit hides the live region that announces navigations with this one style attribute.
 		'style-src': ['self', 'unsafe-hashes', 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='],
 		'img-src': ['self', 'data:', 'blob:'],
@@ -25,6 +37,7 @@ const apiUrl = process.env.VITE_API_URL;
 /** @type {import('@sveltejs/kit').Config} */
 export default {
 	compilerOptions: { runes: true },
+	preprocess: [fixedIcons],
 	kit: {
 		// Everything is one page: the API server answers deep links with it.
 		adapter: adapter({ pages: outputFolder, fallback: 'index.html', precompress: true }),

@@ -85,6 +85,10 @@ pub struct Config {
     #[arg(long, env = "SHUTDOWN_TIMEOUT_SECONDS", default_value_t = 30, value_name = "SECONDS", help_heading = "Server")]
     pub shutdown_timeout_seconds: u64,
 
+    /// How long the server goes on serving after it is told to stop, while /health/ready says 503: set it to more than the load balancer takes to notice
+    #[arg(long, env = "DRAIN_SECONDS", default_value_t = 0, value_name = "SECONDS", help_heading = "Server")]
+    pub drain_seconds: u64,
+
     /// Networks of the proxies in front, as 10.0.0.0/8,192.168.1.7/32: their X-Forwarded-For is believed, nobody else's
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS", help_heading = "Server")]
     pub trusted_proxies: Vec<ipnet::IpNet>,
@@ -135,6 +139,18 @@ pub struct Config {
     /// Redis shared by several processes, as redis://host:port; without it limits and caches are this process's own
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL", help_heading = "Data")]
     pub redis_url: Option<Secret>,
+
+    /// How long totals, searches and bags that were looked up may be shown again to those who have changed nothing since; 0 for never, as several processes without Redis need it
+    #[arg(long, env = "CACHE_SECONDS", default_value_t = 2, value_name = "SECONDS", help_heading = "Data")]
+    pub cache_seconds: u64,
+
+    /// Streaming replicas of the database that answer reads, as postgres://user:password@host/database,postgres://…; none by default
+    #[arg(long, env = "READ_REPLICA_URLS", hide_env_values = true, value_delimiter = ',', value_name = "URLS", help_heading = "Data")]
+    pub read_replica_urls: Vec<Secret>,
+
+    /// A replica that is further behind the database than this gets no reads
+    #[arg(long, env = "REPLICA_MAX_LAG_SECONDS", default_value_t = 10, value_name = "SECONDS", help_heading = "Data")]
+    pub replica_max_lag_seconds: u64,
 
     /// User name of the first admin, made at start when there is no admin
     #[arg(long, env = "ADMIN_USERNAME", default_value = "admin", value_name = "NAME", help_heading = "Sign-in")]
@@ -272,6 +288,11 @@ impl Config {
         Duration::from_secs(self.request_timeout_seconds)
     }
 
+    /// How long answers are kept.
+    pub fn cache_lifetime(&self) -> Duration {
+        Duration::from_secs(self.cache_seconds)
+    }
+
     /// Checks what single settings can't know of each other.
     ///
     /// # Errors
@@ -297,11 +318,17 @@ impl Config {
         if self.password_reset_seconds < 1 || self.password_reset_limit_per_hour == 0 || self.password_reset_limit_per_address == 0 {
             return Err("PASSWORD_RESET_SECONDS, PASSWORD_RESET_LIMIT_PER_HOUR and PASSWORD_RESET_LIMIT_PER_ADDRESS must be 1 or more.".into());
         }
+        if self.cache_seconds > 60 {
+            return Err("CACHE_SECONDS must be 60 or less: older numbers would be taken for wrong ones.".into());
+        }
         if self.scan_writers == 0 || self.scan_batch_size == 0 || self.scan_queue_size == 0 {
             return Err("SCAN_WRITERS, SCAN_BATCH_SIZE and SCAN_QUEUE_SIZE must be 1 or more.".into());
         }
         if self.sign_in_limit_per_minute == 0 || self.request_limit_per_minute == 0 || self.scan_limit_per_minute == 0 {
             return Err("SIGN_IN_LIMIT_PER_MINUTE, REQUEST_LIMIT_PER_MINUTE and SCAN_LIMIT_PER_MINUTE must be 1 or more.".into());
+        }
+        if self.replica_max_lag_seconds == 0 {
+            return Err("REPLICA_MAX_LAG_SECONDS must be 1 or more.".into());
         }
         if self.access_token_seconds < 1 || self.session_idle_seconds < 1 || self.session_max_seconds < 1 {
             return Err("ACCESS_TOKEN_SECONDS, SESSION_IDLE_SECONDS and SESSION_MAX_SECONDS must be 1 or more.".into());

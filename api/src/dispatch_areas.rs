@@ -14,6 +14,7 @@ use validator::Validate;
 
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, Caller, RequireRole};
+use crate::consistency::Reads;
 use crate::db::schema::dispatch_areas;
 use crate::db::transaction;
 use crate::db::transaction::Abort;
@@ -77,12 +78,12 @@ pub async fn narrowed(conn: &mut AsyncPgConnection, own: Option<i32>, asked: Opt
     responses((status = 200, description = "All areas", body = Page<DispatchArea>), Always, SignedIn),
 )]
 #[get("/dispatch-areas")]
-pub async fn list_dispatch_areas(_caller: Caller, state: web::Data<AppState>) -> Result<impl Responder> {
-    let mut conn = state.pool.get().await?;
+pub async fn list_dispatch_areas(_caller: Caller, reads: Reads) -> Result<impl Responder> {
+    let mut conn = reads.get().await?;
     let data: Vec<DispatchArea> = dispatch_areas::table
         .order(dispatch_areas::name)
         .select((dispatch_areas::code, dispatch_areas::name, dispatch_areas::is_active, dispatch_areas::created_at))
-        .load(&mut conn)
+        .load(&mut *conn)
         .await?;
     Ok(web::Json(Page::whole(data)))
 }

@@ -58,6 +58,8 @@ error_codes! {
     InvalidQuery = "invalid_query", BAD_REQUEST, "Invalid query string";
     /// The cursor was not made by this list. Start again without a cursor.
     InvalidCursor = "invalid_cursor", BAD_REQUEST, "Invalid cursor";
+    /// `X-Consistency-Token` must be as an earlier answer had it. Leave it out, or send that.
+    InvalidConsistencyToken = "invalid_consistency_token", BAD_REQUEST, "Invalid consistency token";
     /// `Idempotency-Key` must be 1 to 255 visible ASCII characters.
     InvalidIdempotencyKey = "invalid_idempotency_key", BAD_REQUEST, "Invalid idempotency key";
     /// `If-Match` must be the `ETag` of the answer you read, quotes included.

@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document, made from the routes themselves, and the Swagger UI that shows it.
 
+use actix_web::web::Bytes;
 use actix_web::{App, HttpResponse, Responder, get, web};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, Ref, RefOr, ServerBuilder};
@@ -8,6 +9,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::config::Config;
+use crate::consistency;
 use crate::http::base_path::BasePath;
 use crate::server::{Limits, routes};
 
@@ -74,6 +76,7 @@ pub fn document() -> Document {
     let limits = Limits::new(&Config::defaults());
     let mut document = App::new().into_utoipa_app().openapi(base()).configure(routes(&limits)).split_for_parts().1;
     refer_to_problem(&mut document);
+    consistency::describe(&mut document);
     document
 }
 
@@ -110,13 +113,32 @@ pub fn yaml() -> anyhow::Result<String> {
     Ok(document().to_yaml()?)
 }
 
-/// The document as served, in YAML.
-pub struct ServedYaml(pub String);
+/// The document as served, written once for all workers.
+pub struct ServedDocument {
+    json: Bytes,
+    yaml: Bytes,
+}
+
+impl ServedDocument {
+    /// Writes the document in both forms.
+    ///
+    /// # Errors
+    /// When it can't be written (never for a document made by utoipa).
+    pub fn new(document: &Document) -> anyhow::Result<Self> {
+        Ok(Self { json: document.to_json()?.into(), yaml: document.to_yaml()?.into() })
+    }
+}
+
+/// The document as JSON.
+#[get("/openapi.json")]
+pub async fn get_openapi_json(document: web::Data<ServedDocument>) -> impl Responder {
+    HttpResponse::Ok().content_type("application/json").body(document.json.clone())
+}
 
 /// The document as YAML.
 #[get("/openapi.yaml")]
-pub async fn get_openapi_yaml(document: web::Data<ServedYaml>) -> impl Responder {
-    HttpResponse::Ok().content_type("application/yaml; charset=utf-8").body(document.0.clone())
+pub async fn get_openapi_yaml(document: web::Data<ServedDocument>) -> impl Responder {
+    HttpResponse::Ok().content_type("application/yaml; charset=utf-8").body(document.yaml.clone())
 }
 
 /// Starts the Swagger UI, and hands it the access token when somebody signs in there.
@@ -131,7 +153,7 @@ pub async fn redirect_to_docs() -> impl Responder {
     web::Redirect::to("/docs/").permanent()
 }
 
-/// The Swagger UI from the binary's own files.
-pub fn swagger_ui(document: Document) -> SwaggerUi {
-    SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document)
+/// The Swagger UI from the binary's own files. Its initializer names the document.
+pub fn swagger_ui() -> SwaggerUi {
+    SwaggerUi::new("/docs/{_:.*}")
 }

@@ -19,6 +19,11 @@ const COUNT_IN_WINDOW: &str = "local n = redis.call('INCR', KEYS[1]) \
      if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end \
      return {n, redis.call('TTL', KEYS[1])}";
 
+/// Keeps the larger of two texts, in one step. A smaller one does not lengthen the life of what is there.
+const RAISE: &str = "local known = redis.call('GET', KEYS[1]) \
+     if not known or known < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end \
+     return 1";
+
 /// Connections to Redis.
 #[derive(Clone)]
 pub struct Redis {
@@ -59,15 +64,34 @@ impl Redis {
         .await
     }
 
-    /// The bytes under a key; `None` also when Redis is away.
-    pub async fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.attempt(async |conn| Ok(cmd("GET").arg(key).query_async::<Option<Vec<u8>>>(conn).await?)).await.flatten()
+    /// The numbers under some keys, in one round trip; `None` when Redis is away.
+    pub async fn get_numbers<const N: usize>(&self, keys: [String; N]) -> Option<[Option<u64>; N]> {
+        self.attempt(async |conn| {
+            let numbers: Vec<Option<u64>> = cmd("MGET").arg(&keys).query_async(conn).await?;
+            numbers.try_into().map_err(|_| anyhow::anyhow!("Redis returned another number of values than of keys"))
+        })
+        .await
     }
 
-    /// Keeps bytes under a key for a while, if Redis is there.
-    pub async fn set(&self, key: &str, value: &[u8], lifetime: Duration) {
+    /// Keeps a number under a key for a while. Is it there now?
+    pub async fn set_number(&self, key: &str, number: u64, lifetime: Duration) -> bool {
         let milliseconds = millis(lifetime).max(1);
-        let _away = self.attempt(async |conn| Ok(cmd("SET").arg(key).arg(value).arg("PX").arg(milliseconds).query_async::<()>(conn).await?)).await;
+        let set = async |conn: &mut Connection| Ok(cmd("SET").arg(key).arg(number).arg("PX").arg(milliseconds).query_async::<()>(conn).await?);
+        self.attempt(set).await.is_some()
+    }
+
+    /// Keeps text under a key for a while unless text that sorts after it is there. Returns whether Redis was there.
+    pub async fn raise(&self, key: &str, text: &str, lifetime: Duration) -> bool {
+        let milliseconds = millis(lifetime).max(1);
+        let raised =
+            self.attempt(async |conn| Ok(cmd("EVAL").arg(RAISE).arg(1).arg(key).arg(text).arg(milliseconds).query_async::<i64>(conn).await?));
+        raised.await.is_some()
+    }
+
+    /// The texts under keys, of one moment; `None` when Redis is away.
+    pub async fn texts<const N: usize>(&self, keys: [&str; N]) -> Option<[Option<String>; N]> {
+        let texts = self.attempt(async |conn| Ok(cmd("MGET").arg(&keys).query_async::<Vec<Option<String>>>(conn).await?)).await?;
+        texts.try_into().ok()
     }
 
     /// Sends a message to whoever listens now. Nobody may count on it: what it tells must be found elsewhere too.

@@ -10,8 +10,9 @@ use crate::bags::model::Bag;
 use crate::bags::queries::BagFilter;
 use crate::bills::model::Bill;
 use crate::bills::queries::BillFilter;
+use crate::cache::{Freshness, Topic};
 use crate::error::{Error, ErrorCode, FieldError, Result};
-use crate::http::etag;
+use crate::http::etag::Tagged;
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
 use crate::state::AppState;
@@ -66,20 +67,28 @@ pub async fn search(caller: Caller, state: web::Data<AppState>, req: HttpRequest
         return Err(refused("limit", "limit must be between 1 and 50."));
     }
     let (limit, area_id) = (i64::from(limit), caller.own_area_only());
+    let is_admin = caller.role == Role::Admin;
+    // The term comes last: whatever is in it can't be taken for anything else.
+    let key = format!("{limit}:{area_id:?}:{is_admin}:{term}");
+    let make = async { Tagged::new(&found(&state, term, limit, area_id, is_admin).await?, None) };
+    let answer = state.cache.answer(Topic::Search, &key, Freshness::of(&req, caller.person()), make).await?;
+    Ok(answer.respond(&req))
+}
+
+async fn found(state: &AppState, term: String, limit: i64, area_id: Option<i32>, is_admin: bool) -> Result<SearchResults> {
     let mut conn = state.pool.get().await?;
     let found_bags = bags::queries::list(&mut conn, &BagFilter { q: Some(term.clone()), area_id, ..BagFilter::default() }, None, limit).await?;
     let found_bills = bills::queries::list(&mut conn, &BillFilter { q: Some(term.clone()), area_id, ..BillFilter::default() }, None, limit).await?;
-    let found_users = if caller.role == Role::Admin {
+    let found_users = if is_admin {
         users::queries::list(&mut conn, &UserFilter { q: Some(term), ..UserFilter::default() }, None, limit).await?
     } else {
         Vec::new()
     };
-    let results = SearchResults {
+    Ok(SearchResults {
         bags: found_bags.into_iter().map(Bag::from).collect(),
         bills: found_bills.into_iter().map(Bill::from).collect(),
         users: found_users,
-    };
-    etag::respond(&req, &results, None)
+    })
 }
 
 /// Mounts the calls of this feature.

@@ -18,8 +18,11 @@ use crate::auth::caller::ByCaller;
 use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
 use crate::bag_formats::shared::SharedFormats;
+use crate::bags::kept_bags::KeptBags;
 use crate::bags::qr_code::BagFormats;
+use crate::cache::Cache;
 use crate::config::Config;
+use crate::db::replicas::Replicas;
 use crate::db::{migrations, partitions, pool};
 use crate::http::client::TrustedProxies;
 use crate::http::fallback::{RouteTable, fallback};
@@ -28,15 +31,15 @@ use crate::http::problem_page::get_problem;
 use crate::http::rate_limit::{ByAddress, Limiter, limiter};
 use crate::http::root_span::RequestSpan;
 use crate::http::spa::WebApp;
-use crate::http::{base_path, cors, metrics, rate_limit, request_id, security_headers, timeout};
+use crate::http::{base_path, cors, draining, metrics, rate_limit, request_id, security_headers, small_bodies, timeout};
 use crate::mail::Mailer;
 use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin;
 use crate::{
-    api_keys, audit, auth, bag_formats, bags, bills, cache, dispatch_areas, events, exports, health, imports, notifications, openapi,
-    promotion_requests, reports, scans, search, stats, system, users,
+    api_keys, audit, auth, bag_formats, bags, bills, consistency, dispatch_areas, events, exports, health, imports, note_writes, notifications,
+    openapi, promotion_requests, reports, scans, search, stats, system, users,
 };
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
@@ -79,24 +82,25 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
             .service(
                 scope::scope("/api/v1")
                     .wrap(requests)
+                    // What is asked for most comes first: actix tries one pattern after the other.
+                    .configure(bags::routes::routes)
+                    .configure(stats::routes::routes)
+                    .configure(stats::breakdown_routes::routes)
+                    .configure(search::routes)
                     .configure(auth::routes::routes)
                     .configure(users::routes::routes)
                     .configure(users::edit_routes::routes)
                     .configure(users::personal_data::routes)
                     .configure(dispatch_areas::routes)
                     .configure(bag_formats::routes::routes)
-                    .configure(bags::routes::routes)
                     .configure(bags::edit_routes::routes)
                     .configure(bills::routes::routes)
                     .configure(notifications::routes::routes)
                     .configure(promotion_requests::routes::routes)
                     .configure(audit::routes::routes)
-                    .configure(search::routes)
                     .configure(events::routes::routes)
                     .configure(system::routes::routes)
                     .configure(reports::routes::routes)
-                    .configure(stats::routes::routes)
-                    .configure(stats::breakdown_routes::routes)
                     .configure(api_keys::routes::routes)
                     .configure(exports::routes::routes)
                     .configure(imports::routes::routes),
@@ -138,6 +142,7 @@ impl Application {
         let data_key = DataKey::load(&mut conn, &config).await?;
         let formats = SharedFormats::new(BagFormats::load(&mut conn).await?);
         drop(conn);
+        let replicas = Replicas::new(&url, &config)?;
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
         metrics::handle();
 
@@ -147,8 +152,11 @@ impl Application {
         let public_url = config.public_url.take().unwrap_or_else(|| format!("{}{}", local_url(address), config.base_path));
         config.public_url = Some(public_url.trim_end_matches('/').to_owned());
         let mailer = Mailer::new(&config)?;
-        let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), &config);
-        let parts = Parts { config, pool: pool.clone(), redis, token_keys, data_key, mailer, scan_writer, formats: formats.clone() };
+        let cache = Cache::new(redis.clone(), config.cache_lifetime());
+        let kept_bags = KeptBags::new(cache.clock(), if redis.is_some() { Duration::ZERO } else { config.cache_lifetime() });
+        let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), kept_bags.clone(), !replicas.is_empty(), &config);
+        let formats_kept = formats.clone();
+        let parts = Parts { config, pool: pool.clone(), replicas, redis, token_keys, data_key, mailer, cache, kept_bags, scan_writer, formats };
         let state = web::Data::new(AppState::new(parts));
         state.revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         let background = vec![
@@ -156,8 +164,16 @@ impl Application {
                 let (state, pool) = (state.clone(), pool.clone());
                 async move { state.revocations.keep_fresh(pool).await }
             }),
-            tokio::spawn(formats.keep_fresh(pool.clone())),
-            tokio::spawn(state.events.clone().keep_telling(pool.clone())),
+            tokio::spawn(formats_kept.keep_fresh(pool.clone())),
+            tokio::spawn({
+                let (state, pool) = (state.clone(), pool.clone());
+                async move { state.events.clone().keep_telling(&pool, &state.positions).await }
+            }),
+            tokio::spawn(state.replicas.clone().watch()),
+            tokio::spawn({
+                let (state, pool) = (state.clone(), pool.clone());
+                async move { state.positions.watch(&pool).await }
+            }),
             tokio::spawn({
                 let state = state.clone();
                 async move { state.revocations.listen().await }
@@ -166,7 +182,6 @@ impl Application {
                 let (state, pool) = (state.clone(), pool.clone());
                 async move { state.token_keys.keep_fresh(pool).await }
             }),
-            tokio::spawn(state.cache.clone().listen()),
             tokio::spawn(reports::end_of_day::keep_sending(state.clone())),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
@@ -214,10 +229,13 @@ pub struct Stopper {
 }
 
 impl Stopper {
-    /// Readiness says no at once; then requests that run are finished.
+    /// Readiness says no at once, and the server goes on serving until load balancers have noticed; then requests that run
+    /// are finished.
     pub async fn stop(self) {
         self.state.begin_stopping();
+        let drain = Duration::from_secs(self.state.config.drain_seconds);
         drop(self.state);
+        tokio::time::sleep(drain).await;
         self.server.stop(true).await;
     }
 }
@@ -227,7 +245,8 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let base_path = state.config.base_path.clone();
     let document = openapi::document_under(&base_path);
     let table = web::Data::new(RouteTable::new(&document));
-    let yaml = web::Data::new(openapi::ServedYaml(document.to_yaml()?));
+    let served_document = web::Data::new(openapi::ServedDocument::new(&document)?);
+    drop(document);
     let web_app = web::Data::new(WebApp::under(&base_path)?);
     let allowed_origins = state.config.cors_allowed_origins.clone();
     let own_origin = state.config.public_url.as_deref().and_then(Origin::of);
@@ -242,11 +261,14 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let server = HttpServer::new(move || {
         // The one wrapped last runs first.
         App::new()
+            .wrap(from_fn(consistency::middleware))
+            .wrap(from_fn(note_writes::note_writes))
             .wrap(from_fn(auth::bearer::middleware))
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
-            .wrap(from_fn(cache::invalidate_after_writes))
             .wrap(from_fn(audit::denied::note_denials))
+            .wrap(from_fn(small_bodies::keep))
             .wrap(Compress::default())
+            .wrap(from_fn(small_bodies::untold))
             .wrap(from_fn(rate_limit::tell_budget))
             .wrap(Condition::new(!allowed_origins.is_empty(), cors::allow(&allowed_origins)))
             .wrap(from_fn(cors::explain_refusals))
@@ -254,6 +276,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             .wrap(from_fn(security_headers::middleware))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(request_id::middleware))
+            .wrap(from_fn(draining::close_connections))
             .wrap(from_fn({
                 let base_path = base_path.clone();
                 move |req, next| base_path::middleware(base_path.clone(), req, next)
@@ -263,15 +286,16 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             .app_data(trusted_proxies.clone())
             .app_data(known_origins.clone())
             .app_data(web_app.clone())
-            .app_data(yaml.clone())
+            .app_data(served_document.clone())
             .into_utoipa_app()
             .openapi(openapi::base())
             .configure(routes(&limits))
             .into_app()
+            .service(openapi::get_openapi_json)
             .service(openapi::get_openapi_yaml)
             .service(openapi::redirect_to_docs)
             .service(openapi::get_swagger_initializer)
-            .service(openapi::swagger_ui(document.clone()))
+            .service(openapi::swagger_ui())
             .default_service(web::to(fallback))
     })
     .backlog(BACKLOG)

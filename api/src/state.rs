@@ -1,15 +1,20 @@
 //! What handlers share, built once and handed to every worker.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::api_keys::key_ring::KeyRing;
 use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
 use crate::bag_formats::shared::SharedFormats;
+use crate::bags::kept_bags::KeptBags;
 use crate::cache::Cache;
 use crate::config::Config;
+use crate::consistency::Positions;
 use crate::db::Pool;
+use crate::db::replicas::Replicas;
 use crate::events::hub::Hub;
 use crate::exports::places::ExportPlaces;
 use crate::jobs::worker::WakeUp;
@@ -21,13 +26,19 @@ use crate::shared_limits::SharedLimits;
 /// The parts of the running application.
 pub struct AppState {
     pub config: Config,
+    /// Connections to the primary.
     pub pool: Pool,
+    /// Where reads may go instead.
+    pub replicas: Arc<Replicas>,
+    /// How far each caller's reads must reach.
+    pub positions: Positions,
     pub redis: Option<Redis>,
     pub token_keys: TokenKeys,
     pub revocations: Revocations,
     pub api_keys: KeyRing,
     pub limits: SharedLimits,
     pub cache: Cache,
+    pub kept_bags: KeptBags,
     pub scan_writer: ScanWriter,
     pub formats: SharedFormats,
     /// What happens, for those who listen.
@@ -45,10 +56,13 @@ pub struct AppState {
 pub struct Parts {
     pub config: Config,
     pub pool: Pool,
+    pub replicas: Replicas,
     pub redis: Option<Redis>,
     pub token_keys: TokenKeys,
     pub data_key: DataKey,
     pub mailer: Mailer,
+    pub cache: Cache,
+    pub kept_bags: KeptBags,
     pub scan_writer: ScanWriter,
     pub formats: SharedFormats,
 }
@@ -59,8 +73,11 @@ impl AppState {
         Self {
             revocations: Revocations::new(parts.config.access_token_seconds, parts.redis.clone()),
             limits: SharedLimits::new(parts.redis.clone()),
-            cache: Cache::new(parts.redis.clone()),
+            cache: parts.cache,
+            kept_bags: parts.kept_bags,
             export_places: ExportPlaces::new(parts.pool.status().max_size),
+            positions: Positions::new(!parts.replicas.is_empty(), Duration::from_secs(parts.config.replica_max_lag_seconds), parts.redis.clone()),
+            replicas: Arc::new(parts.replicas),
             config: parts.config,
             pool: parts.pool,
             redis: parts.redis,

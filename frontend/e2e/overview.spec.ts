@@ -1,4 +1,4 @@
-import { ADMIN, expect, portrait, signIn, test } from './support/test';
+import { ADMIN, PHONE, expect, portrait, signIn, test, whole } from './support/test';
 import { Warehouse } from './support/warehouse';
 
 // As in the warehouse: its hours and days are those of the numbers.
@@ -42,6 +42,7 @@ test('the overview follows what is scanned and billed elsewhere', async ({ page,
 	await signIn(page, ADMIN);
 	const today = page.getByTestId('tiles').locator('.tile', { hasText: 'Scans today' }).locator('.value');
 	const before = numberOf(await today.innerText());
+	await whole(page);
 	await warehouse.pack(
 		parent,
 		Array.from({ length: 12 }, (_, n) => `${parent}C${n}`)
@@ -53,11 +54,15 @@ test('the overview follows what is scanned and billed elsewhere', async ({ page,
 	const bill = await warehouse.bill([parent], 2, 'Delhi');
 	await expect(page.getByTestId('bills-by-status')).toContainText(/Being loaded\s*\d+/);
 	await page.reload();
+	await expect(today).toBeVisible();
+	await whole(page);
 	await expect(page.getByTestId('weights').getByRole('listitem').filter({ hasText: bill })).toContainText('-48 kg');
 
 	await page.getByRole('button', { name: '7 days' }).click();
 	await expect(page).toHaveURL(/range=week/);
 	await page.getByRole('button', { name: '24 hours' }).click();
+	// To the button the page was scrolled, and what lies half below the bar at the top is none of a finger's size.
+	await page.evaluate(() => window.scrollTo(0, 0));
 	await portrait(page, 'overview');
 
 	await page.getByRole('button', { name: 'The day before' }).click();
@@ -79,4 +84,33 @@ test('a packer sees own numbers and those of the own area, and nothing is asked 
 	await expect(page.getByTestId('tiles')).toContainText('My area today');
 	await portrait(page, 'overview-packer');
 	expect(refused).toEqual([]);
+});
+
+test('what is scanned before the live news come is not missed', async ({ page, warehouse }) => {
+	let release = () => {};
+	const held = new Promise<void>((done) => (release = done));
+	await page.route('**/api/v1/events', async (route) => {
+		await held;
+		await route.continue();
+	});
+	await signIn(page, ADMIN);
+	const today = page.getByTestId('tiles').locator('.tile', { hasText: 'Scans today' }).locator('.value');
+	const before = numberOf(await today.innerText());
+	const parent = warehouse.parentCode();
+	await warehouse.pack(parent, [`${parent}C1`]);
+	release();
+	await expect
+		.poll(async () => numberOf(await today.innerText()), { message: 'the scans of others count too' })
+		.toBeGreaterThanOrEqual(before + 2);
+});
+
+test('what is below the screen is drawn for a printer at once, and otherwise soon', async ({ page, warehouse }) => {
+	await page.setViewportSize(PHONE);
+	await signIn(page, await warehouse.person('biller'));
+	const last = page.getByTestId('per-person');
+	await expect(last).toBeVisible();
+	await page.reload();
+	await expect(page.getByTestId('tiles').locator('.value').first()).toBeVisible();
+	await page.evaluate(() => window.dispatchEvent(new Event('beforeprint')));
+	await expect(last).toBeVisible({ timeout: 2_000 });
 });

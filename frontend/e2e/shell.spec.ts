@@ -120,6 +120,15 @@ test('high contrast, dense rows and Hindi hold on every kind of page', async ({ 
 	await portrait(page, 'profile-hindi-contrast');
 });
 
+test('who does not get live news is told so, until they come again', async ({ page }) => {
+	await page.route('**/api/v1/events', (route) => route.abort());
+	await signIn(page, ADMIN, '/settings');
+	await expect(page.getByText('Not live')).toBeVisible();
+	await accessible(page);
+	await page.unroute('**/api/v1/events');
+	await expect(page.getByText('Not live')).toBeHidden();
+});
+
 test('an address that does not exist leads back', async ({ page }) => {
 	await signIn(page, ADMIN, '/no/such/page');
 	await expect(page.getByRole('heading', { ...level1, name: 'Nothing here' })).toBeVisible();

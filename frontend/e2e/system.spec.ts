@@ -5,7 +5,7 @@ test('the system page tells how everything is and renews itself', async ({ page,
 	test.setTimeout(180_000);
 	const person = await warehouse.person('biller');
 	await signIn(page, ADMIN, '/system');
-	await expect(page.getByTestId('parts').getByRole('listitem')).toHaveCount(5);
+	await expect(page.getByTestId('parts').getByRole('listitem')).toHaveCount(7);
 	await expect(page.getByTestId('parts').getByRole('listitem').first()).toContainText('Good');
 	await expect(page.getByTestId('version')).toHaveText(/^\d+\.\d+\.\d+$/);
 	await expect(page.getByRole('meter', { name: 'Database connections in use' })).toBeVisible();

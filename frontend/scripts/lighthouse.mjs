@@ -1,5 +1,6 @@
 // Lighthouse on the sign-in, scan and overview pages, as Debian's Chromium sees them on a throttled phone.
 // usage: npm run lighthouse -- [BINARY]   (a release build, or its figures mean little)
+// A single run says little on a machine that does other things too: each page's figure is the median of several.
 import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -9,6 +10,7 @@ import { chromium } from '@playwright/test';
 import lighthouse, { generateReport } from 'lighthouse';
 
 const binary = resolve(process.argv[2] ?? '../target/release/api');
+const RUNS = 5;
 const LEAST = 95;
 const CATEGORIES = ['performance', 'accessibility', 'best-practices'];
 const ADMIN = { username: 'admin', password: 'Rules-The-House-1' };
@@ -20,6 +22,7 @@ const env = {
 	PATH: process.env.PATH,
 	DATA_DIR: join(folder, 'var'),
 	ADMIN_PASSWORD: ADMIN.password,
+	SIGN_IN_LIMIT_PER_MINUTE: '1000',
 	RUST_LOG: 'error'
 };
 const port = await freePort();
@@ -43,10 +46,8 @@ try {
 	await ready();
 	await mkdir(REPORTS, { recursive: true });
 	await measure('sign-in', '/login');
-	await signIn();
-	await measure('scan', '/scan');
-	await signIn();
-	await measure('overview', '/');
+	await measure('scan', '/scan', signIn);
+	await measure('overview', '/', signIn);
 } finally {
 	server.kill('SIGTERM');
 	await new Promise((end) => server.once('exit', end));
@@ -54,9 +55,10 @@ try {
 }
 process.exit(isLow ? 1 : 0);
 
-/** The cookie of the session stays in the profile: the next pages are seen signed in. */
+/** The cookie of the session stays in the profile: the next page is seen signed in. */
 async function signIn() {
 	const browser = await chromium.launchPersistentContext(profile, { executablePath, args: FLAGS });
+	await browser.clearCookies();
 	const page = await browser.newPage();
 	await page.goto(`${base}/login`);
 	await page.locator('#username').fill(ADMIN.username);
@@ -84,19 +86,31 @@ async function withBrowser(use) {
 	}
 }
 
-async function measure(name, path) {
-	const result = await withBrowser((port) =>
-		lighthouse(base + path, { port, onlyCategories: CATEGORIES, logLevel: 'error' })
-	);
-	if (!result) throw new Error(`${name} was not measured`);
-	const { lhr } = result;
+async function measure(name, path, before = () => {}) {
+	const runs = [];
+	for (let n = 0; n < RUNS; n += 1) {
+		// Each time: the browser that is measured renews the session, and ends before it has written down the new cookie.
+		await before();
+		const result = await withBrowser((port) =>
+			lighthouse(base + path, { port, onlyCategories: CATEGORIES, logLevel: 'error' })
+		);
+		if (!result) throw new Error(`${name} was not measured`);
+		const { runtimeError, runWarnings } = result.lhr;
+		for (const warning of [runtimeError?.message, ...runWarnings]) if (warning) console.log(`${name}: ${warning}`);
+		runs.push(result.lhr);
+	}
+	runs.sort((a, b) => scoreOf(a, 'performance') - scoreOf(b, 'performance'));
+	const lhr = runs[Math.floor(RUNS / 2)];
 	await writeFile(join(REPORTS, `${name}.html`), generateReport(lhr, 'html'));
-	const scores = CATEGORIES.map((id) => [id, Math.round((lhr.categories[id]?.score ?? 0) * 100)]);
+	const scores = CATEGORIES.map((id) => [id, median(runs.map((run) => scoreOf(run, id)))]);
 	if (scores.some(([, score]) => score < LEAST)) isLow = true;
-	const seconds = (id) => `${((lhr.audits[id]?.numericValue ?? 0) / 1000).toFixed(1)} s`;
+	const value = (id) => lhr.audits[id]?.numericValue ?? 0;
+	const seconds = (id) => `${(value(id) / 1000).toFixed(1)} s`;
+	console.log(`${name.padEnd(9)} ${scores.map(([id, score]) => `${id} ${score}`).join('  ')}`);
 	console.log(
-		`${name.padEnd(9)} ${scores.map(([id, score]) => `${id} ${score}`).join('  ')}` +
-			`  (first paint ${seconds('first-contentful-paint')}, largest ${seconds('largest-contentful-paint')})`
+		`          performance of ${RUNS} runs: ${runs.map((run) => scoreOf(run, 'performance')).join(' ')}; the middle one: ` +
+			`first paint ${seconds('first-contentful-paint')}, largest ${seconds('largest-contentful-paint')}, ` +
+			`blocked ${Math.round(value('total-blocking-time'))} ms, shift ${value('cumulative-layout-shift').toFixed(3)}`
 	);
 	for (const id of CATEGORIES) {
 		for (const { id: audit, weight } of lhr.categories[id]?.auditRefs ?? []) {
@@ -104,6 +118,14 @@ async function measure(name, path) {
 			if (weight > 0 && typeof score === 'number' && score < 0.9) console.log(`          ${id}: ${title} (${score})`);
 		}
 	}
+}
+
+function scoreOf(lhr, id) {
+	return Math.round((lhr.categories[id]?.score ?? 0) * 100);
+}
+
+function median(values) {
+	return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 async function run(args, env) {

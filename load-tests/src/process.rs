@@ -43,10 +43,20 @@ fn status(pid: u32, field: &str) -> anyhow::Result<f64> {
 
 /// Processor time taken since the start, in seconds.
 pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    cpu_times(pid, 2)
+}
+
+/// As [`cpu_seconds`], with that of children that have ended.
+pub fn cpu_seconds_with_ended_children(pid: u32) -> anyhow::Result<f64> {
+    cpu_times(pid, 4)
+}
+
+/// Sums the first of the four times in /proc/PID/stat: user, system, and both of children that were waited for.
+fn cpu_times(pid: u32, times: usize) -> anyhow::Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name, in brackets, may hold blanks.
     let (_, fields) = text.rsplit_once(") ").context("/proc/PID/stat is not as expected")?;
-    let ticks: f64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    let ticks: f64 = fields.split(' ').skip(11).take(times).filter_map(|field| field.parse::<f64>().ok()).sum();
     Ok(ticks / TICKS)
 }
 

@@ -13,6 +13,7 @@ use super::model::{ApiKey, CreatedApiKey, KeyText, RESOURCES, is_scope};
 use super::queries::{self, NewApiKey};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole};
+use crate::consistency::Reads;
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
 use crate::http::client::Client;
@@ -68,16 +69,11 @@ pub struct CreateApiKeyRequest {
     responses((status = 200, description = "One page of keys", body = Page<ApiKey>), Always, SignedIn, WithQuery),
 )]
 #[get("/api-keys")]
-pub async fn list_api_keys(
-    _admin: RequireRole<Admin>,
-    state: web::Data<AppState>,
-    req: HttpRequest,
-    query: Query<ListApiKeysQuery>,
-) -> Result<impl Responder> {
+pub async fn list_api_keys(_admin: RequireRole<Admin>, reads: Reads, req: HttpRequest, query: Query<ListApiKeysQuery>) -> Result<impl Responder> {
     let Query(ListApiKeysQuery { limit, cursor }) = query;
     let position = Position::new("api-keys", "");
     let before = position.key(cursor.as_deref())?;
-    let keys = queries::list(&mut *state.pool.get().await?, before, limit.rows_to_read()).await?;
+    let keys = queries::list(&mut *reads.get().await?, before, limit.rows_to_read()).await?;
     Ok(Page::new(keys, limit, &position, |key| key.id).into_response(&req))
 }
 
@@ -88,9 +84,9 @@ pub async fn list_api_keys(
               (status = 404, description = "`api_key_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/api-keys/{id}")]
-pub async fn get_api_key(_admin: RequireRole<Admin>, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
+pub async fn get_api_key(_admin: RequireRole<Admin>, reads: Reads, path: web::Path<String>) -> Result<impl Responder> {
     let id = id(&path)?;
-    let key = queries::find(&mut *state.pool.get().await?, id).await?.ok_or_else(no_such_key)?;
+    let key = queries::find(&mut *reads.get().await?, id).await?.ok_or_else(no_such_key)?;
     Ok(web::Json(key))
 }
 

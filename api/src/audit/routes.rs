@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use super::list_entries;
 use crate::auth::{Admin, RequireRole};
+use crate::consistency::Reads;
 use crate::db::sql;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::etag;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
-use crate::state::AppState;
 
 /// Who did something.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -171,12 +171,7 @@ pub struct ListAuditLogsQuery {
     responses((status = 200, description = "One page of entries", body = Page<AuditEntry>), Always, SignedIn, WithQuery),
 )]
 #[get("/audit-logs")]
-pub async fn list_audit_logs(
-    _admin: RequireRole<Admin>,
-    state: web::Data<AppState>,
-    req: HttpRequest,
-    query: Query<ListAuditLogsQuery>,
-) -> Result<impl Responder> {
+pub async fn list_audit_logs(_admin: RequireRole<Admin>, reads: Reads, req: HttpRequest, query: Query<ListAuditLogsQuery>) -> Result<impl Responder> {
     let Query(mut query) = query;
     for text in
         [&mut query.action, &mut query.entity_type, &mut query.entity_id, &mut query.request_id, &mut query.ip, &mut query.q].into_iter().flatten()
@@ -190,7 +185,7 @@ pub async fn list_audit_logs(
     );
     let position = Position::new("audit_logs", &filters);
     let cursor: Option<Uuid> = position.key(query.cursor.as_deref())?;
-    let rows = list_entries::list(&mut *state.pool.get().await?, &query, cursor).await?;
+    let rows = list_entries::list(&mut *reads.get().await?, &query, cursor).await?;
     Ok(Page::new(rows, query.limit, &position, |row| row.id).map(AuditEntry::from).into_response(&req))
 }
 
@@ -202,15 +197,10 @@ pub async fn list_audit_logs(
               (status = 404, description = "`audit_log_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/audit-logs/{id}")]
-pub async fn get_audit_log(
-    _admin: RequireRole<Admin>,
-    state: web::Data<AppState>,
-    req: HttpRequest,
-    path: web::Path<String>,
-) -> Result<impl Responder> {
+pub async fn get_audit_log(_admin: RequireRole<Admin>, reads: Reads, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
     let not_found = || Error::refused(ErrorCode::AuditLogNotFound, "No entry of the audit log has this id.");
     let id = Uuid::try_parse(&path).map_err(|_| not_found())?;
-    let rows: Vec<Row> = sql(SELECT).sql("WHERE id = $1").bind::<SqlUuid, _>(id).load(&mut *state.pool.get().await?).await?;
+    let rows: Vec<Row> = sql(SELECT).sql("WHERE id = $1").bind::<SqlUuid, _>(id).load(&mut *reads.get().await?).await?;
     etag::respond(&req, &AuditEntry::from(rows.into_iter().next().ok_or_else(not_found)?), None)
 }
 

@@ -12,7 +12,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 
-use super::caller::invalid_token;
+use super::caller::{invalid_token, with_caller};
 use crate::api_keys::key_ring::KnownKey;
 use crate::api_keys::model::{KEY_START, KeyText, RESOURCES};
 use crate::error::{Error, ErrorCode, Result};
@@ -50,14 +50,16 @@ pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody + 'stat
     let Some(token) = bearer(&req) else { return Ok(next.call(req).await?.map_into_left_body()) };
     let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state").clone();
     if !token.starts_with(KEY_START) {
-        state.token_keys.learn_key_of(&state.pool, &token).await;
+        if with_caller(req.request(), |_| ()).is_err() {
+            state.token_keys.learn_key_of(&state.pool, token).await;
+        }
         return Ok(next.call(req).await?.map_into_left_body());
     }
     // Elsewhere nobody asks who calls. A path that is only written differently finds no caller, so no way around scopes.
     if !req.path().starts_with(API) {
         return Ok(next.call(req).await?.map_into_left_body());
     }
-    match admit(&state, &req, &token).await {
+    match admit(&state, &req, token).await {
         Ok(budget) => {
             let mut response = next.call(req).await?;
             // The process's own limit tells its budget where it is the one that is spent.
@@ -72,9 +74,9 @@ pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody + 'stat
     }
 }
 
-fn bearer(req: &ServiceRequest) -> Option<String> {
+fn bearer(req: &ServiceRequest) -> Option<&str> {
     let (scheme, token) = req.headers().get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Lets a request with an API key in as its owner, or gives the answer that refuses it.

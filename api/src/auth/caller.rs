@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpRespons
 use uuid::Uuid;
 
 use crate::api_keys::model::KEY_START;
+use crate::cache::Person;
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::rate_limit::{ByAddress, CallerKey, too_many};
 use crate::state::AppState;
@@ -50,6 +51,11 @@ impl Caller {
         }
     }
 
+    /// Whose writes this caller must be shown. An API key acts as its owner.
+    pub fn person(&self) -> Person {
+        Person(self.user_id.0)
+    }
+
     /// The session of a person who signed in; API keys have none.
     pub fn session_id(&self) -> Option<Uuid> {
         match self.credential {
@@ -74,13 +80,25 @@ impl Caller {
 }
 
 /// The caller of this request, worked out once and remembered with it.
+///
+/// # Errors
+/// 401 when nobody is signed in.
 pub fn authenticate(req: &HttpRequest) -> Result<Caller> {
+    with_caller(req, Caller::clone)
+}
+
+/// As [`authenticate`], for those who only look.
+///
+/// # Errors
+/// As [`authenticate`].
+pub fn with_caller<T>(req: &HttpRequest, look: impl FnOnce(&Caller) -> T) -> Result<T> {
     if let Some(known) = req.extensions().get::<Caller>() {
-        return Ok(known.clone());
+        return Ok(look(known));
     }
     let caller = verify(req)?;
-    req.extensions_mut().insert(caller.clone());
-    Ok(caller)
+    let seen = look(&caller);
+    req.extensions_mut().insert(caller);
+    Ok(seen)
 }
 
 fn verify(req: &HttpRequest) -> Result<Caller> {
@@ -107,11 +125,11 @@ fn verify(req: &HttpRequest) -> Result<Caller> {
     let user_id = claims.sub.parse().map_err(|_| invalid_token())?;
     Ok(Caller {
         user_id: UserId(user_id),
-        username: claims.name,
+        username: claims.name.clone(),
         role: claims.role,
         credential: Credential::Session(claims.sid),
         area_id: claims.area_id,
-        area: claims.area,
+        area: claims.area.clone(),
         password_change_required: claims.pcr,
         two_factor_setup_required: claims.tfs,
     })
@@ -237,11 +255,11 @@ impl KeyExtractor for ByCaller {
     type KeyExtractionError = Error;
 
     fn extract(&self, req: &ServiceRequest) -> Result<Self::Key> {
-        match authenticate(req.request()) {
-            Ok(Caller { credential: Credential::ApiKey(id), .. }) => Ok(CallerKey::ApiKey(id)),
-            Ok(caller) => Ok(CallerKey::User(caller.user_id.0)),
-            Err(_) => ByAddress.extract(req),
-        }
+        let key = |caller: &Caller| match caller.credential {
+            Credential::ApiKey(id) => CallerKey::ApiKey(id),
+            Credential::Session(_) => CallerKey::User(caller.user_id.0),
+        };
+        with_caller(req.request(), key).or_else(|_| ByAddress.extract(req))
     }
 
     fn exceed_rate_limit_response(&self, negative: &NotUntil<QuantaInstant>, _response: HttpResponseBuilder) -> HttpResponse {

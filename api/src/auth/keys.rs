@@ -17,6 +17,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use moka::sync::Cache;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -41,6 +42,10 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const SIGNS_AFTER: TimeDelta = TimeDelta::seconds(5);
 /// Tokens with made-up keys must not become queries: the keys are read for them no more often than this.
 const LEARN_INTERVAL: Duration = Duration::from_secs(1);
+/// Most tokens remembered as good.
+const MAX_VERIFIED: u64 = 20_000;
+/// A token that nobody sends any more is forgotten.
+const VERIFIED_IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// What an access token says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -144,6 +149,14 @@ pub struct TokenKeys {
     is_configured: bool,
     keys: RwLock<HashMap<String, Arc<Key>>>,
     learned_at: Mutex<Instant>,
+    /// Access tokens that were found good, by their SHA-256: each is sent hundreds of times.
+    verified: Cache<[u8; 32], Arc<Verified>>,
+}
+
+/// A token whose signature is good as long as its key is.
+struct Verified {
+    kid: String,
+    claims: Arc<Claims>,
 }
 
 impl TokenKeys {
@@ -169,7 +182,13 @@ impl TokenKeys {
             }
         };
         let keys = keys.into_iter().map(|key| (key.kid.clone(), Arc::new(key))).collect();
-        Ok(Self { algorithm, is_configured: configured.is_some(), keys: RwLock::new(keys), learned_at: Mutex::new(Instant::now()) })
+        Ok(Self {
+            algorithm,
+            is_configured: configured.is_some(),
+            keys: RwLock::new(keys),
+            learned_at: Mutex::new(Instant::now()),
+            verified: Cache::builder().max_capacity(MAX_VERIFIED).time_to_idle(VERIFIED_IDLE).build(),
+        })
     }
 
     /// The newest key that every process knows by now; with none that old, the oldest.
@@ -195,8 +214,19 @@ impl TokenKeys {
     ///
     /// # Errors
     /// 401 `token_expired` or `invalid_token`.
-    pub fn verify(&self, token: &str) -> Result<Claims> {
-        self.verify_for(token, AUDIENCE)
+    pub fn verify(&self, token: &str) -> Result<Arc<Claims>> {
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        if let Some(known) = self.verified.get(&hash)
+            && known.claims.exp + LEEWAY_SECONDS.cast_signed() >= Utc::now().timestamp()
+            && self.keys.read().expect("no panic while held").contains_key(&known.kid)
+        {
+            return Ok(known.claims.clone());
+        }
+        let claims = Arc::new(self.verify_for::<Claims>(token, AUDIENCE)?);
+        if let Some(kid) = kid_of(token) {
+            self.verified.insert(hash, Arc::new(Verified { kid, claims: claims.clone() }));
+        }
+        Ok(claims)
     }
 
     /// As [`Self::verify`], for a token made for something else.
@@ -204,7 +234,7 @@ impl TokenKeys {
     /// # Errors
     /// As [`Self::verify`].
     pub fn verify_for<T: DeserializeOwned + Clone>(&self, token: &str, audience: &str) -> Result<T> {
-        let kid = decode_header(token).ok().and_then(|header| header.kid).ok_or_else(invalid_token)?;
+        let kid = kid_of(token).ok_or_else(invalid_token)?;
         let key = self.keys.read().expect("no panic while held").get(&kid).cloned().ok_or_else(invalid_token)?;
         // Only the key's own algorithm: a public key must never be taken for a secret one.
         let mut validation = Validation::new(jwt_algorithm(key.algorithm));
@@ -231,7 +261,7 @@ impl TokenKeys {
 
     /// Reads the keys again when this token was signed by one that is not known here.
     pub async fn learn_key_of(&self, pool: &Pool, token: &str) {
-        let Some(kid) = decode_header(token).ok().and_then(|header| header.kid) else { return };
+        let Some(kid) = kid_of(token) else { return };
         if self.is_configured || self.keys.read().expect("no panic while held").contains_key(&kid) {
             return;
         }
@@ -267,6 +297,10 @@ impl TokenKeys {
             Err(error) => tracing::warn!(%error, "could not read the signing keys"),
         }
     }
+}
+
+fn kid_of(token: &str) -> Option<String> {
+    decode_header(token).ok()?.kid
 }
 
 async fn stored(conn: &mut AsyncPgConnection) -> anyhow::Result<Vec<Key>> {

@@ -17,6 +17,7 @@ use validator::Validate;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, Caller, RequireRole};
 use crate::bags::model::{BagKind, BagKindSql};
+use crate::consistency::Reads;
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
@@ -130,8 +131,8 @@ const SELECT: &str = "SELECT id, name, kind, pattern, capacity, child_weight_kg:
               (status = 200, description = "All formats", body = Page<BagFormat>), Always, SignedIn),
 )]
 #[get("/bag-formats")]
-pub async fn list_bag_formats(_caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
-    let data: Vec<BagFormat> = sql(SELECT).sql("ORDER BY priority, id").load(&mut *state.pool.get().await?).await?;
+pub async fn list_bag_formats(_caller: Caller, reads: Reads, req: HttpRequest) -> Result<impl Responder> {
+    let data: Vec<BagFormat> = sql(SELECT).sql("ORDER BY priority, id").load(&mut *reads.get().await?).await?;
     etag::respond(&req, &Page::whole(data), None)
 }
 

@@ -8,6 +8,7 @@ pub mod delete_bags;
 pub mod edit_bag;
 pub mod edit_routes;
 pub mod history;
+pub mod kept_bags;
 mod list_bags;
 pub mod model;
 pub mod qr_code;

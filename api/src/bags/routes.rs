@@ -12,14 +12,17 @@ use validator::Validate;
 use super::change_parent::{self, not_found};
 use super::complete_parent::set_status;
 use super::history::{HistoryEntry, history};
+use super::kept_bags::KeptBag;
 use super::model::{Bag, BagKind, BagRecord, BagStatus, ChildBag};
 use super::qr_code::QrCode;
 use super::queries::{self, BagFilter};
 use crate::auth::{Biller, Caller, RequireRole};
+use crate::cache::Freshness;
+use crate::consistency::Reads;
 use crate::dispatch_areas;
 use crate::error::{Problem, Result};
 use crate::http::client::Client;
-use crate::http::etag;
+use crate::http::etag::Tagged;
 use crate::http::json::Json;
 use crate::http::page::{Count, Limit, Page, Position, Sort};
 use crate::http::query::Query;
@@ -90,9 +93,9 @@ pub struct ChangeParentRequest {
     responses((status = 200, description = "One page of bags the caller may see", body = Page<Bag>), Always, SignedIn, WithQuery),
 )]
 #[get("/bags")]
-pub async fn list_bags(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<ListBagsQuery>) -> Result<impl Responder> {
+pub async fn list_bags(caller: Caller, reads: Reads, req: HttpRequest, query: Query<ListBagsQuery>) -> Result<impl Responder> {
     let Query(query) = query;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let q = query.q.map(|q| q.replace('\0', "")).filter(|q| !q.trim().is_empty());
     let area_id = dispatch_areas::narrowed(&mut conn, caller.own_area_only(), query.area.as_deref()).await?;
     let filter = BagFilter {
@@ -127,7 +130,15 @@ pub async fn list_bags(caller: Caller, state: web::Data<AppState>, req: HttpRequ
 #[get("/bags/{qr_code}")]
 pub async fn get_bag(caller: Caller, state: web::Data<AppState>, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
     let code = QrCode::parse(&path)?;
-    etag::respond(&req, &Bag::from(find_visible(&mut *state.pool.get().await?, &caller, &code).await?), None)
+    let read = async {
+        let bag = queries::find(&mut *state.pool.get().await?, &code).await?.ok_or_else(|| not_found(&code))?;
+        Ok(KeptBag { area_id: bag.area_id, answer: Tagged::new(&Bag::from(bag), None)? })
+    };
+    let bag = state.kept_bags.get(&code, Freshness::of(&req, caller.person()), read).await?;
+    if !caller.may_see_area(bag.area_id) {
+        return Err(not_found(&code));
+    }
+    Ok(bag.answer.respond(&req))
 }
 
 /// List the children of a parent, in the order they went in.
@@ -142,7 +153,7 @@ pub async fn get_bag(caller: Caller, state: web::Data<AppState>, req: HttpReques
 #[get("/bags/{qr_code}/children")]
 pub async fn list_bag_children(
     caller: Caller,
-    state: web::Data<AppState>,
+    reads: Reads,
     req: HttpRequest,
     path: web::Path<String>,
     query: Query<PageQuery>,
@@ -150,7 +161,7 @@ pub async fn list_bag_children(
     let code = QrCode::parse(&path)?;
     let position = Position::new("bag_children", code.as_str());
     let after: Option<(DateTime<Utc>, i64)> = position.key(query.0.cursor.as_deref())?;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let parent = find_visible(&mut conn, &caller, &code).await?;
     let children = queries::children(&mut conn, parent.id.unwrap_or_default(), after, query.0.limit.rows_to_read()).await?;
     Ok(Page::new(children, query.0.limit, &position, |child| (child.linked_at, child.id)).into_response(&req))
@@ -168,7 +179,7 @@ pub async fn list_bag_children(
 #[get("/bags/{qr_code}/history")]
 pub async fn list_bag_history(
     caller: Caller,
-    state: web::Data<AppState>,
+    reads: Reads,
     req: HttpRequest,
     path: web::Path<String>,
     query: Query<PageQuery>,
@@ -176,7 +187,7 @@ pub async fn list_bag_history(
     let code = QrCode::parse(&path)?;
     let position = Position::new("bag_history", code.as_str());
     let before: Option<Uuid> = position.key(query.0.cursor.as_deref())?;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     find_visible(&mut conn, &caller, &code).await?;
     let entries = history(&mut conn, &code, before, query.0.limit.rows_to_read()).await?;
     Ok(Page::new(entries, query.0.limit, &position, |entry| entry.id).into_response(&req))

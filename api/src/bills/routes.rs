@@ -17,6 +17,7 @@ use super::report;
 use crate::auth::{Admin, Biller, Caller, RequireRole};
 use crate::bags::qr_code::QrCode;
 use crate::bags::routes::PageQuery;
+use crate::consistency::Reads;
 use crate::db::transaction;
 use crate::dispatch_areas;
 use crate::error::{Error, FieldError, Problem, Result};
@@ -140,9 +141,9 @@ pub struct ReportQuery {
     responses((status = 200, description = "One page of bills the caller may see", body = Page<Bill>), Always, SignedIn, WithQuery),
 )]
 #[get("/bills")]
-pub async fn list_bills(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<ListBillsQuery>) -> Result<impl Responder> {
+pub async fn list_bills(caller: Caller, reads: Reads, req: HttpRequest, query: Query<ListBillsQuery>) -> Result<impl Responder> {
     let Query(query) = query;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let filter = BillFilter {
         q: query.q.map(|q| q.replace('\0', "")).filter(|q| !q.trim().is_empty()),
         status: query.status,
@@ -197,9 +198,9 @@ pub async fn create_bill(
               (status = 404, description = "`bill_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/bills/{bill_number}")]
-pub async fn get_bill(caller: Caller, state: web::Data<AppState>, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
+pub async fn get_bill(caller: Caller, reads: Reads, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
     let number = BillNumber::in_path(&path)?;
-    let bill = queries::find_visible(&mut *state.pool.get().await?, &caller, &number).await?.ok_or_else(|| number.not_found())?;
+    let bill = queries::find_visible(&mut *reads.get().await?, &caller, &number).await?.ok_or_else(|| number.not_found())?;
     let version = bill.version;
     etag::respond(&req, &Bill::from(bill), Some(version))
 }
@@ -273,7 +274,7 @@ pub async fn delete_bill(
 #[get("/bills/{bill_number}/bags")]
 pub async fn list_bill_bags(
     caller: Caller,
-    state: web::Data<AppState>,
+    reads: Reads,
     req: HttpRequest,
     path: web::Path<String>,
     query: Query<PageQuery>,
@@ -281,7 +282,7 @@ pub async fn list_bill_bags(
     let number = BillNumber::in_path(&path)?;
     let position = Position::new("bill_bags", number.as_str());
     let after = position.key(query.0.cursor.as_deref())?;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let bill = queries::find_visible(&mut conn, &caller, &number).await?.ok_or_else(|| number.not_found())?;
     let bags = queries::bags(&mut conn, bill.id, caller.own_area_only(), after, query.0.limit.rows_to_read()).await?;
     Ok(Page::new(bags, query.0.limit, &position, |bag| bag.id).into_response(&req))
@@ -402,11 +403,12 @@ pub async fn reopen_bill(
 pub async fn get_bill_report(
     biller: RequireRole<Biller>,
     state: web::Data<AppState>,
+    reads: Reads,
     path: web::Path<String>,
     query: Query<ReportQuery>,
 ) -> Result<impl Responder> {
     let number = BillNumber::in_path(&path)?;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let bill = queries::find_visible(&mut conn, &biller.caller, &number).await?.ok_or_else(|| number.not_found())?;
     let report = report::read(&mut conn, bill, None).await?;
     drop(conn);

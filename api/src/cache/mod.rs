@@ -1,119 +1,131 @@
-//! What was worked out a moment ago, kept for those who ask the same: in this process, and in Redis for the others.
+//! What was worked out a moment ago, kept for those who ask the same. Knows no feature.
 //!
-//! Knows no feature. Nothing here is the truth: with Redis away each process goes on with its own copy, and everything
-//! lives a few seconds at most.
+//! **Rule.** A reader is shown an answer that began to be made at most `CACHE_SECONDS` ago *and* after that reader's own
+//! last write. So nobody ever misses what they have just done, and what others do is seen within that time. Others' writes
+//! do not invalidate anything: with a thousand people scanning there would be nothing left to show twice.
+//!
+//! **How.** [`clock::Clock`] is a counter. [`crate::note_writes`] ticks it when a call that may write is over, before its answer
+//! leaves, and notes the new number for the caller ([`Writes`]). A making of an answer ([`Fills`]) takes the number
+//! of the moment before it reads. If it took the writer's number or a later one, it began after the commit, and reads what
+//! was committed, because it reads the primary. A making that runs is joined by whoever it serves by that rule, so writers
+//! who ask at once lead to few of them. Notes and answers live by time: a note may be forgotten when all answers that began
+//! before it have died.
+//!
+//! **Several processes.** Each has a clock and answers of its own: sharing answers would save one making for each process
+//! and lifetime, and cost shipping every body and a common order of all writes. What must be shared is that somebody wrote:
+//! before the answer leaves, a new random mark is set in Redis under the writer's name. Whoever reads asks for that mark;
+//! one that this process has not taken account of counts as a write of that person here and now. A mark only says "something
+//! new", so it needs no order, and one replacing another loses nothing: the process that sets a mark takes its own
+//! number after Redis has it. This makes one answer too many now and then, never an old one.
+//!
+//! Redis away: a mark that could not be set is counted (`cache_marks_lost_total`), a mark that could not be read is taken for
+//! none. Own writes through the same process still hold; those through another process are seen within the lifetime, as they
+//! are without `REDIS_URL`.
 
-mod after_writes;
-mod entry;
-mod versions;
+mod clock;
+mod fills;
+mod writes;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use moka::future::Cache as LocalCache;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use actix_web::HttpRequest;
 
-pub use after_writes::invalidate_after_writes;
-use entry::{Entry, Lifetimes, jittered};
-pub use versions::Topic;
-use versions::Versions;
+pub use clock::Clock;
+pub use fills::Fills;
+pub use writes::{Person, Writes};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::http::etag::Tagged;
 use crate::redis::Redis;
 
-/// Most answers kept in this process.
-const MAX_ENTRIES: u64 = 10_000;
+/// Most answers kept of each topic: the largest have tens of kilobytes.
+const MAX_KEPT: u64 = 1_000;
+/// Whoever sends this header tells what they must see, and gets it from the database.
+const CONSISTENCY_TOKEN: &str = "x-consistency-token";
 
-/// Answers by topic, version and key.
-#[derive(Clone)]
+/// What an answer is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// Bags, scans, bills and people, counted.
+    Stats,
+    /// What was searched for.
+    Search,
+}
+
+/// How new an answer must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// With all that this person has written.
+    AfterOwnWrites(Person),
+    /// Begun after it was asked for.
+    Anew,
+}
+
+impl Freshness {
+    /// What this person needs for this request.
+    pub fn of(req: &HttpRequest, person: Person) -> Self {
+        if req.headers().contains_key(CONSISTENCY_TOKEN) { Self::Anew } else { Self::AfterOwnWrites(person) }
+    }
+}
+
+/// Answers by topic and key, and who wrote.
 pub struct Cache {
-    local: LocalCache<String, Entry>,
-    redis: Option<Redis>,
-    versions: Versions,
+    clock: Clock,
+    writes: Writes,
+    stats: Fills<Tagged>,
+    search: Fills<Tagged>,
 }
 
 impl Cache {
-    /// An empty cache, shared with other processes when there is a Redis.
-    pub fn new(redis: Option<Redis>) -> Self {
-        let local = LocalCache::builder().max_capacity(MAX_ENTRIES).expire_after(Lifetimes).build();
-        Self { local, versions: Versions::new(redis.clone()), redis }
+    /// An empty cache whose answers live `lifetime`; with zero nothing is kept.
+    pub fn new(redis: Option<Redis>, lifetime: Duration) -> Self {
+        let clock = Clock::default();
+        Self {
+            // Where nothing is kept, nobody needs to know who wrote.
+            writes: Writes::new(clock.clone(), redis.filter(|_| !lifetime.is_zero()), lifetime * 2 + Duration::from_secs(1)),
+            stats: Fills::new("stats", clock.clone(), lifetime, MAX_KEPT),
+            search: Fills::new("search", clock.clone(), lifetime, MAX_KEPT),
+            clock,
+        }
     }
 
-    /// The answer under `key`, made by `make` when nobody has it. However many ask at once, it is made once.
-    ///
-    /// It lives about `lifetime`, a little more or less, so that not all end at the same instant.
+    /// The answer under `key`, made by `make` when there is none that is new enough. `key` must name everything that the
+    /// answer depends on, also what the caller may see.
     ///
     /// # Errors
     /// What `make` returned; nothing is kept then.
-    pub async fn get<T, F>(&self, topic: Topic, key: &str, lifetime: Duration, make: F) -> Result<T>
+    pub async fn answer<F>(&self, topic: Topic, key: &str, freshness: Freshness, make: F) -> Result<Tagged>
     where
-        T: Serialize + DeserializeOwned,
-        F: Future<Output = Result<T>>,
+        F: Future<Output = Result<Tagged>>,
     {
-        let version = self.versions.current(topic);
-        let key = format!("traitortrack:cache:{}:{}:{key}", topic.as_str(), version.name);
-        let redis = self.redis.as_ref().filter(|_| version.is_shared);
-        let found = AtomicU8::new(FOUND_HERE);
-        let make = async {
-            let lifetime = jittered(lifetime);
-            if let Some(redis) = redis
-                && let Some(body) = redis.get(&key).await
-            {
-                found.store(FOUND_IN_REDIS, Ordering::Relaxed);
-                return Ok(Entry { body: body.into(), lifetime });
-            }
-            found.store(MADE, Ordering::Relaxed);
-            let body: Arc<[u8]> = serde_json::to_vec(&make.await?).map_err(anyhow::Error::from)?.into();
-            if let Some(redis) = redis {
-                redis.set(&key, &body, lifetime).await;
-            }
-            Ok::<_, Error>(Entry { body, lifetime })
+        let need = match freshness {
+            Freshness::AfterOwnWrites(person) => self.writes.need(person).await,
+            Freshness::Anew => self.writes.anew(),
         };
-        let entry = self.local.try_get_with_by_ref(&key, make).await.map_err(|error| shared_error(&error))?;
-        let result = match found.into_inner() {
-            FOUND_HERE => "hit",
-            FOUND_IN_REDIS => "shared_hit",
-            _ => "miss",
+        let fills = match topic {
+            Topic::Stats => &self.stats,
+            Topic::Search => &self.search,
         };
-        metrics::counter!("cache_requests_total", "topic" => topic.as_str(), "result" => result).increment(1);
-        Ok(serde_json::from_slice(&entry.body).map_err(anyhow::Error::from)?)
+        fills.get(key, need, make).await
     }
 
-    /// Something of this topic has changed: call it after the commit. Here it holds at once, elsewhere in milliseconds, or
-    /// without Redis when the old answer's few seconds are over.
-    pub fn invalidate(&self, topic: Topic) {
-        self.versions.renew(topic);
+    /// Who wrote.
+    pub fn writes(&self) -> &Writes {
+        &self.writes
     }
 
-    /// Forgets everything, here and elsewhere.
-    pub fn clear(&self) {
-        for topic in Topic::ALL {
-            self.invalidate(topic);
-        }
-        self.local.invalidate_all();
+    /// The order of writes and answers in this process.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Nobody is shown what was before, here and, with Redis, in any process.
+    pub async fn clear(&self) {
+        self.writes.note_for_everyone().await;
     }
 
     /// Answers kept in this process, about.
     pub fn kept(&self) -> u64 {
-        self.local.entry_count()
-    }
-
-    /// Hears of changes in other processes until the task is aborted.
-    pub async fn listen(self) {
-        self.versions.listen().await;
-    }
-}
-
-const FOUND_HERE: u8 = 0;
-const FOUND_IN_REDIS: u8 = 1;
-const MADE: u8 = 2;
-
-/// An error that several waited for is told to each.
-fn shared_error(error: &Error) -> Error {
-    match error {
-        Error::Refused(refusal) => Error::Refused(refusal.clone()),
-        Error::Internal(cause) => Error::Internal(anyhow::anyhow!("{cause:#}")),
+        self.stats.count() + self.search.count()
     }
 }

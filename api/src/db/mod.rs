@@ -1,14 +1,17 @@
 //! Connections, transactions, types and migrations. Knows no feature and no HTTP.
 
+pub mod lsn;
 pub mod migrations;
 pub mod partition_indexes;
 pub mod partitions;
 pub mod pool;
+pub mod replicas;
 pub mod schema;
 pub mod sql;
 pub mod transaction;
 pub mod types;
 
+pub use lsn::Lsn;
 pub use pool::{Connection, Pool};
 pub use sql::sql;
 pub use transaction::transaction;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool as DeadPool};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, SetupCallback};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 
@@ -31,12 +31,25 @@ pub fn pool_size(configured: usize) -> usize {
 /// # Errors
 /// When the pool can't be built (never for valid sizes).
 pub fn create(url: &str, config: &DatabaseConfig) -> anyhow::Result<Pool> {
+    let statement_timeout_seconds = config.statement_timeout_seconds;
+    build(url, config, Box::new(move |url| connect(url.to_owned(), statement_timeout_seconds).boxed()))
+}
+
+/// As [`create`], of connections that can't write: to a replica.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_read_only(url: &str, config: &DatabaseConfig) -> anyhow::Result<Pool> {
+    let statement_timeout_seconds = config.statement_timeout_seconds;
+    build(url, config, Box::new(move |url| connect_read_only(url.to_owned(), statement_timeout_seconds).boxed()))
+}
+
+fn build(url: &str, config: &DatabaseConfig, setup: SetupCallback<AsyncPgConnection>) -> anyhow::Result<Pool> {
     let mut manager_config = ManagerConfig::default();
     // A ping before every loan would double the round trips of a lookup. Broken and closed
     // connections are recognised without one.
     manager_config.recycling_method = RecyclingMethod::Fast;
-    let statement_timeout_seconds = config.statement_timeout_seconds;
-    manager_config.custom_setup = Box::new(move |url| connect(url.to_owned(), statement_timeout_seconds).boxed());
+    manager_config.custom_setup = setup;
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, manager_config);
     Ok(DeadPool::builder(manager)
         .max_size(pool_size(config.database_pool_size))
@@ -57,6 +70,16 @@ pub async fn connect(url: String, statement_timeout_seconds: u64) -> ConnectionR
     conn.batch_execute("SELECT set_config('role', rolname, false) FROM pg_roles WHERE rolname = 'traitortrack_app' AND pg_has_role(oid, 'MEMBER')")
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(conn)
+}
+
+/// As [`connect`], and every transaction is read only.
+///
+/// # Errors
+/// As [`connect_as_owner`].
+pub async fn connect_read_only(url: String, statement_timeout_seconds: u64) -> ConnectionResult<AsyncPgConnection> {
+    let mut conn = connect(url, statement_timeout_seconds).await?;
+    conn.batch_execute("SET default_transaction_read_only = on").await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(conn)
 }
 

@@ -10,10 +10,11 @@ use diesel::prelude::QueryableByName;
 use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast, watch};
 use uuid::Uuid;
 
 use super::model::{Audience, Event, EventData, Topic};
+use crate::consistency::Positions;
 use crate::db::{Pool, sql};
 use crate::error::Result;
 use crate::scans::queries::floor_id;
@@ -28,41 +29,82 @@ const MAX_ROWS: i64 = 2_000;
 /// Events a slow listener may lag behind.
 const BACKLOG: usize = 4_096;
 
+/// Whoever begins to listen waits this long for the first look; when the database is away, the rest of the call will say so.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+
 /// The way to listen.
 #[derive(Clone)]
-pub struct Hub(broadcast::Sender<Arc<Event>>);
+pub struct Hub {
+    events: broadcast::Sender<Arc<Event>>,
+    /// Somebody has begun to listen.
+    begun: Arc<Notify>,
+    /// What is old is known, so that all that is new will be told.
+    is_telling: watch::Sender<bool>,
+}
 
 impl Default for Hub {
     fn default() -> Self {
-        Self(broadcast::channel(BACKLOG).0)
+        Self { events: broadcast::channel(BACKLOG).0, begun: Arc::default(), is_telling: watch::Sender::new(false) }
     }
 }
 
 impl Hub {
-    /// Events from now on.
-    pub fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.0.subscribe()
+    /// Events from now on: whatever is committed after this has returned is told.
+    pub async fn listen(&self) -> broadcast::Receiver<Arc<Event>> {
+        let mut is_telling = self.is_telling.subscribe();
+        let mut listener = None;
+        // Not while it is looked whether anybody listens.
+        self.is_telling.send_if_modified(|_| {
+            listener = Some(self.events.subscribe());
+            false
+        });
+        self.begun.notify_one();
+        let _database_away = tokio::time::timeout(FIRST_LOOK, is_telling.wait_for(|is_telling| *is_telling)).await;
+        listener.unwrap_or_else(|| self.events.subscribe())
     }
 
     /// Tells until the task is aborted.
-    pub async fn keep_telling(self, pool: Pool) {
+    pub async fn keep_telling(self, pool: &Pool, positions: &Positions) {
         let mut told = Told::default();
         loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
-            if self.0.receiver_count() == 0 {
+            let _whichever = tokio::time::timeout(POLL_INTERVAL, self.begun.notified()).await;
+            if self.rests() {
                 told = Told::default();
                 continue;
             }
-            match news(&pool, &mut told).await {
+            match news(pool, &mut told).await {
                 Ok(events) => {
+                    if !events.is_empty() {
+                        include_everything(pool, positions).await;
+                    }
                     for event in events {
                         // Without a listener by now there is nobody to tell.
-                        let _ = self.0.send(Arc::new(event));
+                        let _ = self.events.send(Arc::new(event));
                     }
+                    self.is_telling.send_replace(true);
                 }
                 Err(error) => tracing::warn!(%error, "events could not be read"),
             }
         }
+    }
+
+    /// Nobody listens: what is old will have to be learned anew.
+    fn rests(&self) -> bool {
+        let mut rests = false;
+        self.is_telling.send_if_modified(|is_telling| {
+            rests = self.events.receiver_count() == 0;
+            rests && std::mem::replace(is_telling, false)
+        });
+        rests
+    }
+}
+
+/// Whoever is told of a change asks for it next, and must not get what was before it from a replica. What can't be seen to
+/// is told later.
+async fn include_everything(pool: &Pool, positions: &Positions) {
+    while let Err(error) = positions.include_everything(pool).await {
+        tracing::warn!(%error, "events wait: the primary could not be asked where it is");
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -48,11 +48,13 @@ const WINDOW: usize = 64;
 pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
     let last = last_event_id(&req)?;
     // Listening first: nothing can happen between what is resumed and what comes.
-    let mut news = state.events.listen();
+    let mut news = state.events.listen().await;
     let missed = match last {
         Some(last) => resumed(&state, last).await?,
         None => Vec::new(),
     };
+    // What is shown beside the stream is read next: nothing from before it may be missing there.
+    state.positions.include_everything(&state.pool).await?;
     let (sender, receiver) = mpsc::channel::<String>(WINDOW);
     let ends_at = tokio::time::Instant::now() + Duration::from_secs(state.config.access_token_seconds.unsigned_abs());
     actix_web::rt::spawn(async move {

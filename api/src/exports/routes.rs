@@ -18,6 +18,7 @@ use crate::bags::qr_code::QrCode;
 use crate::bags::queries::BagFilter;
 use crate::bills::model::BillStatus;
 use crate::bills::queries::BillFilter;
+use crate::consistency::Reads;
 use crate::dispatch_areas;
 use crate::error::{Problem, Result};
 use crate::http::client::Client;
@@ -178,10 +179,11 @@ pub async fn export_bags(
     biller: RequireRole<Biller>,
     client: Client,
     state: web::Data<AppState>,
+    reads: Reads,
     query: Query<ExportBagsQuery>,
 ) -> Result<impl Responder> {
     let Query(query) = query;
-    let mut turn = Turn::take(&state).await?;
+    let mut turn = Turn::take(&state, &reads).await?;
     let filter = BagFilter {
         q: text(query.q.as_ref()),
         kind: query.kind,
@@ -210,11 +212,12 @@ pub async fn export_links(
     biller: RequireRole<Biller>,
     client: Client,
     state: web::Data<AppState>,
+    reads: Reads,
     query: Query<ExportLinksQuery>,
 ) -> Result<impl Responder> {
     let Query(query) = query;
     let parent = query.parent.as_deref().map(QrCode::parse).transpose()?;
-    let mut turn = Turn::take(&state).await?;
+    let mut turn = Turn::take(&state, &reads).await?;
     let filter = LinkFilter { area_id: dispatch_areas::narrowed(&mut turn.conn, None, query.area.as_deref()).await?, parent };
     let export = Export { name: "links", format: query.format, filters: given(&query), caller: &biller.caller, client: &client };
     stream::respond(&state, turn, export, Links { filter, after: None }).await
@@ -234,10 +237,11 @@ pub async fn export_bills(
     biller: RequireRole<Biller>,
     client: Client,
     state: web::Data<AppState>,
+    reads: Reads,
     query: Query<ExportBillsQuery>,
 ) -> Result<impl Responder> {
     let Query(query) = query;
-    let mut turn = Turn::take(&state).await?;
+    let mut turn = Turn::take(&state, &reads).await?;
     let filter = BillFilter {
         q: text(query.q.as_ref()),
         status: query.status,
@@ -264,11 +268,12 @@ pub async fn export_scans(
     biller: RequireRole<Biller>,
     client: Client,
     state: web::Data<AppState>,
+    reads: Reads,
     query: Query<ExportScansQuery>,
 ) -> Result<impl Responder> {
     let Query(query) = query;
     let bag = query.bag.as_deref().map(QrCode::parse).transpose()?;
-    let mut turn = Turn::take(&state).await?;
+    let mut turn = Turn::take(&state, &reads).await?;
     let filter = ScanFilter {
         user_id: query.user_id.map(UserId),
         bag,
@@ -296,6 +301,7 @@ pub async fn export_audit_logs(
     admin: RequireRole<Admin>,
     client: Client,
     state: web::Data<AppState>,
+    reads: Reads,
     query: Query<ExportAuditLogsQuery>,
 ) -> Result<impl Responder> {
     let Query(query) = query;
@@ -312,7 +318,7 @@ pub async fn export_audit_logs(
         q: text(query.q.as_ref()),
     };
     let export = Export { name: "audit-logs", format: query.format, filters: given(&query), caller: &admin.caller, client: &client };
-    let turn = Turn::take(&state).await?;
+    let turn = Turn::take(&state, &reads).await?;
     stream::respond(&state, turn, export, AuditLogs { filter, before: None }).await
 }
 
@@ -330,12 +336,13 @@ pub async fn export_users(
     admin: RequireRole<Admin>,
     client: Client,
     state: web::Data<AppState>,
+    reads: Reads,
     query: Query<ExportUsersQuery>,
 ) -> Result<impl Responder> {
     let Query(query) = query;
     let filter = UserFilter { q: text(query.q.as_ref()), role: query.role, is_active: query.is_active };
     let export = Export { name: "users", format: query.format, filters: given(&query), caller: &admin.caller, client: &client };
-    let turn = Turn::take(&state).await?;
+    let turn = Turn::take(&state, &reads).await?;
     stream::respond(&state, turn, export, Users { filter, after: None }).await
 }
 

@@ -19,7 +19,8 @@ use super::sources::Source;
 use super::xlsx::{self, Part};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::Caller;
-use crate::db::Connection;
+use crate::consistency::Reads;
+use crate::db::replicas::ReadConnection;
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::client::Client;
 use crate::state::AppState;
@@ -38,7 +39,7 @@ type Sender = mpsc::Sender<anyhow::Result<Bytes>>;
 
 /// A place among the exports that run, and a connection to read with.
 pub struct Turn {
-    pub conn: Connection,
+    pub conn: ReadConnection,
     place: OwnedSemaphorePermit,
 }
 
@@ -47,9 +48,11 @@ impl Turn {
     ///
     /// # Errors
     /// 503 when too many exports run already, or no connection is free.
-    pub async fn take(state: &AppState) -> Result<Self> {
+    pub async fn take(state: &AppState, reads: &Reads) -> Result<Self> {
         let place = state.export_places.take().await?;
-        Ok(Self { conn: state.pool.get().await?, place })
+        // The entry in the audit log.
+        reads.wrote();
+        Ok(Self { conn: reads.get().await?, place })
     }
 }
 
@@ -77,7 +80,12 @@ pub async fn respond<S: Source>(state: &AppState, turn: Turn, export: Export<'_>
         ));
     }
     let entry = Entry::new(Action::Export, Entity::Export, export.name).after(json!({"format": export.format, "filters": export.filters}));
-    audit::record(&mut conn, &Actor::person(export.caller.user_id, &export.caller.username, export.client), vec![entry]).await?;
+    let actor = Actor::person(export.caller.user_id, &export.caller.username, export.client);
+    if conn.is_to_primary() {
+        audit::record(&mut conn, &actor, vec![entry]).await?;
+    } else {
+        audit::record(&mut *state.pool.get().await?, &actor, vec![entry]).await?;
+    }
 
     Manager::begin_transaction_sql(&mut *conn, BEGIN).await?;
     conn.batch_execute(MAY_REST).await?;
@@ -102,7 +110,7 @@ pub async fn respond<S: Source>(state: &AppState, turn: Turn, export: Export<'_>
 }
 
 struct Running<S> {
-    conn: Connection,
+    conn: ReadConnection,
     source: S,
     sender: Sender,
     _place: OwnedSemaphorePermit,
@@ -140,24 +148,28 @@ impl<S: Source> Running<S> {
         }
     }
 
+    /// Reads the next rows while those before are written out on another thread.
     async fn send_text(mut self, format: ExportFormat, first: Vec<S::Row>) -> Result<u64, Stop> {
         let mut sent = 0;
         let mut rows = first;
         let mut has_head = true;
         loop {
-            let text = match format {
-                ExportFormat::Ndjson => format::ndjson(&rows)?,
-                _ => format::csv(&rows, has_head)?,
-            };
-            has_head = false;
+            let (is_last, count) = (rows.is_empty(), rows.len() as u64);
+            let written = tokio::task::spawn_blocking(move || match format {
+                ExportFormat::Ndjson => format::ndjson(&rows),
+                _ => format::csv(&rows, has_head),
+            });
+            let next = if is_last { Vec::new() } else { self.source.next(&mut self.conn).await? };
+            let text = written.await??;
             if !text.is_empty() {
                 send(&self.sender, text.into()).await?;
             }
-            if rows.is_empty() {
+            if is_last {
                 break;
             }
-            sent += rows.len() as u64;
-            rows = self.source.next(&mut self.conn).await?;
+            sent += count;
+            has_head = false;
+            rows = next;
         }
         Manager::commit_transaction(&mut *self.conn).await?;
         Ok(sent)

@@ -57,6 +57,7 @@ pub struct Checks {
     pub disk: DiskCheck,
     pub scan_writer: ScanWriterCheck,
     pub jobs: JobsCheck,
+    pub replicas: ReplicasCheck,
     /// Degraded when a month's partition of scans or audit log was missing, or next month's is.
     pub partitions: PartCheck,
 }
@@ -102,6 +103,24 @@ pub struct ScanWriterCheck {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub waiting_scans: Option<usize>,
+}
+
+/// The replicas of the database that answer reads.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReplicasCheck {
+    /// Degraded when one is left out: it does not answer, or lags too far behind.
+    pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub configured: Option<usize>,
+    /// Those that get reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub healthy: Option<usize>,
+    /// Of the one furthest behind, of those that answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub lag_seconds: Option<f64>,
 }
 
 /// Work that is done after the answer: e-mails, imports, reports.
@@ -172,8 +191,9 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
     let writer_status = if waiting_scans * 10 > state.config.scan_queue_size * 8 { Status::Degraded } else { Status::Healthy };
     let redis = redis_status(&state).await;
     let (jobs, waiting_jobs) = jobs_status(&state).await;
+    let replicas = replicas_check(&state, shows_figures);
     let partitions = partitions_status(&state).await;
-    let parts = [database, disk_status, writer_status, redis, jobs, partitions];
+    let parts = [database, disk_status, writer_status, redis, jobs, replicas.status, partitions];
     let status = [Status::Unhealthy, Status::Degraded].into_iter().find(|bad| parts.contains(bad)).unwrap_or(Status::Healthy);
     answer(status).json(DetailedHealth {
         status,
@@ -193,6 +213,7 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
             },
             scan_writer: ScanWriterCheck { status: writer_status, waiting_scans: shown(waiting_scans) },
             jobs: JobsCheck { status: jobs, waiting: waiting_jobs.filter(|_| shows_figures) },
+            replicas,
             partitions: PartCheck { status: partitions },
         },
     })
@@ -227,6 +248,20 @@ async fn jobs_status(state: &AppState) -> (Status, Option<i64>) {
         // That the database is away is told by its own check.
         _ => (Status::Degraded, None),
     }
+}
+
+/// Reads go to the primary where replicas are left out: that is slower, not wrong.
+fn replicas_check(state: &AppState, shows_figures: bool) -> ReplicasCheck {
+    let figures = state.replicas.figures();
+    let healthy = figures.iter().filter(|replica| replica.is_healthy).count();
+    let status = match figures.len() {
+        0 => Status::NotConfigured,
+        all if all == healthy => Status::Healthy,
+        _ => Status::Degraded,
+    };
+    let shown = |figure: usize| (shows_figures && status != Status::NotConfigured).then_some(figure);
+    let lag_seconds = figures.iter().filter_map(|replica| replica.lag_seconds).max_by(f64::total_cmp).filter(|_| shows_figures);
+    ReplicasCheck { status, configured: shown(figures.len()), healthy: shown(healthy), lag_seconds }
 }
 
 /// A scan of a month without its partition is kept, but in the one for all others, which no retention drops.

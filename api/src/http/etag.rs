@@ -6,7 +6,8 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, EntityTag, Header};
+use actix_web::http::header::{self, EntityTag, Header, HeaderValue};
+use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +18,8 @@ use crate::error::{Error, ErrorCode, Result};
 
 /// Bytes of the fingerprint in a tag: enough that two states of one thing never share it.
 const FINGERPRINT_BYTES: usize = 12;
+const KEEP_BUT_ASK: HeaderValue = HeaderValue::from_static("private, no-cache");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The tag of a body.
 pub fn tag_of(body: &[u8], version: Option<i64>) -> EntityTag {
@@ -27,35 +30,66 @@ pub fn tag_of(body: &[u8], version: Option<i64>) -> EntityTag {
     })
 }
 
+/// A JSON body and its tag, as they are sent. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tagged {
+    body: Bytes,
+    tag: HeaderValue,
+}
+
+impl Tagged {
+    /// The value as JSON, with the tag of that.
+    ///
+    /// # Errors
+    /// When the value can't be written as JSON (never for plain structures).
+    pub fn new<T: Serialize>(value: &T, version: Option<i64>) -> Result<Self> {
+        let body = serde_json::to_vec(value).map_err(anyhow::Error::from)?;
+        let tag = tag_of(&body, version);
+        Self::with_tag(body, &tag)
+    }
+
+    /// As [`Self::new`], for a value that says the time it was made at: the tag is of `lasting`, what stays the same while
+    /// nothing happens.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn as_of<T: Serialize, L: Serialize>(value: &T, lasting: &L) -> Result<Self> {
+        let tag = tag_of(&serde_json::to_vec(lasting).map_err(anyhow::Error::from)?, None);
+        Self::with_tag(serde_json::to_vec(value).map_err(anyhow::Error::from)?, &tag)
+    }
+
+    fn with_tag(body: Vec<u8>, tag: &EntityTag) -> Result<Self> {
+        Ok(Self { body: body.into(), tag: HeaderValue::from_str(&tag.to_string()).map_err(anyhow::Error::from)? })
+    }
+
+    /// Answers a GET: 200 with the body, or 304 when the caller has just that.
+    pub fn respond(self, req: &HttpRequest) -> HttpResponse {
+        let is_known = self.is_known(req);
+        let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+        response.insert_header((header::ETAG, self.tag)).insert_header((header::CACHE_CONTROL, KEEP_BUT_ASK));
+        if is_known { response.finish() } else { response.insert_header((header::CONTENT_TYPE, JSON)).body(self.body) }
+    }
+
+    fn is_known(&self, req: &HttpRequest) -> bool {
+        let Some(known) = req.headers().get(header::IF_NONE_MATCH) else { return false };
+        // Nearly everyone sends the one tag they were given.
+        if known == self.tag {
+            return true;
+        }
+        match (header::IfNoneMatch::parse(req), self.tag.to_str().ok().and_then(|tag| tag.parse::<EntityTag>().ok())) {
+            (Ok(header::IfNoneMatch::Any), _) => true,
+            (Ok(header::IfNoneMatch::Items(tags)), Some(own)) => tags.iter().any(|tag| tag.weak_eq(&own)),
+            _ => false,
+        }
+    }
+}
+
 /// Answers a GET: 200 with its `ETag`, or 304 when the caller has just that.
 ///
 /// # Errors
-/// When the value can't be written as JSON (never for plain structures).
+/// As [`Tagged::new`].
 pub fn respond<T: Serialize>(req: &HttpRequest, value: &T, version: Option<i64>) -> Result<HttpResponse> {
-    let body = serde_json::to_vec(value).map_err(anyhow::Error::from)?;
-    let tag = tag_of(&body, version);
-    Ok(respond_tagged(req, body, tag))
-}
-
-/// As [`respond`], for a JSON body that says the time it was made at: the tag is of `lasting`, what stays the same
-/// while nothing happens.
-///
-/// # Errors
-/// As [`respond`].
-pub fn respond_as_of<T: Serialize, L: Serialize>(req: &HttpRequest, value: &T, lasting: &L) -> Result<HttpResponse> {
-    let tag = tag_of(&serde_json::to_vec(lasting).map_err(anyhow::Error::from)?, None);
-    Ok(respond_tagged(req, serde_json::to_vec(value).map_err(anyhow::Error::from)?, tag))
-}
-
-fn respond_tagged(req: &HttpRequest, body: Vec<u8>, tag: EntityTag) -> HttpResponse {
-    let is_known = match header::IfNoneMatch::parse(req) {
-        Ok(header::IfNoneMatch::Any) => req.headers().contains_key(header::IF_NONE_MATCH),
-        Ok(header::IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
-        Err(_) => false,
-    };
-    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header(header::ETag(tag)).insert_header((header::CACHE_CONTROL, "private, no-cache"));
-    if is_known { response.finish() } else { response.content_type("application/json").body(body) }
+    Ok(Tagged::new(value, version)?.respond(req))
 }
 
 /// The `If-Match` header of a PATCH or DELETE.

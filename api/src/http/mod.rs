@@ -3,6 +3,7 @@
 pub mod base_path;
 pub mod client;
 pub mod cors;
+pub mod draining;
 pub mod etag;
 pub mod fallback;
 pub mod json;
@@ -16,6 +17,7 @@ pub mod request_id;
 pub mod responses;
 pub mod root_span;
 pub mod security_headers;
+pub mod small_bodies;
 pub mod spa;
 pub mod text;
 pub mod timeout;

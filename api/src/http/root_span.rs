@@ -25,11 +25,13 @@ impl RootSpanBuilder for RequestSpan {
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
         let _entered = span.enter();
         match outcome {
-            Ok(response) => {
+            // Where nobody reads the line, finding the route for it is work for nothing.
+            Ok(response) if tracing::enabled!(tracing::Level::INFO) => {
                 let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".into());
                 let duration_ms = response.request().extensions().get::<StartedAt>().map_or(0.0, |at| at.0.elapsed().as_secs_f64() * 1e3);
                 tracing::info!(route, status = response.status().as_u16(), duration_ms, "request answered");
             }
+            Ok(_) => {}
             Err(error) => {
                 tracing::warn!(status = error.as_response_error().status_code().as_u16(), "request cut off: {error}");
             }

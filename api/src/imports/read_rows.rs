@@ -13,8 +13,6 @@ use tokio::sync::mpsc;
 use super::model::ImportFormat;
 use crate::error::{Error, ErrorCode, Result};
 
-/// Rows handed over at once.
-pub const BATCH_ROWS: usize = 500;
 /// Bytes that a row can have: more means that a quotation mark is missing somewhere.
 const MAX_ROW_BYTES: usize = 1024 * 1024;
 /// Columns that are read; those further right are left out.
@@ -62,19 +60,19 @@ pub fn read_head(file: File, format: ImportFormat) -> Result<Head> {
     Ok(head)
 }
 
-/// Sends the rows below the head in batches. Ends early when nobody takes them any more.
+/// Sends the rows below the head in batches of `batch_rows`. Ends early when nobody takes them any more.
 ///
 /// # Errors
 /// 422 `import_unreadable`: what was sent before is good.
-pub fn send_rows(file: File, format: ImportFormat, batches: &mpsc::Sender<Vec<RawRow>>) -> Result<()> {
+pub fn send_rows(file: File, format: ImportFormat, batch_rows: usize, batches: &mpsc::Sender<Vec<RawRow>>) -> Result<()> {
     let mut is_head = true;
-    let mut batch = Vec::with_capacity(BATCH_ROWS);
+    let mut batch = Vec::with_capacity(batch_rows);
     read(file, format, &mut |row| {
         if std::mem::take(&mut is_head) {
             return Flow::On;
         }
         batch.push(row);
-        if batch.len() < BATCH_ROWS {
+        if batch.len() < batch_rows {
             return Flow::On;
         }
         match batches.blocking_send(std::mem::take(&mut batch)) {

@@ -17,6 +17,7 @@ use super::upload;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole};
 use crate::bags::routes::PageQuery;
+use crate::consistency::Writes;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::client::Client;
 use crate::http::json::BodyDigest;
@@ -138,8 +139,13 @@ pub async fn list_imports(
               (status = 404, description = "`import_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/imports/{id}")]
-pub async fn get_import(_admin: RequireRole<Admin>, state: web::Data<AppState>, path: web::Path<String>) -> Result<impl Responder> {
-    Ok(web::Json(find(&mut *state.pool.get().await?, &path).await?))
+pub async fn get_import(_admin: RequireRole<Admin>, state: web::Data<AppState>, writes: Writes, path: web::Path<String>) -> Result<impl Responder> {
+    let import = find(&mut *state.pool.get().await?, &path).await?;
+    if import.finished_at.is_some() {
+        // Whoever learns that it has ended looks at what it wrote next.
+        writes.note();
+    }
+    Ok(web::Json(import))
 }
 
 /// Download the refused rows of an import.

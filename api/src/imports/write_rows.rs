@@ -180,13 +180,13 @@ pub async fn write_links(
 async fn record(writer: &ScanWriter, commands: Vec<ScanCommand>) -> Result<Vec<ScanAnswer>> {
     let mut pause = Duration::from_millis(50);
     for _ in 1..TRIES {
-        match writer.record(commands.clone()).await {
+        match writer.record(commands.clone()).await.map(|recorded| recorded.answers) {
             Err(Error::Refused(refusal)) if refusal.retry_after_seconds.is_some() => tokio::time::sleep(pause).await,
             done => return done,
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
-    writer.record(commands).await
+    Ok(writer.record(commands).await?.answers)
 }
 
 #[cfg(test)]

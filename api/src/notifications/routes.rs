@@ -12,6 +12,7 @@ use validator::Validate;
 
 use super::Notification;
 use crate::auth::Caller;
+use crate::consistency::Reads;
 use crate::db::sql;
 use crate::error::Result;
 use crate::http::json::MergePatch;
@@ -59,12 +60,7 @@ pub struct ChangeNotificationsResponse {
     responses((status = 200, description = "One page of the caller's notifications", body = Page<Notification>), Always, SignedIn, WithQuery),
 )]
 #[get("/notifications")]
-pub async fn list_notifications(
-    caller: Caller,
-    state: web::Data<AppState>,
-    req: HttpRequest,
-    query: Query<ListNotificationsQuery>,
-) -> Result<impl Responder> {
+pub async fn list_notifications(caller: Caller, reads: Reads, req: HttpRequest, query: Query<ListNotificationsQuery>) -> Result<impl Responder> {
     let filters = format!("{} {:?}", caller.user_id, query.0.is_read);
     let position = Position::new("notifications", &filters);
     let before: Option<Uuid> = position.key(query.0.cursor.as_deref())?;
@@ -74,7 +70,7 @@ pub async fn list_notifications(
     .bind::<SqlUuid, _>(before.unwrap_or(Uuid::max()))
     .bind::<Nullable<Bool>, _>(query.0.is_read)
     .bind::<BigInt, _>(query.0.limit.rows_to_read())
-    .load(&mut *state.pool.get().await?)
+    .load(&mut *reads.get().await?)
     .await?;
     Ok(Page::new(rows, query.0.limit, &position, |row| row.id).into_response(&req))
 }

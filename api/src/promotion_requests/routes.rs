@@ -11,6 +11,7 @@ use validator::Validate;
 use super::decide::{self, not_found};
 use super::model::{PromotionRequest, PromotionStatus, SELECT};
 use crate::auth::{Admin, Caller, RequireRole};
+use crate::consistency::Reads;
 use crate::db::sql;
 use crate::error::{Problem, Result};
 use crate::http::client::Client;
@@ -66,7 +67,7 @@ pub struct ListPromotionRequestsQuery {
 #[get("/promotion-requests")]
 pub async fn list_promotion_requests(
     caller: Caller,
-    state: web::Data<AppState>,
+    reads: Reads,
     req: HttpRequest,
     query: Query<ListPromotionRequestsQuery>,
 ) -> Result<impl Responder> {
@@ -80,7 +81,7 @@ pub async fn list_promotion_requests(
         .bind::<Nullable<BigInt>, _>(own)
         .bind::<Nullable<Text>, _>(query.0.status.map(PromotionStatus::as_str))
         .bind::<BigInt, _>(query.0.limit.rows_to_read())
-        .load(&mut *state.pool.get().await?)
+        .load(&mut *reads.get().await?)
         .await?;
     Ok(Page::new(rows, query.0.limit, &position, |row| row.id).into_response(&req))
 }

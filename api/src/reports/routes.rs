@@ -10,6 +10,7 @@ use super::document::Format;
 use super::summaries::{self, BillSummaryReport, Days, DispatchAreaReport, EndOfDayReport, UserActivityReport};
 use super::{daily, respond};
 use crate::auth::{Biller, Caller, RequireRole};
+use crate::consistency::Reads;
 use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
@@ -78,7 +79,7 @@ pub struct DaysReportQuery {
               Always, SignedIn, WithQuery),
 )]
 #[get("/reports/daily-scans")]
-pub async fn report_daily_scans(caller: Caller, state: web::Data<AppState>, query: Query<DailyScansQuery>) -> Result<impl Responder> {
+pub async fn report_daily_scans(caller: Caller, state: web::Data<AppState>, reads: Reads, query: Query<DailyScansQuery>) -> Result<impl Responder> {
     let Query(query) = query;
     let day = day(&state, query.date)?;
     let own = caller.user_id.0;
@@ -86,7 +87,7 @@ pub async fn report_daily_scans(caller: Caller, state: web::Data<AppState>, quer
         return Err(Error::refused(ErrorCode::Forbidden, "You may see the report of your own scans only."));
     }
     let user_id = if caller.role == Role::Dispatcher { Some(own) } else { query.user_id };
-    let report = daily::read(&mut *state.pool.get().await?, None, user_id, day, state.config.time_zone).await?;
+    let report = daily::read(&mut *reads.get().await?, None, user_id, day, state.config.time_zone).await?;
     respond(query.format, &report, daily::document, state.config.time_zone).await
 }
 
@@ -99,9 +100,14 @@ pub async fn report_daily_scans(caller: Caller, state: web::Data<AppState>, quer
               Always, SignedIn, WithQuery),
 )]
 #[get("/reports/bill-summary")]
-pub async fn report_bill_summary(_biller: RequireRole<Biller>, state: web::Data<AppState>, query: Query<DaysReportQuery>) -> Result<impl Responder> {
+pub async fn report_bill_summary(
+    _biller: RequireRole<Biller>,
+    state: web::Data<AppState>,
+    reads: Reads,
+    query: Query<DaysReportQuery>,
+) -> Result<impl Responder> {
     let days = days(&state, &query.0)?;
-    let report = summaries::bill_summary(&mut *state.pool.get().await?, days).await?;
+    let report = summaries::bill_summary(&mut *reads.get().await?, days).await?;
     respond(query.0.format, &report, summaries::bill_summary_document, state.config.time_zone).await
 }
 
@@ -114,9 +120,14 @@ pub async fn report_bill_summary(_biller: RequireRole<Biller>, state: web::Data<
               Always, SignedIn, WithQuery),
 )]
 #[get("/reports/dispatch-area")]
-pub async fn report_dispatch_areas(_biller: RequireRole<Biller>, state: web::Data<AppState>, query: Query<DayReportQuery>) -> Result<impl Responder> {
+pub async fn report_dispatch_areas(
+    _biller: RequireRole<Biller>,
+    state: web::Data<AppState>,
+    reads: Reads,
+    query: Query<DayReportQuery>,
+) -> Result<impl Responder> {
     let day = day(&state, query.0.date)?;
-    let report = summaries::dispatch_areas(&mut *state.pool.get().await?, day).await?;
+    let report = summaries::dispatch_areas(&mut *reads.get().await?, day).await?;
     respond(query.0.format, &report, summaries::dispatch_area_document, state.config.time_zone).await
 }
 
@@ -129,9 +140,14 @@ pub async fn report_dispatch_areas(_biller: RequireRole<Biller>, state: web::Dat
               Always, SignedIn, WithQuery),
 )]
 #[get("/reports/user-activity")]
-pub async fn report_user_activity(_biller: RequireRole<Biller>, state: web::Data<AppState>, query: Query<DaysReportQuery>) -> Result<impl Responder> {
+pub async fn report_user_activity(
+    _biller: RequireRole<Biller>,
+    state: web::Data<AppState>,
+    reads: Reads,
+    query: Query<DaysReportQuery>,
+) -> Result<impl Responder> {
     let days = days(&state, &query.0)?;
-    let report = summaries::user_activity(&mut *state.pool.get().await?, days, state.config.time_zone).await?;
+    let report = summaries::user_activity(&mut *reads.get().await?, days, state.config.time_zone).await?;
     respond(query.0.format, &report, summaries::user_activity_document, state.config.time_zone).await
 }
 
@@ -146,9 +162,14 @@ pub async fn report_user_activity(_biller: RequireRole<Biller>, state: web::Data
               Always, SignedIn, WithQuery),
 )]
 #[get("/reports/end-of-day")]
-pub async fn report_end_of_day(_biller: RequireRole<Biller>, state: web::Data<AppState>, query: Query<DayReportQuery>) -> Result<impl Responder> {
+pub async fn report_end_of_day(
+    _biller: RequireRole<Biller>,
+    state: web::Data<AppState>,
+    reads: Reads,
+    query: Query<DayReportQuery>,
+) -> Result<impl Responder> {
     let day = day(&state, query.0.date)?;
-    let report = summaries::end_of_day(&mut *state.pool.get().await?, day).await?;
+    let report = summaries::end_of_day(&mut *reads.get().await?, day).await?;
     respond(query.0.format, &report, summaries::end_of_day_document, state.config.time_zone).await
 }
 

@@ -22,10 +22,11 @@ use super::rules::{Decision, ScanCommand, Warehouse};
 use super::write_sets::{LINKS_ARE_NOTED, Prepared, WriteSets, scan_row};
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags;
+use crate::bags::kept_bags::KeptBags;
 use crate::bags::qr_code::QrCode;
 use crate::config::Config;
-use crate::db::pool;
 use crate::db::transaction::{is_connection_lost, is_worth_retrying, jitter};
+use crate::db::{Lsn, lsn, pool};
 use crate::error::{Error, ErrorCode, Result};
 
 /// A batch that collides with another process's is decided again this often.
@@ -34,13 +35,21 @@ const TRIES: u32 = 8;
 /// One request's scans, and where its answer goes.
 struct Job {
     scans: Vec<ScanCommand>,
-    answer: oneshot::Sender<Result<Vec<ScanAnswer>>>,
+    answer: oneshot::Sender<Result<Recorded>>,
     /// Keeps the queue bounded by scans: given back when the job is answered.
     _places: OwnedSemaphorePermit,
 }
 
 /// What one scan of a request gets: recorded, or refused for itself alone.
 pub type ScanAnswer = Result<RecordedScan>;
+
+/// What came of the scans of one request.
+pub struct Recorded {
+    /// In the order given.
+    pub answers: Vec<ScanAnswer>,
+    /// A position of the primary's log after the commit; `None` where there are no replicas to compare it with.
+    pub position: Option<Lsn>,
+}
 
 /// The way into the writer. Cheap to clone; the writer ends when all clones are gone and the queue is empty.
 #[derive(Clone)]
@@ -66,7 +75,7 @@ impl ScanWriterTasks {
 
 impl ScanWriter {
     /// Starts the writer tasks, each with a connection of its own.
-    pub fn start(database_url: &str, formats: SharedFormats, config: &Config) -> (Self, ScanWriterTasks) {
+    pub fn start(database_url: &str, formats: SharedFormats, kept_bags: KeptBags, has_replicas: bool, config: &Config) -> (Self, ScanWriterTasks) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let tasks = (0..config.scan_writers)
@@ -76,7 +85,9 @@ impl ScanWriter {
                     database_url: database_url.to_owned(),
                     statement_timeout_seconds: config.database.statement_timeout_seconds,
                     formats: formats.clone(),
+                    kept_bags: kept_bags.clone(),
                     batch_size: config.scan_batch_size,
+                    has_replicas,
                     conn: None,
                     prepared: Prepared::default(),
                 };
@@ -94,7 +105,7 @@ impl ScanWriter {
     ///
     /// # Errors
     /// 503 `unavailable` when the queue is full or the database is away; then nothing was written.
-    pub async fn record(&self, scans: Vec<ScanCommand>) -> Result<Vec<ScanAnswer>> {
+    pub async fn record(&self, scans: Vec<ScanCommand>) -> Result<Recorded> {
         let busy = || Error::unavailable("Too many scans are waiting. They are kept: try again in a second with the same ids.");
         // A batch larger than the whole queue takes all of it, rather than never getting in.
         let places = u32::try_from(scans.len().min(self.size)).map_err(|_| busy())?;
@@ -117,7 +128,9 @@ struct WriterTask {
     database_url: String,
     statement_timeout_seconds: u64,
     formats: SharedFormats,
+    kept_bags: KeptBags,
     batch_size: usize,
+    has_replicas: bool,
     conn: Option<AsyncPgConnection>,
     /// What this connection has prepared.
     prepared: Prepared,
@@ -151,7 +164,7 @@ impl WriterTask {
     async fn write(&mut self, batch: Vec<Job>) {
         let scans: Vec<ScanCommand> = batch.iter().flat_map(|job| job.scans.iter().cloned()).collect();
         match self.write_scans(&scans).await {
-            Ok(answers) => answer_all(batch, answers),
+            Ok(recorded) => answer_all(batch, recorded),
             Err(WriteError::Fault(cause)) if batch.len() > 1 => {
                 // One scan that the database can't take must not fail its neighbours: each job for itself.
                 tracing::error!(error = %cause, jobs = batch.len(), "a batch of scans failed; its jobs are tried one by one");
@@ -174,12 +187,12 @@ impl WriterTask {
     }
 
     /// Writes scans in one transaction, as often as it takes.
-    async fn write_scans(&mut self, scans: &[ScanCommand]) -> Result<Vec<ScanAnswer>, WriteError> {
+    async fn write_scans(&mut self, scans: &[ScanCommand]) -> Result<Recorded, WriteError> {
         let mut attempt = 1;
         loop {
             let outcome = self.try_write(scans, attempt > 1).await;
             match outcome {
-                Ok(answers) => return Ok(answers),
+                Ok(answers) => return Ok(Recorded { answers, position: self.position().await }),
                 Err(cause) => {
                     let is_lost = self.recover(&cause).await;
                     if attempt >= TRIES || !(is_lost || is_collision(&cause) || is_worth_retrying(&cause)) {
@@ -188,6 +201,19 @@ impl WriterTask {
                     tokio::time::sleep(if is_lost { Duration::from_millis(250) } else { jitter(attempt) }).await;
                     attempt += 1;
                 }
+            }
+        }
+    }
+
+    /// Where the log is after the commit, for the whole batch. One that can't be had is told as never reached.
+    async fn position(&mut self) -> Option<Lsn> {
+        let conn = self.conn.as_mut().filter(|_| self.has_replicas)?;
+        match lsn::written(conn).await {
+            Ok(position) => Some(position),
+            Err(error) => {
+                tracing::warn!(%error, "the primary could not be asked where it is after a batch of scans");
+                self.conn = None;
+                Some(Lsn::NEVER)
             }
         }
     }
@@ -226,7 +252,10 @@ impl WriterTask {
         let decided = plan.decided();
         let rows: Vec<ScanRow> = decided.iter().map(|(scan, decision)| scan_row(scan, decision, now)).collect();
         WriteSets::new(&warehouse, &decided, &rows, now).execute(conn, &mut self.prepared).await?;
-        TM::commit_transaction(conn).await?;
+        let committed = TM::commit_transaction(conn).await;
+        // Also when it failed: a connection that is lost now may have committed.
+        self.kept_bags.forget(codes);
+        committed?;
         metrics::histogram!("scan_writer_batch_scans").record(scans.len() as f64);
         for (_, decision) in &decided {
             metrics::counter!("bag_scans_total", "kind" => decision.kind.as_str(), "outcome" => decision.outcome.as_str()).increment(1);
@@ -263,16 +292,16 @@ fn is_collision(cause: &DbError) -> bool {
     matches!(cause, DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
 }
 
-fn answer_all(batch: Vec<Job>, answers: Vec<ScanAnswer>) {
+fn answer_all(batch: Vec<Job>, Recorded { answers, position }: Recorded) {
     let mut answers = answers.into_iter();
     for job in batch {
         let own = answers.by_ref().take(job.scans.len()).collect();
         // A caller who has gone away finds the answer by its id.
-        let _ = job.answer.send(Ok(own));
+        let _ = job.answer.send(Ok(Recorded { answers: own, position }));
     }
 }
 
-fn answer_one(job: Job, outcome: Result<Vec<ScanAnswer>, WriteError>) {
+fn answer_one(job: Job, outcome: Result<Recorded, WriteError>) {
     let _ = job.answer.send(outcome.map_err(WriteError::into_error));
 }
 

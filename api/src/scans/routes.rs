@@ -16,12 +16,14 @@ use validator::Validate;
 use super::answer::{RecordedScan, ScanProblem, ScanResponse};
 use super::model::{Scan, ScanKind, ScanOutcome, ScanSource, check_time, id_at, time_of};
 use super::queries::{self, ScanFilter};
+use super::record_scans::Recorded;
 use super::rules::{ScanCommand, ScannedBy};
 use super::undo_scan::{self, UndoResponse};
 use crate::audit::Actor;
 use crate::auth::Caller;
 use crate::bags::model::Bag;
 use crate::bags::qr_code::QrCode;
+use crate::consistency::{Reads, Writes};
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::client::Client;
@@ -172,10 +174,17 @@ impl ScanBatchResult {
               Always, SignedIn, WithBody),
 )]
 #[post("")]
-pub async fn record_scan(caller: Caller, client: Client, state: web::Data<AppState>, body: Json<ScanRequest>) -> Result<impl Responder> {
+pub async fn record_scan(
+    caller: Caller,
+    client: Client,
+    state: web::Data<AppState>,
+    writes: Writes,
+    body: Json<ScanRequest>,
+) -> Result<impl Responder> {
     let by = scanned_by(caller, client);
     let command = body.0.into_command(&by, Utc::now())?;
-    let answers = state.scan_writer.record(vec![command]).await?;
+    let Recorded { answers, position } = state.scan_writer.record(vec![command]).await?;
+    writes.at(position);
     let recorded = answers.into_iter().next().ok_or_else(|| anyhow::anyhow!("the scan writer lost a scan"))??;
     if let Some(refusal) = recorded.refusal() {
         return Err(refusal);
@@ -199,6 +208,7 @@ pub async fn record_scans(
     caller: Caller,
     client: Client,
     state: web::Data<AppState>,
+    writes: Writes,
     body: Json<ScanBatchRequest, BATCH_LIMIT_BYTES>,
 ) -> Result<impl Responder> {
     let by = scanned_by(caller, client);
@@ -220,7 +230,8 @@ pub async fn record_scans(
     let (indexes, commands): (Vec<usize>, Vec<ScanCommand>) = commands.into_iter().unzip();
     if !commands.is_empty() {
         let ids: Vec<Uuid> = commands.iter().map(|command| command.id).collect();
-        let answers = state.scan_writer.record(commands).await?;
+        let Recorded { answers, position } = state.scan_writer.record(commands).await?;
+        writes.at(position);
         for ((index, id), answer) in indexes.into_iter().zip(ids).zip(answers) {
             results[index] = match answer {
                 Ok(recorded) => ScanBatchResult::recorded(recorded),
@@ -282,9 +293,9 @@ pub async fn undo_scan_by_id(
               (status = 422, description = "`invalid_scan_id`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/{id}")]
-pub async fn get_scan(caller: Caller, state: web::Data<AppState>, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
+pub async fn get_scan(caller: Caller, reads: Reads, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
     let id = parse_id(&path)?;
-    let scan = queries::find_listed(&mut *state.pool.get().await?, id).await?;
+    let scan = queries::find_listed(&mut *reads.get().await?, id).await?;
     let may_see = |scan: &Scan| caller.role >= Role::Biller || scan.user.id == caller.user_id || scan.dispatch_area == caller.area;
     let scan = scan.filter(may_see).ok_or_else(|| Error::refused(ErrorCode::ScanNotFound, "No scan has this id."))?;
     etag::respond(&req, &scan, None)
@@ -326,9 +337,9 @@ pub struct ListScansQuery {
               (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithQuery),
 )]
 #[get("")]
-pub async fn list_scans(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<ListScansQuery>) -> Result<impl Responder> {
+pub async fn list_scans(caller: Caller, reads: Reads, req: HttpRequest, query: Query<ListScansQuery>) -> Result<impl Responder> {
     let Query(query) = query;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let area_id = dispatch_areas::narrowed(&mut conn, caller.own_area_only(), query.area.as_deref()).await?;
     let filter = ScanFilter {
         user_id: query.user_id.map(UserId),

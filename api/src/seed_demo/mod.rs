@@ -84,7 +84,7 @@ pub async fn seed(conn: &mut AsyncPgConnection, bags: u32, days: u32, demo_passw
     let hash = password::hash(demo_password.to_owned()).await.map_err(|error| anyhow::anyhow!("{error}"))?;
     conn.transaction(async |conn| fill(conn, bags, days, hash).await).await?;
     // Counts the rows for the planner and sets the bits that let index-only scans skip the table.
-    conn.batch_execute("VACUUM (ANALYZE) bags, bag_links, scans, audit_logs, bills, bill_bags, stat_counters, scan_hours").await?;
+    conn.batch_execute("VACUUM (ANALYZE) bags, bag_links, scans, audit_logs, bills, bill_bags, stat_counters, scan_hours, scan_quarters").await?;
     let counts: Counts = sql("SELECT count(*) FILTER (WHERE kind = 'parent') AS parents, count(*) FILTER (WHERE kind = 'child') AS children, \
                 (SELECT count(*) FROM scans) AS scans, (SELECT count(*) FROM bills) AS bills, (SELECT count(*) FROM users) AS people \
          FROM bags")

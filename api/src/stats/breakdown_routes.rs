@@ -8,8 +8,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::breakdowns::{self, AreaStats, Day, HourlyScans, PersonStats};
 use crate::auth::Caller;
+use crate::cache::{Freshness, Topic};
 use crate::error::{Error, ErrorCode, FieldError, Result};
-use crate::http::etag;
+use crate::http::etag::Tagged;
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
 use crate::scans::model::Scan;
@@ -89,11 +90,15 @@ pub struct RecentScans {
 pub async fn get_scans_per_hour(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<HoursQuery>) -> Result<impl Responder> {
     let hours = query.0.hours.unwrap_or(24);
     within("hours", i64::from(hours), 168)?;
-    let now = Utc::now();
-    let mut conn = state.pool.get().await?;
-    let data = breakdowns::scans_per_hour(&mut conn, caller.own_area_only(), state.config.time_zone, now, hours).await?;
-    let answer = ScansPerHour { data, as_of: now };
-    etag::respond_as_of(&req, &answer, &answer.data)
+    let area_id = caller.own_area_only();
+    let make = async {
+        let now = Utc::now();
+        let data = breakdowns::scans_per_hour(&mut *state.pool.get().await?, area_id, state.config.time_zone, now, hours).await?;
+        let answer = ScansPerHour { data, as_of: now };
+        Tagged::as_of(&answer, &answer.data)
+    };
+    let answer = state.cache.answer(Topic::Stats, &format!("hours:{area_id:?}:{hours}"), Freshness::of(&req, caller.person()), make).await?;
+    Ok(answer.respond(&req))
 }
 
 /// Show bags and scans by dispatch area.
@@ -105,9 +110,15 @@ pub async fn get_scans_per_hour(caller: Caller, state: web::Data<AppState>, req:
 #[get("/stats/areas")]
 pub async fn get_stats_by_area(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<DayQuery>) -> Result<impl Responder> {
     let day = day(&state, query.0.date)?;
-    let data = breakdowns::areas(&mut *state.pool.get().await?, caller.own_area_only(), day).await?;
-    let answer = StatsByArea { date: day.date, data, as_of: Utc::now() };
-    etag::respond_as_of(&req, &answer, &answer.data)
+    let area_id = caller.own_area_only();
+    let make = async {
+        let as_of = Utc::now();
+        let data = breakdowns::areas(&mut *state.pool.get().await?, area_id, day).await?;
+        let answer = StatsByArea { date: day.date, data, as_of };
+        Tagged::as_of(&answer, &answer.data)
+    };
+    let answer = state.cache.answer(Topic::Stats, &format!("areas:{area_id:?}:{}", day.date), Freshness::of(&req, caller.person()), make).await?;
+    Ok(answer.respond(&req))
 }
 
 /// Show scans by person.
@@ -120,9 +131,15 @@ pub async fn get_stats_by_area(caller: Caller, state: web::Data<AppState>, req: 
 #[get("/stats/people")]
 pub async fn get_stats_by_person(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<DayQuery>) -> Result<impl Responder> {
     let day = day(&state, query.0.date)?;
-    let data = breakdowns::people(&mut *state.pool.get().await?, caller.own_area_only(), None, day).await?;
-    let answer = StatsByPerson { date: day.date, data, as_of: Utc::now() };
-    etag::respond_as_of(&req, &answer, &answer.data)
+    let area_id = caller.own_area_only();
+    let make = async {
+        let as_of = Utc::now();
+        let data = breakdowns::people(&mut *state.pool.get().await?, area_id, None, day).await?;
+        let answer = StatsByPerson { date: day.date, data, as_of };
+        Tagged::as_of(&answer, &answer.data)
+    };
+    let answer = state.cache.answer(Topic::Stats, &format!("people:{area_id:?}:{}", day.date), Freshness::of(&req, caller.person()), make).await?;
+    Ok(answer.respond(&req))
 }
 
 /// Show what was scanned last.
@@ -136,9 +153,15 @@ pub async fn get_recent_scans(caller: Caller, state: web::Data<AppState>, req: H
     let limit = query.0.limit.unwrap_or(20);
     within("limit", limit, 100)?;
     let filter = ScanFilter { area_id: caller.own_area_only(), ..ScanFilter::default() };
-    let data = queries::list(&mut *state.pool.get().await?, &filter, None, limit).await?;
-    let answer = RecentScans { data, as_of: Utc::now() };
-    etag::respond_as_of(&req, &answer, &answer.data)
+    let make = async {
+        let as_of = Utc::now();
+        let data = queries::list(&mut *state.pool.get().await?, &filter, None, limit).await?;
+        let answer = RecentScans { data, as_of };
+        Tagged::as_of(&answer, &answer.data)
+    };
+    let answer =
+        state.cache.answer(Topic::Stats, &format!("recent:{:?}:{limit}", filter.area_id), Freshness::of(&req, caller.person()), make).await?;
+    Ok(answer.respond(&req))
 }
 
 /// The day asked for, or today.

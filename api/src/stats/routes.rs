@@ -1,21 +1,16 @@
 //! Numbers over HTTP.
 
-use std::time::Duration;
-
 use actix_web::{HttpRequest, Responder, get, web};
 use chrono::Utc;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Stats, totals};
 use crate::auth::Caller;
-use crate::cache::Topic;
+use crate::cache::{Freshness, Topic};
 use crate::error::Result;
-use crate::http::etag;
+use crate::http::etag::Tagged;
 use crate::http::responses::{Always, SignedIn};
 use crate::state::AppState;
-
-/// Totals are shown as of this long ago at most, when nobody wrote through this process meanwhile.
-const LIFETIME: Duration = Duration::from_secs(2);
 
 /// Show the totals of the dashboard.
 ///
@@ -23,17 +18,18 @@ const LIFETIME: Duration = Duration::from_secs(2);
 #[utoipa::path(
     operation_id = "get_stats", tag = "stats",
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
-              (status = 200, description = "Exact totals, as of now", body = Stats), Always, SignedIn),
+              (status = 200, description = "Exact totals, as of `as_of`", body = Stats), Always, SignedIn),
 )]
 #[get("/stats")]
 pub async fn get_stats(caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
     let area_id = caller.own_area_only();
     let make = async {
         let conn = state.pool.get().await?;
-        Ok(totals(&conn, area_id, state.config.time_zone, Utc::now()).await?)
+        let stats = totals(&conn, area_id, state.config.time_zone, Utc::now()).await?;
+        Tagged::as_of(&stats, &(&stats.bags, &stats.scans, &stats.bills, &stats.users))
     };
-    let stats: Stats = state.cache.get(Topic::Stats, &format!("totals:{area_id:?}"), LIFETIME, make).await?;
-    etag::respond_as_of(&req, &stats, &(&stats.bags, &stats.scans, &stats.bills, &stats.users))
+    let answer = state.cache.answer(Topic::Stats, &format!("totals:{area_id:?}"), Freshness::of(&req, caller.person()), make).await?;
+    Ok(answer.respond(&req))
 }
 
 /// Mounts the calls of this feature.

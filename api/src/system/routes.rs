@@ -12,6 +12,7 @@ use super::queries::{self, DatabaseFigures, JobFigures, TableFigures};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole};
 use crate::db::partitions::{self, PartitionFigures};
+use crate::db::replicas::ReplicaFigures;
 use crate::db::sql;
 use crate::error::Result;
 use crate::http::client::Client;
@@ -58,6 +59,8 @@ pub struct SystemReport {
     /// `healthy`, `degraded` or `not_configured`.
     #[schema(example = "healthy")]
     pub redis: &'static str,
+    /// Replicas of the database, in the order of the settings; none by default.
+    pub replicas: Vec<ReplicaFigures>,
 }
 
 /// Filters and paging of the list of jobs.
@@ -94,7 +97,7 @@ pub async fn get_system(_admin: RequireRole<Admin>, state: web::Data<AppState>) 
         version: env!("CARGO_PKG_VERSION"),
         pool: PoolFigures { max_size: pool.max_size, size: pool.size, available: pool.available, waiting: pool.waiting },
         waiting_scans: state.scan_writer.waiting(),
-        cached_answers: state.cache.kept(),
+        cached_answers: state.cache.kept() + state.kept_bags.count(),
         memory_bytes: memory_bytes(),
         database: queries::database(&mut conn).await?,
         largest_tables: queries::largest_tables(&mut conn).await?,
@@ -102,6 +105,7 @@ pub async fn get_system(_admin: RequireRole<Admin>, state: web::Data<AppState>) 
         index_findings: index_report::findings(&mut conn).await?,
         jobs: queries::jobs(&mut conn).await?,
         redis,
+        replicas: state.replicas.figures(),
     }))
 }
 
@@ -142,7 +146,8 @@ pub async fn clear_cache(admin: RequireRole<Admin>, client: Client, state: web::
     let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
     let entry = Entry::new(Action::CacheCleared, Entity::System, "cache");
     audit::record(&mut *state.pool.get().await?, &actor, vec![entry]).await?;
-    state.cache.clear();
+    state.kept_bags.forget_all();
+    state.cache.clear().await;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -12,6 +12,7 @@ use super::model::{Role, User, UserId};
 use super::queries;
 use super::routes::is_username;
 use crate::auth::{Admin, RequireRole, password};
+use crate::consistency::Reads;
 use crate::db::transaction;
 use crate::dispatch_areas;
 use crate::error::{Error, FieldError, Problem, Result};
@@ -63,8 +64,8 @@ pub struct SetPasswordRequest {
               (status = 404, description = "`user_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/users/{id}")]
-pub async fn get_user(_admin: RequireRole<Admin>, state: web::Data<AppState>, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
-    let found = queries::find(&mut *state.pool.get().await?, parse_id(&path)?).await?;
+pub async fn get_user(_admin: RequireRole<Admin>, reads: Reads, req: HttpRequest, path: web::Path<String>) -> Result<impl Responder> {
+    let found = queries::find(&mut *reads.get().await?, parse_id(&path)?).await?;
     let (row, area) = found.filter(|(row, _)| row.anonymised_at.is_none()).ok_or_else(not_found)?;
     let version = row.version;
     etag::respond(&req, &User::from_row(row, area), Some(version))

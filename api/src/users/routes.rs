@@ -13,6 +13,7 @@ use super::model::{Role, User};
 use super::queries::{self, NewUser, UserFilter};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole, password};
+use crate::consistency::Reads;
 use crate::db::transaction::Abort;
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
@@ -80,18 +81,13 @@ pub fn is_username(name: &str) -> Result<(), validator::ValidationError> {
     responses((status = 200, description = "One page of users", body = Page<User>), Always, SignedIn, WithQuery),
 )]
 #[get("/users")]
-pub async fn list_users(
-    _admin: RequireRole<Admin>,
-    state: web::Data<AppState>,
-    req: HttpRequest,
-    query: Query<ListUsersQuery>,
-) -> Result<impl Responder> {
+pub async fn list_users(_admin: RequireRole<Admin>, reads: Reads, req: HttpRequest, query: Query<ListUsersQuery>) -> Result<impl Responder> {
     let Query(ListUsersQuery { q, role, is_active, limit, cursor }) = query;
     let q = q.map(|q| q.replace('\0', "")).filter(|q| !q.is_empty());
     let filters = format!("{q:?}{role:?}{is_active:?}");
     let position = Position::new("users", &filters);
     let after = position.key(cursor.as_deref())?;
-    let mut conn = state.pool.get().await?;
+    let mut conn = reads.get().await?;
     let users = queries::list(&mut conn, &UserFilter { q, role, is_active }, after, limit.rows_to_read()).await?;
     Ok(Page::new(users, limit, &position, |user| user.id).into_response(&req))
 }

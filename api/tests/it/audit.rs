@@ -12,13 +12,13 @@ use crate::support::{Answer, Warehouse};
 async fn the_log_is_searched_and_followed() {
     let warehouse = Warehouse::open().await;
     let (admin, biller) = (warehouse.admin().await, warehouse.biller().await);
-    let body = json!({"bill_number": "B7", "destination": "Jaipur", "vehicle_number": "RJ14", "expected_parent_bags": 3});
+    let body = json!({"bill_number": "X7", "destination": "Jaipur", "vehicle_number": "RJ14", "expected_parent_bags": 3});
     let request = biller.request(Method::POST, "/bills").header("x-request-id", "the-request").header("user-agent", "Scanner/1.0").json(&body);
     Answer::of(request).await.expect(201);
-    let seen = biller.get("/bills/B7").await.expect(200);
-    biller.patch_seen("/bills/B7", &seen, json!({"destination": "Delhi", "description": "Late"})).await.expect(200);
+    let seen = biller.get("/bills/X7").await.expect(200);
+    biller.patch_seen("/bills/X7", &seen, json!({"destination": "Delhi", "description": "Late"})).await.expect(200);
 
-    let history = admin.get("/audit-logs?entity_type=bill&entity_id=B7").await.expect(200);
+    let history = admin.get("/audit-logs?entity_type=bill&entity_id=X7").await.expect(200);
     let actions: Vec<&str> = history.rows().iter().map(|entry| entry["action"].as_str().expect("an action")).collect();
     assert_eq!(actions, ["bill_changed", "bill_created"]);
     let changed = &history.rows()[0];
@@ -38,18 +38,17 @@ async fn the_log_is_searched_and_followed() {
     assert_eq!(count("request_id=the-request").await, 1);
     assert_eq!(count(&format!("actor_id={}&action=bill_created", created["actor"]["id"])).await, 1);
     assert_eq!(count("action=bill_changed&ip=127.0.0.1").await, 1);
-    // Ids of sessions may have it by chance.
-    assert_eq!(count("q=b7&entity_type=bill").await, 2);
+    assert_eq!(count("q=x7").await, 2);
     assert_eq!(count("q=%25").await, 0);
     assert_eq!(count("action=no_such_action").await, 0);
-    assert_eq!(count("entity_id=%00B7").await, 2);
-    assert_eq!(count("entity_id=B7&after=9999-12-31T23:59:59Z").await, 0);
-    assert_eq!(count("entity_id=B7&before=0001-01-01T00:00:00Z").await, 0);
-    assert_eq!(count("entity_id=B7&after=2020-01-01T00:00:00Z&before=2100-01-01T00:00:00Z").await, 2);
-    let first = admin.get("/audit-logs?entity_id=B7&limit=1").await.expect(200);
+    assert_eq!(count("entity_id=%00X7").await, 2);
+    assert_eq!(count("entity_id=X7&after=9999-12-31T23:59:59Z").await, 0);
+    assert_eq!(count("entity_id=X7&before=0001-01-01T00:00:00Z").await, 0);
+    assert_eq!(count("entity_id=X7&after=2020-01-01T00:00:00Z&before=2100-01-01T00:00:00Z").await, 2);
+    let first = admin.get("/audit-logs?entity_id=X7&limit=1").await.expect(200);
     let cursor = first.body["next_cursor"].as_str().expect("more");
-    assert_eq!(admin.get(&format!("/audit-logs?entity_id=B7&limit=1&cursor={cursor}")).await.expect(200).rows()[0]["action"], "bill_created");
-    admin.get(&format!("/audit-logs?entity_id=B8&limit=1&cursor={cursor}")).await.problem(400, "invalid_cursor");
+    assert_eq!(admin.get(&format!("/audit-logs?entity_id=X7&limit=1&cursor={cursor}")).await.expect(200).rows()[0]["action"], "bill_created");
+    admin.get(&format!("/audit-logs?entity_id=X8&limit=1&cursor={cursor}")).await.problem(400, "invalid_cursor");
     admin.get("/audit-logs?colour=red").await.problem(400, "invalid_query");
     admin.get("/audit-logs/nonsense").await.problem(404, "audit_log_not_found");
     admin.get("/audit-logs/019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11").await.problem(404, "audit_log_not_found");
@@ -176,11 +175,11 @@ async fn a_term_finds_entries_far_back() {
     // More bags than are looked up one by one.
     crate::support::database::execute(
         url,
-        "INSERT INTO bags (qr_code, kind, format_id) SELECT 'XY' || n || '-77', 'child', 3 FROM generate_series(1, 2500) n; \
+        "INSERT INTO bags (qr_code, kind, format_id) SELECT 'XY' || n || '-Z77', 'child', 3 FROM generate_series(1, 2500) n; \
          INSERT INTO audit_logs (id, at, action, entity_type, entity_id) \
-         SELECT overlay(uuidv7_floor(now() - interval '1 hour' - n * interval '1 ms')::text PLACING '7' FROM 15 FOR 1)::uuid, now(), 'bag_created', 'bag', 'XY' || n || '-77' \
+         SELECT overlay(uuidv7_floor(now() - interval '1 hour' - n * interval '1 ms')::text PLACING '7' FROM 15 FOR 1)::uuid, now(), 'bag_created', 'bag', 'XY' || n || '-Z77' \
          FROM generate_series(1, 10) n",
     )
     .await;
-    assert_eq!(admin.get("/audit-logs?q=-77").await.expect(200).rows().len(), 12, "and two of CB-777");
+    assert_eq!(admin.get("/audit-logs?q=-z77").await.expect(200).rows().len(), 10);
 }

@@ -32,8 +32,6 @@ impl Listener {
         let stream = response.bytes_stream().map(|chunk| chunk.map(|bytes| bytes.to_vec()));
         let mut listener = Self { stream: Box::pin(stream), text: String::new() };
         listener.read_until(|text| text.contains(": listening\n\n")).await;
-        // The first look of the process only learns what is old.
-        tokio::time::sleep(Duration::from_millis(1200)).await;
         listener
     }
 

@@ -37,6 +37,10 @@ async fn large_answers_are_compressed_for_those_who_ask() {
     let request = warehouse.nobody().client.get(format!("{}/openapi.json", warehouse.base_url)).header("accept-encoding", "br");
     let response = request.send().await.expect("answers");
     assert_eq!(response.headers()["content-encoding"], "br");
+    let small = warehouse.nobody().client.get(format!("{}/health/live", warehouse.base_url)).header("accept-encoding", "br");
+    let response = small.send().await.expect("answers");
+    assert!(!response.headers().contains_key("content-encoding"));
+    assert!(serde_json::from_slice::<serde_json::Value>(&response.bytes().await.expect("a body")).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

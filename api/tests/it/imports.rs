@@ -12,7 +12,7 @@ use crate::support::process::ServerProcess;
 use crate::support::warehouse::ADMIN_PASSWORD;
 use crate::support::{Answer, Person, Warehouse, database};
 
-const CSV: &str = "text/csv";
+pub const CSV: &str = "text/csv";
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// A form with a file, as a browser sends it.
@@ -29,7 +29,7 @@ fn form(fields: &[(&str, &str)], file_name: &str, content_type: &str, file: &[u8
     (format!("multipart/form-data; boundary={boundary}"), body)
 }
 
-async fn send(person: &Person, fields: &[(&str, &str)], file_name: &str, content_type: &str, file: &[u8]) -> Answer {
+pub async fn send(person: &Person, fields: &[(&str, &str)], file_name: &str, content_type: &str, file: &[u8]) -> Answer {
     let (form_type, body) = form(fields, file_name, content_type, file);
     Answer::of(person.request(reqwest::Method::POST, "/imports").header("content-type", form_type).body(body)).await
 }
@@ -41,7 +41,7 @@ async fn import(person: &Person, fields: &[(&str, &str)], text: &str) -> Value {
     finished(person, &taken.body).await
 }
 
-async fn finished(person: &Person, taken: &Value) -> Value {
+pub async fn finished(person: &Person, taken: &Value) -> Value {
     let path = format!("/imports/{}", taken["id"].as_str().expect("an id"));
     for _ in 0..1200 {
         let import = person.get(&path).await.expect(200).body;

@@ -72,8 +72,24 @@ export async function allSent(page: Page): Promise<void> {
 	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '0');
 }
 
+/** Scrolls to what is drawn when somebody comes near it, and back: all of the page is there, with what it shows. */
+export async function whole(page: Page): Promise<void> {
+	const undrawn = page.locator('[data-undrawn]');
+	// What a changed size of the window asks for is drawn in the next frames.
+	await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn, 50))));
+	if ((await undrawn.count()) === 0) return;
+	const top = await page.evaluate(() => window.scrollY);
+	await expect(async () => {
+		await page.evaluate(() => document.querySelector('[data-undrawn]')?.scrollIntoView());
+		expect(await undrawn.count()).toBe(0);
+	}).toPass({ intervals: [50] });
+	await page.evaluate((top) => window.scrollTo(0, top), top);
+	await expect(page.locator('.skeleton')).toHaveCount(0);
+}
+
 /** No violation of WCAG 2.2 A and AA on the screen as it is. */
 export async function accessible(page: Page): Promise<void> {
+	await whole(page);
 	const { violations } = await new AxeBuilder({ page })
 		// One frame, one origin: no second page is needed to put results together.
 		.setLegacyMode(true)
@@ -89,6 +105,7 @@ export const DESKTOP = { width: 1440, height: 900 };
 
 /** Keeps a picture of the screen as it is, and checks that nothing has to be pushed sideways to be seen. */
 export async function picture(page: Page, name: string): Promise<void> {
+	await whole(page);
 	await mkdir(SCREENSHOTS, { recursive: true });
 	await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
 	const overflow = await page.evaluate(

@@ -3,55 +3,86 @@ import { getLocale } from '$lib/paraglide/runtime.js';
 /** Numbers and times as the person's language writes them, with Indian grouping and Latin digits. */
 const locale = () => (getLocale() === 'hi' ? 'hi-IN-u-nu-latn' : 'en-IN');
 
+/** Makes something when it is first wanted: browsers take longer to make a formatter than to use it a hundred times. */
+function once<T>(make: () => T): () => T {
+	let made: T | undefined;
+	return () => (made ??= make());
+}
+
+// Another language loads the app anew, so no formatter gets old.
+const numbers = (options?: Intl.NumberFormatOptions) => once(() => new Intl.NumberFormat(locale(), options));
+const times = (options: Intl.DateTimeFormatOptions) => once(() => new Intl.DateTimeFormat(locale(), options));
+
+const plain = numbers();
+const compact = numbers({ notation: 'compact', maximumFractionDigits: 1 });
+const share = numbers({ style: 'percent', maximumFractionDigits: 1 });
+const weight = numbers({ style: 'unit', unit: 'kilogram', maximumFractionDigits: 3 });
+const signedWeight = numbers({
+	style: 'unit',
+	unit: 'kilogram',
+	maximumFractionDigits: 3,
+	signDisplay: 'exceptZero'
+});
+const sizes = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'].map((unit) =>
+	numbers({ style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits: 1 })
+);
+const days = times({ dateStyle: 'medium' });
+const moments = times({ dateStyle: 'medium', timeStyle: 'short' });
+const clockTimes = times({ timeStyle: 'medium' });
+const hours = times({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const weekdays = times({ weekday: 'short', day: 'numeric' });
+const distances = once(() => new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' }));
+
 export function number(value: number): string {
-	return new Intl.NumberFormat(locale()).format(value);
+	return plain().format(value);
 }
 
 /** Short, for axes and tiles: 1.2L, 3.4K. */
 export function compactNumber(value: number): string {
-	return new Intl.NumberFormat(locale(), { notation: 'compact', maximumFractionDigits: 1 }).format(value);
+	return compact().format(value);
 }
 
 /** A share between 0 and 1. */
 export function percent(value: number): string {
-	return new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: 1 }).format(value);
+	return share().format(value);
 }
 
 export function kilograms(value: number): string {
-	return new Intl.NumberFormat(locale(), { style: 'unit', unit: 'kilogram', maximumFractionDigits: 3 }).format(value);
+	return weight().format(value);
 }
 
 /** With its sign, for differences. */
 export function signedKilograms(value: number): string {
-	return new Intl.NumberFormat(locale(), {
-		style: 'unit',
-		unit: 'kilogram',
-		maximumFractionDigits: 3,
-		signDisplay: 'exceptZero'
-	}).format(value);
+	return signedWeight().format(value);
 }
 
 export function bytes(value: number): string {
-	const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'];
-	const power = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), units.length - 1);
-	return new Intl.NumberFormat(locale(), {
-		style: 'unit',
-		unit: units[power] ?? 'byte',
-		unitDisplay: 'short',
-		maximumFractionDigits: 1
-	}).format(value / 1000 ** power);
+	const power = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), sizes.length - 1);
+	return sizes[power]?.().format(value / 1000 ** power) ?? '';
 }
 
 export function date(value: string): string {
-	return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium' }).format(new Date(value));
+	return days().format(new Date(value));
 }
 
 export function dateTime(value: string): string {
-	return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(value));
+	return moments().format(new Date(value));
 }
 
 export function time(value: string | number): string {
-	return new Intl.DateTimeFormat(locale(), { timeStyle: 'medium' }).format(new Date(value));
+	return clockTimes().format(new Date(value));
+}
+
+/** An hour of the day: 14:00. */
+export function hourOfDay(ms: number): string {
+	return hours().format(ms);
+}
+
+/** An hour with its day: Tue 24, 14:00; at midnight the day alone. */
+export function dayAndHour(ms: number): string {
+	const day = weekdays().format(ms);
+	const at = new Date(ms);
+	return at.getHours() === 0 && at.getMinutes() === 0 ? day : `${day}, ${hourOfDay(ms)}`;
 }
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
@@ -68,8 +99,7 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
 export function ago(value: string, now = Date.now()): string {
 	let amount = (new Date(value).getTime() - now) / 1000;
 	for (const [unit, size] of STEPS) {
-		if (Math.abs(amount) < size)
-			return new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' }).format(Math.round(amount), unit);
+		if (Math.abs(amount) < size) return distances().format(Math.round(amount), unit);
 		amount /= size;
 	}
 	return dateTime(value);

@@ -47,7 +47,8 @@ pub fn spread(stage: &Stage, connections: u32, seconds: u64) -> anyhow::Result<L
     })
 }
 
-fn again_and_again(stage: &Stage, address: &str) -> anyhow::Result<Load> {
+/// Lookups of the same few bags.
+pub fn again_and_again(stage: &Stage, address: &str) -> anyhow::Result<Load> {
     load(address, &stage.admin, stage.options.packers, stage.options.seconds as f64, |_, n, token| {
         Some(Call::get(&format!("/api/v1/bags/{}", stage.code(0, n % FEW_BAGS)), token))
     })

@@ -1,6 +1,7 @@
 //! `bench`: everything that is claimed of speed, measured in one run, side by side with what it is compared with.
 
 mod check;
+mod cost;
 mod crowd;
 mod dashboard;
 mod export;
@@ -39,13 +40,14 @@ enum Measurement {
     Page,
     Crowd,
     Scans,
+    Cost,
     Flask,
     Import,
 }
 
-const ALL: [Measurement; 10] = {
+const ALL: [Measurement; 11] = {
     use Measurement::*;
-    [Start, Lookups, Dashboard, Search, Export, Page, Crowd, Scans, Flask, Import]
+    [Start, Lookups, Dashboard, Search, Export, Page, Crowd, Scans, Cost, Flask, Import]
 };
 
 /// What to measure, and how long.
@@ -124,6 +126,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             Measurement::Page => page::measure(&stage),
             Measurement::Crowd => crowd::measure(&mut stage),
             Measurement::Scans => scans::measure(&stage),
+            Measurement::Cost => cost::measure(&stage),
             Measurement::Flask => flask::measure(&stage),
             Measurement::Import => import::measure(&stage),
         };

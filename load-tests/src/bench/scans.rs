@@ -55,7 +55,8 @@ pub fn one_by_one(stage: &Stage, connections: u32, seconds: u64) -> anyhow::Resu
     })
 }
 
-fn in_batches(stage: &Stage, connections: u32) -> anyhow::Result<Load> {
+/// Child scans, a parent's whole content a request.
+pub fn in_batches(stage: &Stage, connections: u32) -> anyhow::Result<Load> {
     let seconds = stage.options.seconds;
     let (set, each) = prepare(stage, connections, seconds)?;
     load(&stage.server.address, &stage.packers, connections, seconds as f64, |connection, n, token| {

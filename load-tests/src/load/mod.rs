@@ -2,6 +2,7 @@
 
 mod biller;
 mod device;
+mod hit_rate;
 mod integrator;
 mod ledger;
 mod open_model;
@@ -122,7 +123,11 @@ pub fn run(shape: Shape, options: &Options) -> anyhow::Result<()> {
         Scene::set(&base, &options.admin_username, &options.admin_password).await?;
         let mut misses = Vec::new();
         if shape != Shape::Open {
+            let before = hit_rate::Asked::of(&base).await?;
             misses.extend(play(shape, options, server.as_ref()).await?);
+            if shape == Shape::Day {
+                misses.extend(hit_rate::judge(&base, before).await?);
+            }
         }
         if matches!(shape, Shape::Day | Shape::Open) {
             let seconds = if shape == Shape::Open { options.seconds(shape) } else { 20 };

@@ -14,6 +14,7 @@ use crate::people::{PASSWORD, login};
 /// Accounts of each kind; several of those who play share one, each with a session of their own.
 const PACKERS: usize = 20;
 const BILLERS: usize = 5;
+const VIEWERS: usize = 5;
 const AREAS: [&str; 4] = ["Lucknow", "Indore", "Jaipur", "Hisar"];
 
 /// goose's transactions are plain functions: what they share is here.
@@ -26,6 +27,8 @@ pub struct Scene {
     pub run: u64,
     pub packers: Vec<String>,
     pub billers: Vec<String>,
+    /// Billers who only look.
+    pub viewers: Vec<String>,
     pub api_key: String,
     pub admin_token: String,
     /// Codes of bags that were there before.
@@ -52,17 +55,19 @@ impl Scene {
             ensure!(answer.status().is_success(), "{path} was answered {}: {}", answer.status(), answer.text().await?);
             Ok(answer.json().await?)
         };
-        let (mut packers, mut billers) = (Vec::new(), Vec::new());
+        let (mut packers, mut billers, mut viewers) = (Vec::new(), Vec::new(), Vec::new());
         for n in 0..PACKERS {
             let name = format!("load{run}-packer{n}");
             let body = json!({"username": name, "password": PASSWORD, "role": "dispatcher", "dispatch_area": AREAS[n % AREAS.len()]});
             post("/users", body).await?;
             packers.push(name);
         }
-        for n in 0..BILLERS {
-            let name = format!("load{run}-biller{n}");
-            post("/users", json!({"username": name, "password": PASSWORD, "role": "biller"})).await?;
-            billers.push(name);
+        for (kind, count, names) in [("biller", BILLERS, &mut billers), ("viewer", VIEWERS, &mut viewers)] {
+            for n in 0..count {
+                let name = format!("load{run}-{kind}{n}");
+                post("/users", json!({"username": name, "password": PASSWORD, "role": "biller"})).await?;
+                names.push(name);
+            }
         }
         let scopes = ["bags:read", "bags:write", "scans:read", "scans:write", "bills:read", "stats:read"];
         let key = post("/api-keys", json!({"name": format!("load {run}"), "scopes": scopes})).await?;
@@ -75,6 +80,7 @@ impl Scene {
             run,
             packers,
             billers,
+            viewers,
             api_key,
             admin_token,
             codes,

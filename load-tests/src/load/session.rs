@@ -1,5 +1,6 @@
 //! Signing in and asking, as goose's users do it.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use goose::goose::GooseResponse;
@@ -17,8 +18,8 @@ pub struct Session {
     good_until: Instant,
     /// For choosing without chance, so that two runs do the same.
     pub step: u64,
-    /// ETag of the totals seen last.
-    pub etag: Option<String>,
+    /// ETags of the pages seen last.
+    pub etags: HashMap<&'static str, String>,
     /// Code of the parent being packed, and children in it.
     pub parent: Option<(String, u64)>,
 }
@@ -63,6 +64,11 @@ pub async fn sign_in_biller(user: &mut GooseUser) -> TransactionResult {
     sign_in(user, &Scene::get().billers).await
 }
 
+/// One of the accounts that only look.
+pub async fn sign_in_viewer(user: &mut GooseUser) -> TransactionResult {
+    sign_in(user, &Scene::get().viewers).await
+}
+
 /// A machine has its key.
 pub async fn take_key(user: &mut GooseUser) -> TransactionResult {
     let scene = Scene::get();
@@ -73,7 +79,7 @@ pub async fn take_key(user: &mut GooseUser) -> TransactionResult {
 
 impl Session {
     fn new(username: String, token: String, good_until: Instant) -> Self {
-        Self { username, token, good_until, step: Scene::get().number(), etag: None, parent: None }
+        Self { username, token, good_until, step: Scene::get().number(), etags: HashMap::new(), parent: None }
     }
 }
 

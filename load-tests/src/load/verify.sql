@@ -49,4 +49,12 @@ FROM (
     EXCEPT
     SELECT date_bin('15 minutes', uuidv7_time(id), timestamptz '2000-01-01 00:00:00+00'), coalesce(dispatch_area_id, 0), user_id, kind, count(*)::numeric
     FROM scans GROUP BY 1, 2, 3, 4
+) AS wrong
+UNION ALL
+SELECT 'quarters whose scans are not what they count', count(*)
+FROM (
+    SELECT quarter, area_id, kind, sum(count) FROM scan_quarters GROUP BY 1, 2, 3
+    EXCEPT
+    SELECT date_bin('15 minutes', uuidv7_time(id), timestamptz '2000-01-01 00:00:00+00'), coalesce(dispatch_area_id, 0), kind, count(*)::numeric
+    FROM scans GROUP BY 1, 2, 3
 ) AS wrong;

@@ -78,7 +78,7 @@ impl Filled {
         config.admin_password = Some(Secret::from(ADMIN_PASSWORD));
         first_admin::ensure(&mut conn, &config).await.expect("the admin is made");
         let made = seed_demo::seed(&mut conn, BAGS, DAYS, PASSWORD).await.expect("the warehouse is filled");
-        println!("{made}");
+        eprintln!("{made}");
         database::execute(&url, RARITIES).await;
         database::execute(&url, "VACUUM (ANALYZE)").await;
         let mut filled = Self { url, names: Vec::new(), log: data_dir.join("postgres.log"), server, start: 0 };

@@ -16,7 +16,7 @@ use crate::support::{Person, Warehouse};
 type Faults = BTreeMap<String, Vec<String>>;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fills a database of its own with 1.8 million bags: .ci/test runs it in a step of its own"]
+#[ignore = "fills a database of its own with 1.8 million bags; make test-scale runs it"]
 async fn every_list_filter_and_sort_is_answered_by_an_index() {
     let filled = Filled::make().await;
     let large = filled.large_tables().await;
@@ -46,7 +46,7 @@ async fn every_list_filter_and_sort_is_answered_by_an_index() {
             faults.entry(format!("{fault}\n    {}", statement.text)).or_default().push(call.to_owned());
         }
     }
-    println!("{} calls, {} statements", made.len(), statements.len());
+    eprintln!("{} calls, {} statements", made.len(), statements.len());
     let told: Vec<String> = faults
         .iter()
         .map(|(fault, calls)| {

@@ -97,3 +97,28 @@ pub async fn number(url: &str, sql: &str) -> i64 {
     let row: Row = diesel::sql_query(sql).get_result(&mut conn).await.expect("the query runs");
     row.n
 }
+
+/// Counts kept by triggers and by the scan writer equal what is in the tables.
+pub async fn assert_counts_equal_rows(url: &str) {
+    let wrong_parents =
+        number(url, "SELECT count(*) AS n FROM bags b WHERE b.child_count <> (SELECT count(*) FROM bag_links l WHERE l.parent_id = b.id)");
+    assert_eq!(wrong_parents.await, 0, "child_count equals the links of every parent");
+    let wrongly_loose = number(
+        url,
+        "SELECT count(*) AS n FROM bags b WHERE b.kind = 'child' AND b.is_loose = EXISTS (SELECT FROM bag_links l WHERE l.child_id = b.id)",
+    );
+    assert_eq!(wrongly_loose.await, 0, "a child is loose when it has no link");
+    let wrong_counters = number(
+        url,
+        "SELECT count(*) AS n FROM ( \
+           SELECT metric, area_id, sum(value) FROM stat_counters GROUP BY 1, 2 HAVING sum(value) <> 0 \
+           EXCEPT (SELECT 'bags_' || coalesce('parent_' || status::text, 'child'), coalesce(dispatch_area_id, 0), count(*)::numeric FROM bags GROUP BY 1, 2 \
+                   UNION ALL SELECT 'scans', coalesce(dispatch_area_id, 0), count(*) FROM scans GROUP BY 2 \
+                   UNION ALL SELECT 'bills_' || status, 0, count(*) FROM bills GROUP BY 1 \
+                   UNION ALL SELECT CASE WHEN is_active THEN 'users_active' ELSE 'users_inactive' END, coalesce(dispatch_area_id, 0), count(*) FROM users GROUP BY 1, 2) \
+         ) AS wrong",
+    );
+    assert_eq!(wrong_counters.await, 0, "every counter equals its recount");
+    let scans = number(url, "SELECT (SELECT count(*) FROM scans) - (SELECT coalesce(sum(count), 0)::bigint FROM scan_hours) AS n");
+    assert_eq!(scans.await, 0, "the hourly rollup equals the scans");
+}

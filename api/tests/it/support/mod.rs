@@ -1,10 +1,12 @@
 //! The harness: one PostgreSQL for the run, a database of its own for every test, people who act over HTTP.
 
+pub mod cluster;
 pub mod database;
 pub mod mail;
 pub mod person;
 pub mod process;
 pub mod redis;
+pub mod replication;
 pub mod warehouse;
 
 pub use person::{Answer, Person};

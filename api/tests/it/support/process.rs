@@ -16,6 +16,11 @@ pub struct ServerProcess {
 impl ServerProcess {
     /// Starts it on a free port and waits until it is ready. `data_dir` makes it run its own PostgreSQL.
     pub async fn start(data_dir: &PathBuf, database_url: Option<&str>) -> Self {
+        Self::start_with(data_dir, database_url, &[]).await
+    }
+
+    /// As [`Self::start`], with settings of the test's own.
+    pub async fn start_with(data_dir: &PathBuf, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
         let bind = format!("127.0.0.1:{port}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
@@ -29,6 +34,7 @@ impl ServerProcess {
             .env("SIGN_IN_LIMIT_PER_MINUTE", "10000")
             .env("SCAN_LIMIT_PER_MINUTE", "1000000")
             .env("RUST_LOG", "warn")
+            .envs(settings.iter().copied())
             .stdout(Stdio::null());
         if let Some(url) = database_url {
             command.env("DATABASE_URL", url);

@@ -2087,6 +2087,9 @@ export interface components {
             disk: components["schemas"]["DiskCheck"];
             scan_writer: components["schemas"]["ScanWriterCheck"];
             jobs: components["schemas"]["JobsCheck"];
+            replicas: components["schemas"]["ReplicasCheck"];
+            /** @description Degraded when a month's partition of scans or audit log was missing, or next month's is. */
+            partitions: components["schemas"]["PartCheck"];
         };
         /** @description A child in a parent. */
         ChildBag: {
@@ -2622,7 +2625,7 @@ export interface components {
         };
         /** @description An index worth a look. */
         IndexFigures: {
-            /** @example bags_kind_status_idx */
+            /** @example bags_dispatch_area_id_idx */
             name: string;
             table: string;
             /** Format: int64 */
@@ -2634,7 +2637,15 @@ export interface components {
             scans: number;
             is_unique: boolean;
             /**
-             * @description `unused`, `duplicate` (another has the same columns) or `invalid` (being built, or left half-built).
+             * Format: int64
+             * @description Bytes of it that are empty, estimated from the number and width of its entries; null where that can't be told.
+             */
+            wasted_bytes: number | null;
+            /** @description The index that does the work of a duplicate one. */
+            covered_by: string | null;
+            /**
+             * @description `unused`, `duplicate` (another begins with the same columns), `bloated` (more than half of it is empty) or `invalid`
+             *     (being built, or left half-built).
              * @example unused
              */
             finding: string;
@@ -3467,6 +3478,19 @@ export interface components {
         PartCheck: {
             status: components["schemas"]["Status"];
         };
+        /** @description How the partitions of a table are. */
+        PartitionFigures: {
+            /** @example scans */
+            table: string;
+            /**
+             * Format: int64
+             * @description Months, one after the other, that have their partition before they begin.
+             * @example 3
+             */
+            months_ahead: number;
+            /** @description Rows of the last 60 days are in the partition for all others: a month's was missing. */
+            is_default_used: boolean;
+        };
         /** @description What a person may change of themselves. What is absent stays. */
         PatchMeRequest: {
             /**
@@ -3631,6 +3655,41 @@ export interface components {
         ReopenBillRequest: {
             /** @example Two bags were left behind. */
             reason: string;
+        };
+        /** @description A replica as admins are shown it. */
+        ReplicaFigures: {
+            /**
+             * @description Host and port.
+             * @example db2.example:5432
+             */
+            name: string;
+            /** @description Does it get reads? */
+            is_healthy: boolean;
+            /**
+             * Format: double
+             * @description For how long there has been something that it has not replayed; null while it does not answer.
+             */
+            lag_seconds: number | null;
+            /**
+             * Format: int64
+             * @description What it has not replayed of the write-ahead log; null while it does not answer.
+             */
+            lag_bytes: number | null;
+            /** @description Connections of this process to it. */
+            connections: number;
+        };
+        /** @description The replicas of the database that answer reads. */
+        ReplicasCheck: {
+            /** @description Degraded when one is left out: it does not answer, or lags too far behind. */
+            status: components["schemas"]["Status"];
+            configured?: number | null;
+            /** @description Those that get reads. */
+            healthy?: number | null;
+            /**
+             * Format: double
+             * @description Of the one furthest behind, of those that answer.
+             */
+            lag_seconds?: number | null;
         };
         /** @description A child in a parent on a bill. */
         ReportedChild: {
@@ -3915,7 +3974,9 @@ export interface components {
             memory_bytes: number | null;
             database: components["schemas"]["DatabaseFigures"] | null;
             largest_tables: components["schemas"]["TableFigures"][];
-            /** @description Indexes that are unused, duplicate or invalid. */
+            /** @description The monthly partitions of each table that has them. */
+            partitions: components["schemas"]["PartitionFigures"][];
+            /** @description Indexes that are unused, duplicate, bloated or invalid, the largest first. */
             index_findings: components["schemas"]["IndexFigures"][];
             jobs: components["schemas"]["JobFigures"][];
             /**
@@ -3923,6 +3984,8 @@ export interface components {
              * @example healthy
              */
             redis: string;
+            /** @description Replicas of the database, in the order of the settings; none by default. */
+            replicas: components["schemas"]["ReplicaFigures"][];
         };
         /** @description A table, its partitions added up. */
         TableFigures: {
@@ -4080,9 +4143,18 @@ export interface components {
         };
     };
     responses: never;
-    parameters: never;
+    parameters: {
+        /**
+         * @description Of an answer to a write: what is read includes it, whoever wrote it
+         * @example 16/B374D848
+         */
+        ConsistencyToken: string;
+    };
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description Where replicas answer reads: sent with another client's read, that includes this write */
+        ConsistencyToken: string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -4175,6 +4247,7 @@ export interface operations {
             /** @description Forgotten */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4237,7 +4310,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4311,7 +4390,13 @@ export interface operations {
     get_system: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4324,6 +4409,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SystemReport"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -4381,7 +4475,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4468,6 +4568,7 @@ export interface operations {
             /** @description Made; `Location` names it */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4560,7 +4661,13 @@ export interface operations {
     get_api_key: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Id of the key
@@ -4579,6 +4686,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ApiKey"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -4655,6 +4771,7 @@ export interface operations {
             /** @description Revoked */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4736,14 +4853,20 @@ export interface operations {
                 ip?: string;
                 after?: string;
                 before?: string;
-                /** @description Part of the entity's id or the actor's name. */
+                /** @description Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code. */
                 q?: string;
                 /** @description Rows of a page. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -4817,7 +4940,13 @@ export interface operations {
     get_audit_log: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the entry */
                 id: string;
@@ -4841,6 +4970,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -5465,7 +5603,13 @@ export interface operations {
     list_bag_formats: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5486,6 +5630,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -5550,6 +5703,7 @@ export interface operations {
             /** @description Created; scans are matched with it from now on */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5667,6 +5821,7 @@ export interface operations {
             /** @description The format as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5799,7 +5954,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -5886,6 +6047,7 @@ export interface operations {
             /** @description Created; `Location` names it */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6000,6 +6162,7 @@ export interface operations {
             /** @description What came of each bag */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6092,7 +6255,13 @@ export interface operations {
     get_bag: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Code of the bag, in any case
@@ -6119,6 +6288,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -6203,6 +6381,7 @@ export interface operations {
             /** @description Deleted */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -6303,6 +6482,7 @@ export interface operations {
             /** @description The bag as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6418,7 +6598,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Code of the parent
@@ -6531,6 +6717,7 @@ export interface operations {
             /** @description Completed, now or before */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6619,7 +6806,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Code of the bag
@@ -6736,6 +6929,7 @@ export interface operations {
             /** @description The child as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6861,6 +7055,7 @@ export interface operations {
             /** @description Open, now or before */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6962,7 +7157,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -7049,6 +7250,7 @@ export interface operations {
             /** @description Created; `Location` names it */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7150,7 +7352,13 @@ export interface operations {
     get_bill: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Number of the bill
@@ -7177,6 +7385,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -7252,6 +7469,7 @@ export interface operations {
             /** @description Deleted */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -7361,6 +7579,7 @@ export interface operations {
             /** @description The bill as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7494,7 +7713,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Number of the bill
@@ -7602,6 +7827,7 @@ export interface operations {
             /** @description What came of each bag, and the bill */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7732,6 +7958,7 @@ export interface operations {
             /** @description It is off the bill */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -7828,6 +8055,7 @@ export interface operations {
             /** @description Finished */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7921,6 +8149,7 @@ export interface operations {
             /** @description Open again */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8034,7 +8263,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /**
                  * @description Number of the bill
@@ -8126,7 +8361,13 @@ export interface operations {
     list_dispatch_areas: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8139,6 +8380,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_DispatchArea"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -8204,6 +8454,7 @@ export interface operations {
             /** @description Created */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8324,6 +8575,7 @@ export interface operations {
             /** @description The area as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8428,6 +8680,11 @@ export interface operations {
             header?: {
                 /** @description Id of the last event seen */
                 "Last-Event-ID"?: string | null;
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
             };
             path?: never;
             cookie?: never;
@@ -8513,7 +8770,13 @@ export interface operations {
                 /** @description Part of the actor's name, of the entity's id, or of a changed value. */
                 q?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8612,7 +8875,13 @@ export interface operations {
                 created_after?: string;
                 created_before?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8707,7 +8976,13 @@ export interface operations {
                 /** @description Code of a dispatch area: bills with bags of it. */
                 area?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8797,7 +9072,13 @@ export interface operations {
                 /** @description Code of a parent. */
                 parent?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8892,7 +9173,13 @@ export interface operations {
                 scanned_after?: string;
                 scanned_before?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -8982,7 +9269,13 @@ export interface operations {
                 role?: components["schemas"]["Role"];
                 is_active?: boolean;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -9072,7 +9365,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -9159,6 +9458,7 @@ export interface operations {
             /** @description Taken; `Location` names the import */
             202: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9260,7 +9560,13 @@ export interface operations {
     get_import: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the import */
                 id: string;
@@ -9276,6 +9582,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -9337,7 +9652,13 @@ export interface operations {
     get_import_errors: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the import */
                 id: string;
@@ -9353,6 +9674,15 @@ export interface operations {
                 };
                 content: {
                     "text/csv": string;
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -9414,7 +9744,13 @@ export interface operations {
     get_me: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -9435,6 +9771,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -9500,6 +9845,7 @@ export interface operations {
             /** @description Changed */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9614,6 +9960,7 @@ export interface operations {
             /** @description Off */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -9735,6 +10082,7 @@ export interface operations {
             /** @description On; the recovery codes */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9845,6 +10193,7 @@ export interface operations {
             /** @description For the authenticator app */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9910,7 +10259,13 @@ export interface operations {
     get_my_data: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -9923,6 +10278,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PersonalData"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -9988,6 +10352,7 @@ export interface operations {
             /** @description Changed; a new session */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10080,7 +10445,13 @@ export interface operations {
     list_my_sessions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -10093,6 +10464,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Session"];
+                };
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
@@ -10157,6 +10537,7 @@ export interface operations {
             /** @description Ended */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -10227,7 +10608,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -10314,6 +10701,7 @@ export interface operations {
             /** @description How many were changed */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10412,7 +10800,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -10499,6 +10893,7 @@ export interface operations {
             /** @description Asked; the admins are told */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10616,6 +11011,7 @@ export interface operations {
             /** @description Granted */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10742,6 +11138,7 @@ export interface operations {
             /** @description Refused */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10865,7 +11262,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -10952,7 +11355,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11037,7 +11446,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11122,7 +11537,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11212,7 +11633,13 @@ export interface operations {
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11307,7 +11734,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11403,6 +11836,7 @@ export interface operations {
             /** @description Had been written before; the first answer again */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11412,6 +11846,7 @@ export interface operations {
             /** @description Written */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11535,6 +11970,7 @@ export interface operations {
             /** @description What came of each scan */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11636,6 +12072,7 @@ export interface operations {
             /** @description Undone, now or before */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11701,7 +12138,13 @@ export interface operations {
     get_scan: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the scan */
                 id: string;
@@ -11725,6 +12168,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -11806,6 +12258,7 @@ export interface operations {
             /** @description Undone, now or before */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11897,7 +12350,13 @@ export interface operations {
                 /** @description Most rows of each group: 1 to 50, by default 10. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -11978,13 +12437,19 @@ export interface operations {
     get_stats: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Exact totals, as of now */
+            /** @description Exact totals, as of `as_of` */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -11999,6 +12464,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -12056,7 +12530,13 @@ export interface operations {
                  */
                 date?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12143,7 +12623,13 @@ export interface operations {
                  */
                 date?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12227,7 +12713,13 @@ export interface operations {
                 /** @description 1 to 100, by default 20. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12311,7 +12803,13 @@ export interface operations {
                 /** @description 1 to 168, by default 24; this hour is the last. */
                 hours?: number;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12401,7 +12899,13 @@ export interface operations {
                 /** @description `next_cursor` of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path?: never;
             cookie?: never;
         };
@@ -12488,6 +12992,7 @@ export interface operations {
             /** @description Created; `Location` names it */
             201: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12589,7 +13094,13 @@ export interface operations {
     get_user: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /**
+                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @example 16/B374D848
+                 */
+                "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
+            };
             path: {
                 /** @description Id of the user */
                 id: number;
@@ -12613,6 +13124,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description `invalid_consistency_token` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
             401: {
@@ -12685,6 +13205,7 @@ export interface operations {
             /** @description Deleted; all sessions have ended */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -12791,6 +13312,7 @@ export interface operations {
             /** @description The user as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12934,6 +13456,7 @@ export interface operations {
             /** @description Off */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -13013,6 +13536,7 @@ export interface operations {
             /** @description Set */
             204: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -13124,6 +13648,7 @@ export interface operations {
             /** @description The user as it is now */
             200: {
                 headers: {
+                    "X-Consistency-Token": components["headers"]["ConsistencyToken"];
                     [name: string]: unknown;
                 };
                 content: {

@@ -37,18 +37,25 @@ export const PARTS: Record<Part, () => string> = {
 	scan_writer: m.system_scan_writer,
 	jobs: m.system_jobs,
 	disk: m.system_disk,
+	partitions: m.system_partitions,
+	replicas: m.system_replicas,
 	redis: m.system_redis
 };
 
 /** What to do about a part; null when there is nothing to do. */
 export function adviceFor(part: Part, status: Status): string | null {
 	if (status === 'healthy') return null;
-	if (status === 'not_configured') return part === 'redis' ? m.system_redis_not_used() : null;
+	if (status === 'not_configured') {
+		if (part === 'redis') return m.system_redis_not_used();
+		return part === 'replicas' ? m.system_replicas_not_used() : null;
+	}
 	return {
 		database: m.system_advice_database,
 		scan_writer: m.system_advice_scan_writer,
 		jobs: m.system_advice_jobs,
 		disk: m.system_advice_disk,
+		partitions: m.system_advice_partitions,
+		replicas: m.system_advice_replicas,
 		redis: m.system_advice_redis
 	}[part]();
 }

@@ -1,0 +1,98 @@
+//! Where the primary was when: what a replica's lag is measured against.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use diesel_async::AsyncPgConnection;
+
+use super::replica::{LOOK_INTERVAL, LOOK_TIMEOUT};
+use crate::db::{Lsn, lsn, pool};
+
+/// Positions kept: at four a second, a quarter of an hour. A replica that is further behind is told to be that far.
+const MAX_POSITIONS: usize = 3_600;
+
+/// When the primary was first seen at each position, oldest first.
+#[derive(Default)]
+pub struct Primary {
+    positions: Mutex<VecDeque<(Instant, Lsn)>>,
+}
+
+/// How far behind a replica is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// For how long there has been something that it has not replayed.
+    pub time: Duration,
+    pub bytes: u64,
+}
+
+impl Primary {
+    /// Asks the primary until aborted. While it is away, what was known last counts.
+    pub async fn watch(self: Arc<Self>, url: String, statement_timeout_seconds: u64) {
+        let mut conn: Option<AsyncPgConnection> = None;
+        loop {
+            let position = async {
+                let conn = match &mut conn {
+                    Some(conn) => conn,
+                    None => conn.insert(pool::connect(url.clone(), statement_timeout_seconds).await?),
+                };
+                anyhow::Ok(tokio::time::timeout(LOOK_TIMEOUT, lsn::flushed(conn)).await??)
+            };
+            match position.await {
+                Ok(position) => self.note(Instant::now(), position),
+                // Whoever needs the primary says so louder.
+                Err(error) => {
+                    tracing::debug!(error = format!("{error:#}"), "the primary's position could not be read");
+                    conn = None;
+                }
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    fn note(&self, now: Instant, position: Lsn) {
+        let mut positions = self.positions.lock().expect("no panic while held");
+        match positions.back() {
+            Some((_, last)) if *last == position => return,
+            // Another primary, which had not got everything of the one before.
+            Some((_, last)) if *last > position => positions.clear(),
+            _ => {}
+        }
+        positions.push_back((now, position));
+        if positions.len() > MAX_POSITIONS {
+            positions.pop_front();
+        }
+    }
+
+    /// How far behind one is that has replayed this much; nothing as long as nothing is known of the primary.
+    pub fn lag_of(&self, replayed: Lsn, now: Instant) -> Lag {
+        let positions = self.positions.lock().expect("no panic while held");
+        let Some((_, newest)) = positions.back() else { return Lag::default() };
+        let missing_since = positions.get(positions.partition_point(|(_, position)| *position <= replayed));
+        Lag { time: missing_since.map_or(Duration::ZERO, |(since, _)| now.saturating_duration_since(*since)), bytes: newest.bytes_after(replayed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lag_is_the_age_of_the_oldest_thing_missing() {
+        let primary = Primary::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(primary.lag_of(Lsn::START, at(9)), Lag::default(), "nothing is known yet");
+        for (seconds, position) in [(0, 100), (10, 100), (20, 200), (21, 300)] {
+            primary.note(at(seconds), Lsn(position));
+        }
+        let lag = |replayed| primary.lag_of(Lsn(replayed), at(22));
+        assert_eq!(lag(300), Lag::default());
+        assert_eq!(lag(400), Lag::default(), "it may know more than was asked for");
+        assert_eq!(lag(250), Lag { time: Duration::from_secs(1), bytes: 50 });
+        assert_eq!(lag(100), Lag { time: Duration::from_secs(2), bytes: 200 }, "quiet time before a change is no lag");
+        assert_eq!(lag(50), Lag { time: Duration::from_secs(22), bytes: 250 });
+        primary.note(at(23), Lsn(150));
+        assert_eq!(lag(150), Lag::default(), "after a failover the new primary counts");
+    }
+}

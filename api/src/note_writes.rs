@@ -1,0 +1,55 @@
+//! Notes who wrote, before they have their answer: the caches show nobody what was before ([`crate::cache`]).
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::Next;
+use actix_web::web;
+
+use crate::auth::caller::{Caller, with_caller};
+use crate::cache::Person;
+use crate::state::AppState;
+
+/// Recording scans: the scan writer itself tells which bags are others now.
+const SCANS: [&str; 2] = ["/api/v1/scans", "/api/v1/scans/batch"];
+/// Signing in and out changes no bag.
+const AUTH: &str = "/api/v1/auth/";
+
+/// Middleware, inside the one that knows API keys: every call that may have changed something, whatever its answer, is
+/// noted for its caller before they have that answer.
+///
+/// # Errors
+/// Those of what it wraps.
+pub async fn note_writes(req: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return next.call(req).await;
+    }
+    let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state").clone();
+    let person = with_caller(req.request(), Caller::person).ok();
+    let changes_bags = !SCANS.contains(&req.path()) && !req.path().starts_with(AUTH);
+    let noted = NotedHere { state: &state, person, changes_bags };
+    let response = next.call(req).await;
+    drop(noted);
+    if let Some(person) = person {
+        state.cache.writes().tell(person).await;
+    }
+    response
+}
+
+/// Notes it in this process when the call is over, also when it was cut off.
+struct NotedHere<'a> {
+    state: &'a AppState,
+    person: Option<Person>,
+    changes_bags: bool,
+}
+
+impl Drop for NotedHere<'_> {
+    fn drop(&mut self) {
+        if self.changes_bags {
+            self.state.kept_bags.forget_all();
+        }
+        if let Some(person) = self.person {
+            self.state.cache.writes().note_here(person);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What one scan and one read cost: processor time of the server and of its PostgreSQL, and bytes of write-ahead log.
+//! `docs/scaling.md` plans with these figures.
+
+use std::fs;
+
+use anyhow::Context;
+
+use super::lookups::{again_and_again, spread};
+use super::scans::{in_batches, one_by_one};
+use super::stage::Stage;
+use super::table::{Aim, Line};
+use crate::client::{Call, Load, load};
+use crate::process::{cpu_seconds, cpu_seconds_with_ended_children};
+
+/// A connection that waits for each answer: nothing is batched, so this is the most a scan can cost.
+const ALONE: u32 = 1;
+
+pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
+    let options = stage.options;
+    let (crowd, seconds) = (options.packers, options.seconds);
+    let postmaster = postmaster(stage)?;
+    let cost = |key: &'static str, what: &str, work: &dyn Fn() -> anyhow::Result<Load>| -> anyhow::Result<Vec<Line>> {
+        let before = Spent::now(stage, postmaster)?;
+        let done = work()?.done as f64;
+        let spent = Spent::now(stage, postmaster)?.since(&before);
+        let (server, database) = (spent.server * 1e6 / done, spent.database * 1e6 / done);
+        let mut lines = vec![Line {
+            key,
+            what: format!("Processor time of {what}"),
+            ours: format!("{server:.0} µs server, {database:.0} µs PostgreSQL"),
+            theirs: String::new(),
+            got: server + database,
+            unit: "µs",
+            aim: Aim::Stated,
+        }];
+        if spent.log > done {
+            lines.push(Line::figure(key, format!("Write-ahead log of {what}"), spent.log / done, "bytes", Aim::Stated));
+        }
+        Ok(lines)
+    };
+    let get = |path: &'static str| load(&stage.server.address, &stage.admin, crowd, seconds as f64, move |_, _, token| Some(Call::get(path, token)));
+    let mut lines = Vec::new();
+    lines.extend(cost("cost_scan_alone", "a child scan, one at a time", &|| one_by_one(stage, ALONE, seconds))?);
+    lines.extend(cost("cost_scan", &format!("a child scan, {crowd} packers at once"), &|| one_by_one(stage, crowd, seconds))?);
+    lines.extend(cost("cost_scan_batch", "a child scan in a batch of 30", &|| in_batches(stage, crowd))?);
+    lines.extend(cost("cost_lookup", "a lookup of any bag", &|| spread(stage, crowd, seconds))?);
+    lines.extend(cost("cost_lookup_cached", "a lookup of a bag that was just looked up", &|| again_and_again(stage, &stage.server.address))?);
+    lines.extend(cost("cost_totals", "the totals of the dashboard, as they are asked for", &|| get("/api/v1/stats"))?);
+    lines.extend(cost("cost_list", "a page of 50 bags", &|| get("/api/v1/bags?kind=child"))?);
+    let size: f64 = stage.tools.sql("SELECT pg_database_size(current_database())::float8 / (SELECT count(*) FROM scans)")?.parse()?;
+    lines.push(Line::figure("cost_disk", "Disk for each scan with its bag, link, audit row and indexes", size, "bytes", Aim::Stated));
+    Ok(lines)
+}
+
+/// What had been spent at a moment.
+struct Spent {
+    /// Processor seconds.
+    server: f64,
+    database: f64,
+    /// Bytes of write-ahead log.
+    log: f64,
+}
+
+impl Spent {
+    fn now(stage: &Stage, postmaster: u32) -> anyhow::Result<Self> {
+        // Backends that have ended are counted with their parent.
+        let mut database = cpu_seconds_with_ended_children(postmaster)?;
+        for pid in children(postmaster)? {
+            database += cpu_seconds(pid).unwrap_or_default();
+        }
+        let log = stage.tools.sql("SELECT (pg_current_wal_insert_lsn() - '0/0')::float8")?.parse()?;
+        Ok(Self { server: cpu_seconds(stage.server.pid())?, database, log })
+    }
+
+    fn since(self, before: &Self) -> Self {
+        Self { server: self.server - before.server, database: self.database - before.database, log: self.log - before.log }
+    }
+}
+
+fn postmaster(stage: &Stage) -> anyhow::Result<u32> {
+    let file = stage.tools.sql("SELECT pg_read_file('postmaster.pid')")?;
+    file.lines().next().and_then(|line| line.trim().parse().ok()).context("postmaster.pid has no number")
+}
+
+fn children(parent: u32) -> anyhow::Result<Vec<u32>> {
+    let text = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+    Ok(text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+}
