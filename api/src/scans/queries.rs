@@ -172,7 +172,12 @@ pub fn narrowed(select: &str, filter: &ScanFilter, before: Option<Uuid>) -> (Sql
     }
     if let Some(bag) = &filter.bag {
         let n = next_place();
-        query = query.sql(&format!(" AND (s.qr_code = ${n} OR s.parent_qr_code = ${n})")).bind::<Text, _>(bag.clone());
+        // A bag has some tens of scans: for a short page of them the planner would go along all scans of all bags.
+        query = query
+            .sql(&format!(
+                " AND s.id = ANY(ARRAY(SELECT id FROM scans WHERE qr_code = ${n} UNION ALL SELECT id FROM scans WHERE parent_qr_code = ${n}))"
+            ))
+            .bind::<Text, _>(bag.clone());
     }
     if let Some(kind) = filter.kind {
         query = query.sql(&format!(" AND s.kind = '{kind}'"));

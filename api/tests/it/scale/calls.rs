@@ -116,7 +116,7 @@ fn values(path: &str, filter: &str) -> &'static [&'static str] {
         (_, "entity_type") => &["bag", "session", "bill", "nothing"],
         (_, "entity_id") => &["SB00055", "CH10500000", "none"],
         (_, "request_id") => &["@request", "none"],
-        (_, "ip") => &["10.0.0.7", "203.0.113.77", "192.0.2.1"],
+        (_, "ip") => &["10.0.0.2", "203.0.113.77", "192.0.2.1"],
         (_, "date" | "from" | "to") => &["@day"],
         (_, "hours") => &["24", "168"],
         _ => &[],

@@ -22,9 +22,9 @@ async fn every_list_filter_and_sort_is_answered_by_an_index() {
     let large = filled.large_tables().await;
     assert!(["bags", "bag_links", "scans", "audit_logs"].iter().all(|table| large.iter().any(|name| name.starts_with(table))), "{large:?}");
     let warehouse = Warehouse::open_on(filled.url.clone(), |_| ()).await;
+    // Billers see what admins see; dispatchers see their area, so each of their calls has one filter more.
     let people = [
         ("admin", warehouse.admin().await),
-        ("biller", warehouse.nobody().signed_in("shanti", filled::PASSWORD).await),
         ("dispatcher", warehouse.nobody().signed_in("asha", filled::PASSWORD).await),
     ];
 
