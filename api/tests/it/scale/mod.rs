@@ -23,10 +23,7 @@ async fn every_list_filter_and_sort_is_answered_by_an_index() {
     assert!(["bags", "bag_links", "scans", "audit_logs"].iter().all(|table| large.iter().any(|name| name.starts_with(table))), "{large:?}");
     let warehouse = Warehouse::open_on(filled.url.clone(), |_| ()).await;
     // Billers see what admins see; dispatchers see their area, so each of their calls has one filter more.
-    let people = [
-        ("admin", warehouse.admin().await),
-        ("dispatcher", warehouse.nobody().signed_in("asha", filled::PASSWORD).await),
-    ];
+    let people = [("admin", warehouse.admin().await), ("dispatcher", warehouse.nobody().signed_in("asha", filled::PASSWORD).await)];
 
     let mut made: Vec<(u64, String)> = Vec::new();
     for (role, person) in &people {
