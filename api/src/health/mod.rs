@@ -288,14 +288,16 @@ async fn redis_status(state: &AppState) -> Status {
     }
 }
 
-/// Used per cent and free gigabytes (10⁹ bytes).
+/// Used per cent, as `df` counts them: of what is used and what may be used, without what is kept for others; and free
+/// gigabytes (10⁹ bytes).
 fn disk_usage(folder: &std::path::Path) -> Option<(f64, f64)> {
     // The folder is made at the first start of the embedded database; until then the one it will be in counts.
     let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(std::path::Path::new("."));
     let stat = rustix::fs::statvfs(existing).ok()?;
-    let (total, free) = (stat.f_blocks as f64 * stat.f_frsize as f64, stat.f_bavail as f64 * stat.f_frsize as f64);
+    let block = stat.f_frsize as f64;
+    let (used, free) = (stat.f_blocks.saturating_sub(stat.f_bfree) as f64 * block, stat.f_bavail as f64 * block);
     let rounded = |value: f64| (value * 10.0).round() / 10.0;
-    (total > 0.0).then(|| (rounded((1.0 - free / total) * 100.0), rounded(free / 1e9)))
+    (used + free > 0.0).then(|| (rounded(used / (used + free) * 100.0), rounded(free / 1e9)))
 }
 
 /// Show metrics.
