@@ -15,8 +15,7 @@ use traitortrack::http::base_path::BasePath;
 use traitortrack::server::Application;
 use traitortrack::{error, maintenance, openapi, seed_demo, telemetry};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+mod memory;
 
 /// Seconds; for work that takes as long as it takes.
 const NO_STATEMENT_TIMEOUT: u64 = 0;
@@ -205,6 +204,7 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         let admin_username = config.admin_username.clone();
         let base_path = config.base_path.clone();
         let application = Application::build(config).await?;
+        tokio::spawn(memory::give_back_forever());
         greet(&application, &base_path, &admin_username);
         let stopper = application.stopper();
         tokio::spawn(async move {

@@ -50,9 +50,11 @@ fn narrowed(query: &ListAuditLogsQuery, cursor: Option<Uuid>) -> Conditions {
             conditions.and("entity_type <> 'bag'");
         }
     }
-    for (column, value) in [("entity_id", &query.entity_id), ("request_id", &query.request_id), ("ip", &query.ip)] {
+    let texts =
+        [("entity_id = $", &query.entity_id), ("id = ANY(ARRAY(SELECT audit_entries_of_request($)))", &query.request_id), ("ip = $", &query.ip)];
+    for (condition, value) in texts {
         if let Some(value) = value {
-            conditions.and_with(&format!("{column} = $"), Value::Text(value.clone()));
+            conditions.and_with(condition, Value::Text(value.clone()));
         }
     }
     // Times are ranges on the primary key, which prunes the partitions.

@@ -91,6 +91,14 @@ impl Sort {
             Self::Oldest => ("ASC", ">"),
         }
     }
+
+    /// The other direction.
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::Newest => Self::Oldest,
+            Self::Oldest => Self::Newest,
+        }
+    }
 }
 
 /// Whether the rows of the whole list are to be counted.

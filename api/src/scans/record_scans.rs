@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{SubsecRound, Utc};
 use diesel::result::{DatabaseErrorKind, Error as DbError};
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager};
+use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 use futures_util::FutureExt;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -19,7 +19,7 @@ use super::answer::RecordedScan;
 use super::model::ScanRow;
 use super::queries;
 use super::rules::{Decision, ScanCommand, Warehouse};
-use super::write_sets::{LINKS_ARE_NOTED, Prepared, WriteSets, scan_row};
+use super::write_sets::{BEGIN_NOTING_LINKS, Prepared, WriteSets, scan_row};
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags;
 use crate::bags::kept_bags::KeptBags;
@@ -232,13 +232,11 @@ impl WriterTask {
     async fn try_write(&mut self, scans: &[ScanCommand], is_retry: bool) -> Result<Vec<ScanAnswer>, DbError> {
         if self.conn.is_none() {
             let conn = pool::connect(self.database_url.clone(), self.statement_timeout_seconds).await;
-            let mut conn = conn.map_err(|error| closed(&error))?;
-            conn.batch_execute(LINKS_ARE_NOTED).await?;
-            self.conn = Some(conn);
+            self.conn = Some(conn.map_err(|error| closed(&error))?);
             self.prepared = Prepared::default();
         }
         let conn = self.conn.as_mut().expect("just connected");
-        TM::begin_transaction(conn).await?;
+        TM::begin_transaction_sql(conn, BEGIN_NOTING_LINKS).await?;
         let codes: HashSet<&QrCode> = scans.iter().flat_map(|scan| [Some(&scan.code), scan.parent.as_ref()]).flatten().collect();
         let codes: Vec<&QrCode> = codes.into_iter().collect();
         let known_bags = bags::queries::lock(conn, &codes).await?;

@@ -14,8 +14,9 @@ use crate::db::sql;
 use crate::db::sql::Sql;
 use crate::scans::model::ScanOutcome;
 
-/// Said on a connection that writes `bags.is_loose` itself, with the bags it writes anyway, whenever it writes links.
-pub const LINKS_ARE_NOTED: &str = "SET traitortrack.links_are_noted = 'on'";
+/// Begins a transaction that writes `bags.is_loose` itself, with the bags it writes anyway. In one round trip, and for this
+/// transaction alone: the next on the same connection of a PgBouncer may be somebody else's.
+pub const BEGIN_NOTING_LINKS: &str = "BEGIN; SET LOCAL traitortrack.links_are_noted = 'on'";
 
 /// Everything one batch writes.
 pub struct WriteSets {
@@ -122,7 +123,7 @@ fn insert_bags(created: &[&BagRecord], decided: &[(&ScanCommand, &Decision)]) ->
     .bind::<Array<Bool>, _>(column(created, |bag| is_loose(bag)))
 }
 
-/// What triggers note where links are written otherwise ([`LINKS_ARE_NOTED`]).
+/// What triggers note where links are written otherwise ([`BEGIN_NOTING_LINKS`]).
 const fn is_loose(bag: &BagRecord) -> bool {
     bag.parent.is_none()
 }

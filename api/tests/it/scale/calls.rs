@@ -43,6 +43,8 @@ const TOGETHER: [(&str, &[&str]); 3] = [
             "linked=true&area=Jaipur",
             "kind=parent&created_before=@30",
             "area=Jaipur&created_after=@31&created_before=@30",
+            "area=Jaipur&created_after=@59&created_before=@0",
+            "area=Nowhere&created_after=@59&created_before=@0",
             "status=open&created_before=@30",
         ],
     ),

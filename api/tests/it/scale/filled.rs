@@ -21,7 +21,7 @@ pub const PASSWORD: &str = "Packs-All-Day-1";
 const BAGS: u32 = 1_800_000;
 /// So that scans and audit entries are in several partitions.
 const DAYS: u32 = 60;
-/// Rows that make a table large.
+/// Rows that make a table large: to read fewer takes 20 ms, and an index of a summary of pages is no sooner.
 const LARGE: u32 = 200_000;
 
 /// What the demo warehouse has none of: rare things far back, people and areas without any, an import of children that
@@ -42,7 +42,7 @@ const RARITIES: &str = "
            'session', u.id::text, CASE WHEN n = 700 THEN '203.0.113.77' ELSE '10.0.0.' || n % 3 END, 'req-' || md5(n::text)
     FROM (SELECT n, now() - interval '59 days' + n * interval '100 s' AS at FROM generate_series(1, 50000) n) AS t
     JOIN (SELECT id, username, row_number() OVER (ORDER BY id) AS k FROM users WHERE role = 'dispatcher') AS u ON u.k = n % 30 + 1;
-    INSERT INTO bags (qr_code, kind, format_id) SELECT 'IMP-' || n, 'child', (SELECT id FROM bag_formats WHERE name = 'Child') FROM generate_series(1, 40000) n;
+    INSERT INTO bags (qr_code, kind, format_id) SELECT 'IMP-' || n, 'child', (SELECT id FROM bag_formats WHERE name = 'Child') FROM generate_series(1, 60000) n;
     INSERT INTO notifications (id, user_id, type, code, title, message)
     SELECT gen_random_uuid(), (SELECT id FROM users WHERE username = 'asha'), 'info', 'test', 'Title', 'Message' FROM generate_series(1, 5000);
     INSERT INTO promotion_requests (user_id, wanted_role, reason, status, decided_at)

@@ -16,7 +16,7 @@ use crate::support::{Person, Warehouse};
 type Faults = BTreeMap<String, Vec<String>>;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fills a database of its own with 1.8 million bags; make test-scale runs it"]
+#[ignore = "fills a database of its own with 1.8 million bags; `.ci/test` runs it in a step of its own"]
 async fn every_list_filter_and_sort_is_answered_by_an_index() {
     let filled = Filled::make().await;
     let large = filled.large_tables().await;

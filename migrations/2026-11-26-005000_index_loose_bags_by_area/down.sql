@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS bags_loose_area_idx;
