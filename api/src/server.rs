@@ -23,7 +23,7 @@ use crate::bags::qr_code::BagFormats;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::replicas::Replicas;
-use crate::db::{migrations, partitions, pool};
+use crate::db::{migrations, partitions, pool, pooler};
 use crate::http::client::TrustedProxies;
 use crate::http::fallback::{RouteTable, fallback};
 use crate::http::origin::{KnownOrigins, Origin};
@@ -127,6 +127,9 @@ impl Application {
     pub async fn build(mut config: Config) -> anyhow::Result<Self> {
         config.check().map_err(anyhow::Error::msg)?;
         let url = config.database.database_url.as_ref().context("DATABASE_URL is not set")?.expose().to_owned();
+        if !config.database.is_embedded {
+            anyhow::ensure!(!pooler::shares_transactions(&url).await.context("the database can't be reached")?, pooler::REFUSED);
+        }
         if !config.skip_migrations {
             let ran = migrations::run_pending(&url).await.context("the database could not be migrated")?;
             if !ran.is_empty() {

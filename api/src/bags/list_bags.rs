@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::model::{BagKind, BagRecord, BagStatus};
 use super::queries::SELECT;
 use crate::db::sql;
-use crate::db::sql::{Conditions, Counted, Sql, Value, escape_like};
+use crate::db::sql::{Conditions, Counted, Sql, Value, cut, escape_like, limit_in_text};
 use crate::http::page::Sort;
 
 /// Bags at the beginning of the list that are looked at for a part of a code before any index is.
@@ -138,7 +138,7 @@ pub async fn list_sorted(
     filter: &BagFilter,
     sort: Sort,
     cursor: Option<i64>,
-    limit: i64,
+    wanted: i64,
 ) -> QueryResult<Vec<BagRecord>> {
     let (direction, comparison) = sort.sql();
     let mut conditions = filter.conditions();
@@ -146,22 +146,22 @@ pub async fn list_sorted(
     if let Some(cursor) = cursor {
         conditions.and_with(&format!("b.id {comparison} $"), Value::BigInt(cursor));
     }
-    let limit = conditions.place(Value::BigInt(limit));
     let parts = filter.parts(sort);
-    let list = List { parts: &parts, narrowed: conditions.text().to_owned(), order, direction, limit };
+    let list = List { parts: &parts, narrowed: conditions.text().to_owned(), order, direction, limit: limit_in_text(wanted) };
     let found = match filter.part() {
         _ if parts.is_empty() => return Ok(Vec::new()),
         Some(part) => list.with_part(&mut conditions, &part),
         // Of a range of ids the planner does not know where it begins, and would read the links from their beginning on.
         None if parts == ["bags b WHERE true"] && filter.created_after.is_none() && filter.created_before.is_none() => {
             let List { narrowed, order, limit, .. } = list;
-            return conditions.statement(&format!("{SELECT} WHERE true{narrowed} ORDER BY {order} LIMIT {limit}")).load(conn).await;
+            let statement = format!("{SELECT} WHERE true{narrowed} ORDER BY {order} LIMIT {limit}");
+            return Ok(cut(conditions.statement(&statement).load(conn).await?, wanted));
         }
-        None => format!("WITH found AS MATERIALIZED ({}) ", list.beginning("", &list.limit)),
+        None => format!("WITH found AS MATERIALIZED ({}) ", list.beginning("", list.limit)),
     };
     // Through an array: of a subquery the planner would expect half the table.
     let statement = format!("{found}{SELECT} WHERE b.id = ANY(ARRAY(SELECT id FROM found)) ORDER BY b.id {direction}");
-    conditions.statement(&statement).load(conn).await
+    Ok(cut(conditions.statement(&statement).load(conn).await?, wanted))
 }
 
 /// A list in the making: SQL of its parts, of what narrows them, and how many rows in which order are wanted.
@@ -171,13 +171,12 @@ struct List<'a> {
     /// How each part is read.
     order: String,
     direction: &'static str,
-    /// Where the number stands.
-    limit: String,
+    limit: i64,
 }
 
 impl List<'_> {
     /// Ids and codes of the first `most` bags that a further condition leaves.
-    fn beginning(&self, condition: &str, most: &str) -> String {
+    fn beginning(&self, condition: &str, most: i64) -> String {
         let Self { narrowed, order, direction, .. } = self;
         let parts: Vec<String> = self
             .parts
@@ -198,8 +197,8 @@ impl List<'_> {
     fn with_part(&self, conditions: &mut Conditions, part: &str) -> String {
         let raw = conditions.place(Value::Text(part.to_owned()));
         let pattern = conditions.place(Value::Text(pattern(part)));
-        let limit = &self.limit;
-        let window = self.beginning("", &WINDOW.to_string());
+        let limit = self.limit;
+        let window = self.beginning("", WINDOW);
         let few = self.beginning(&format!(" AND b.id = ANY(ARRAY(SELECT id FROM few)) AND (SELECT count(*) FROM few) <= {FEW}"), limit);
         // In a CASE, so that the planner takes it for frequent, as it is then, and goes along the list.
         let is_part = format!("CASE WHEN b.qr_code LIKE {pattern} THEN true ELSE false END");
@@ -267,8 +266,8 @@ pub fn narrowed(select: &str, filter: &BagFilter, before: Option<i64>) -> (Sql<'
         None => {}
     }
     match filter.billed {
-        Some(true) => conditions.and("bb.bag_id IS NOT NULL"),
-        Some(false) => conditions.and("bb.bag_id IS NULL"),
+        Some(true) => conditions.and("bi.id IS NOT NULL"),
+        Some(false) => conditions.and("bi.id IS NULL"),
         None => {}
     }
     if let Some(before) = before {

@@ -10,7 +10,8 @@ use super::model::{BagRecord, BagStatus, ChildBag};
 use super::qr_code::QrCode;
 use crate::db::sql;
 
-/// Columns of a [`BagRecord`]. Every join is on a primary key, so a bag costs a handful of index probes.
+/// Columns of a [`BagRecord`]. Every join is on a primary key, so a bag costs a handful of index probes. A child's bill is its
+/// parent's (`pb`), a parent's its own (`ob`): apart from each other, so that siblings share what was found for their parent.
 pub const SELECT: &str = include_str!("select_bag.sql");
 
 /// The bag with this code.

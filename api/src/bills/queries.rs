@@ -8,8 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::model::{BillNumber, BillRecord, BillStatus, BilledBag};
 use crate::auth::Caller;
 use crate::db::sql;
-use crate::db::sql::Counted;
-use crate::db::sql::{Sql, escape_like};
+use crate::db::sql::{Counted, Sql, cut, escape_like, limit_in_text};
 use crate::http::page::Sort;
 
 /// Columns of a [`BillRecord`]. Counts and weights are read from the rows each time: they can't drift.
@@ -88,7 +87,7 @@ pub async fn list_sorted(
     filter: &BillFilter,
     sort: Sort,
     cursor: Option<i64>,
-    limit: i64,
+    wanted: i64,
 ) -> QueryResult<Vec<BillRecord>> {
     let (mut query, mut places) = narrowed(SELECT, filter, None);
     let (direction, comparison) = sort.sql();
@@ -96,8 +95,8 @@ pub async fn list_sorted(
         places += 1;
         query = query.sql(&format!(" AND b.id {comparison} ${places}")).bind::<BigInt, _>(cursor);
     }
-    let query = query.sql(&format!(" ORDER BY b.id {direction} LIMIT ${}", places + 1)).bind::<BigInt, _>(limit);
-    query.load(conn).await
+    let rows = query.sql(&format!(" ORDER BY b.id {direction} LIMIT {}", limit_in_text(wanted))).load(conn).await?;
+    Ok(cut(rows, wanted))
 }
 
 /// How many there are of a filter.

@@ -5,6 +5,7 @@ pub mod migrations;
 pub mod partition_indexes;
 pub mod partitions;
 pub mod pool;
+pub mod pooler;
 pub mod replicas;
 pub mod schema;
 pub mod sql;

@@ -131,6 +131,21 @@ impl Conditions {
     }
 }
 
+/// Limits as they stand in the texts of statements: few, because every text is kept with its plan.
+const LIMITS: [i64; 5] = [11, 26, 51, 101, 201];
+
+/// The limit for the text of a statement: as many rows as are wanted, or some more, to be cut off. Of a parameter in its place
+/// the planner expects a tenth of the table, so it would plan every call anew, which takes longer than to read a page.
+pub fn limit_in_text(wanted: i64) -> i64 {
+    LIMITS.into_iter().find(|limit| wanted <= *limit).unwrap_or(wanted)
+}
+
+/// The first `wanted` rows of those that a statement with [`limit_in_text`] read.
+pub fn cut<T>(mut rows: Vec<T>, wanted: i64) -> Vec<T> {
+    rows.truncate(usize::try_from(wanted).unwrap_or_default());
+    rows
+}
+
 /// The row of a count, selected as `n`.
 #[derive(diesel::prelude::QueryableByName)]
 pub struct Counted {

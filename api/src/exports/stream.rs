@@ -148,28 +148,32 @@ impl<S: Source> Running<S> {
         }
     }
 
-    /// Reads the next rows while those before are written out on another thread.
+    /// Reads the next rows while those before are written out on another thread and sent.
     async fn send_text(mut self, format: ExportFormat, first: Vec<S::Row>) -> Result<u64, Stop> {
         let mut sent = 0;
         let mut rows = first;
         let mut has_head = true;
         loop {
             let (is_last, count) = (rows.is_empty(), rows.len() as u64);
-            let written = tokio::task::spawn_blocking(move || match format {
+            let write = move || match format {
                 ExportFormat::Ndjson => format::ndjson(&rows),
                 _ => format::csv(&rows, has_head),
-            });
-            let next = if is_last { Vec::new() } else { self.source.next(&mut self.conn).await? };
-            let text = written.await??;
-            if !text.is_empty() {
-                send(&self.sender, text.into()).await?;
-            }
+            };
+            let sender = &self.sender;
+            let write_and_send = async {
+                let text = tokio::task::spawn_blocking(write).await??;
+                if text.is_empty() { Ok(()) } else { send(sender, text.into()).await }
+            };
+            let read = async { if is_last { Ok(Vec::new()) } else { self.source.next(&mut self.conn).await } };
+            // Both to their end: a connection in the middle of a statement is of no use to anybody.
+            let (next, written) = tokio::join!(read, write_and_send);
+            written?;
+            rows = next?;
             if is_last {
                 break;
             }
             sent += count;
             has_head = false;
-            rows = next;
         }
         Manager::commit_transaction(&mut *self.conn).await?;
         Ok(sent)

@@ -28,6 +28,7 @@ mod migrations;
 mod openapi;
 mod overview;
 mod password_reset;
+mod pooler;
 mod replicas;
 mod reports;
 mod scale;

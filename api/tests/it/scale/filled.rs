@@ -4,9 +4,6 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use chrono::{TimeDelta, Utc};
-use diesel::QueryableByName;
-use diesel::sql_types::Text;
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use traitortrack::config::{Config, Secret};
 use traitortrack::db::{migrations, pool};
 use traitortrack::embedded::{EmbeddedOptions, EmbeddedPostgres};
@@ -83,9 +80,9 @@ impl Filled {
         database::execute(&url, "VACUUM (ANALYZE)").await;
         let mut filled = Self { url, names: Vec::new(), log: data_dir.join("postgres.log"), server, start: 0 };
         filled.names = vec![
-            ("@packer", filled.text("SELECT min(id)::text AS value FROM users WHERE username = 'ravi'").await),
-            ("@biller", filled.text("SELECT min(id)::text AS value FROM users WHERE username = 'shanti'").await),
-            ("@request", filled.text("SELECT request_id AS value FROM audit_logs WHERE request_id = 'req-' || md5('777')").await),
+            ("@packer", database::text(&filled.url, "SELECT min(id)::text AS value FROM users WHERE username = 'ravi'").await),
+            ("@biller", database::text(&filled.url, "SELECT min(id)::text AS value FROM users WHERE username = 'shanti'").await),
+            ("@request", database::text(&filled.url, "SELECT request_id AS value FROM audit_logs WHERE request_id = 'req-' || md5('777')").await),
         ];
         filled.explain_everything().await;
         filled.start = filled.log_length();
@@ -105,9 +102,12 @@ impl Filled {
 
     /// Tables and partitions that nobody may read from end to end.
     pub async fn large_tables(&self) -> Vec<String> {
-        self.texts(&format!(
-            "SELECT relname::text AS value FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND reltuples >= {LARGE}"
-        ))
+        database::texts(
+            &self.url,
+            &format!(
+                "SELECT relname::text AS value FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND reltuples >= {LARGE}"
+            ),
+        )
         .await
     }
 
@@ -142,22 +142,6 @@ impl Filled {
         let mut text = String::new();
         file.read_to_string(&mut text).expect("the log is text");
         (self.start, text)
-    }
-
-    async fn texts(&self, query: &str) -> Vec<String> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Text)]
-            value: String,
-        }
-        let mut conn = AsyncPgConnection::establish(&self.url).await.expect("connects");
-        let rows: Vec<Row> = diesel::sql_query(query).load(&mut conn).await.expect("the query runs");
-        rows.into_iter().map(|row| row.value).collect()
-    }
-
-    /// The single text that a query selects as `value`.
-    pub async fn text(&self, query: &str) -> String {
-        self.texts(query).await.into_iter().next().expect("a row")
     }
 }
 

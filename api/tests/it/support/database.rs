@@ -98,6 +98,23 @@ pub async fn number(url: &str, sql: &str) -> i64 {
     row.n
 }
 
+/// The texts that a query selects as `value`.
+pub async fn texts(url: &str, sql: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        value: String,
+    }
+    let mut conn = AsyncPgConnection::establish(url).await.expect("connects");
+    let rows: Vec<Row> = diesel::sql_query(sql).load(&mut conn).await.expect("the query runs");
+    rows.into_iter().map(|row| row.value).collect()
+}
+
+/// The single text that a query selects as `value`.
+pub async fn text(url: &str, sql: &str) -> String {
+    texts(url, sql).await.into_iter().next().expect("a row")
+}
+
 /// Counts kept by triggers and by the scan writer equal what is in the tables.
 pub async fn assert_counts_equal_rows(url: &str) {
     let wrong_parents =
