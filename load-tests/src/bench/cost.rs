@@ -6,14 +6,15 @@ use std::fs;
 use anyhow::Context;
 
 use super::lookups::{again_and_again, spread};
-use super::scans::{in_batches, one_by_one};
+use super::scans::Packing;
 use super::stage::Stage;
 use super::table::{Aim, Line};
 use crate::client::{Call, Load, load};
 use crate::process::{cpu_seconds, cpu_seconds_with_ended_children};
 
-/// A connection that waits for each answer: nothing is batched, so this is the most a scan can cost.
-const ALONE: u32 = 1;
+/// Packers at once, beside those of the other measurements. One waits for each answer: nothing is written together with
+/// anything else, so that is the most a scan can cost.
+const FEW: [(u32, &str); 3] = [(1, "cost_scan_1"), (4, "cost_scan_4"), (16, "cost_scan_16")];
 
 pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     let options = stage.options;
@@ -21,13 +22,14 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     let postmaster = postmaster(stage)?;
     let cost = |key: &'static str, what: &str, work: &dyn Fn() -> anyhow::Result<Load>| -> anyhow::Result<Vec<Line>> {
         let before = Spent::now(stage, postmaster)?;
-        let done = work()?.done as f64;
+        let load = work()?;
+        let done = load.done as f64;
         let spent = Spent::now(stage, postmaster)?.since(&before);
         let (server, database) = (spent.server * 1e6 / done, spent.database * 1e6 / done);
         let mut lines = vec![Line {
             key,
             what: format!("Processor time of {what}"),
-            ours: format!("{server:.0} µs server, {database:.0} µs PostgreSQL"),
+            ours: format!("{server:.0} µs server, {database:.0} µs PostgreSQL, at {:.0}/s", load.rate()),
             theirs: String::new(),
             got: server + database,
             unit: "µs",
@@ -40,9 +42,15 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     };
     let get = |path: &'static str| load(&stage.server.address, &stage.admin, crowd, seconds as f64, move |_, _, token| Some(Call::get(path, token)));
     let mut lines = Vec::new();
-    lines.extend(cost("cost_scan_alone", "a child scan, one at a time", &|| one_by_one(stage, ALONE, seconds))?);
-    lines.extend(cost("cost_scan", &format!("a child scan, {crowd} packers at once"), &|| one_by_one(stage, crowd, seconds))?);
-    lines.extend(cost("cost_scan_batch", "a child scan in a batch of 30", &|| in_batches(stage, crowd))?);
+    for (packers, key) in FEW {
+        let packing = Packing::prepare(stage, packers)?;
+        lines.extend(cost(key, &format!("a child scan, {packers} at once"), &|| packing.one_by_one())?);
+    }
+    // Parents are opened, and the table vacuumed, before anything is counted.
+    let packing = Packing::prepare(stage, crowd)?;
+    lines.extend(cost("cost_scan", &format!("a child scan, {crowd} at once"), &|| packing.one_by_one())?);
+    let packing = Packing::prepare(stage, crowd)?;
+    lines.extend(cost("cost_scan_batch", "a child scan in a batch of 30", &|| packing.in_batches())?);
     lines.extend(cost("cost_lookup", "a lookup of any bag", &|| spread(stage, crowd, seconds))?);
     lines.extend(cost("cost_lookup_cached", "a lookup of a bag that was just looked up", &|| again_and_again(stage, &stage.server.address))?);
     lines.extend(cost("cost_totals", "the totals of the dashboard, as they are asked for", &|| get("/api/v1/stats"))?);

@@ -19,9 +19,9 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     let (mut singles, mut batches, mut acknowledged) = (Rounds::default(), Rounds::default(), 0);
     let (mut p99, mut batch_p99, mut cores) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.rounds {
-        let http = one_by_one(stage, options.packers, options.seconds)?;
+        let http = Packing::prepare(stage, options.packers)?.one_by_one()?;
         let pg = pgbench(stage)?;
-        let batch = in_batches(stage, options.pgbench_clients)?;
+        let batch = Packing::prepare(stage, options.pgbench_clients)?.in_batches()?;
         singles.add(http.rate(), pg);
         batches.add(batch.rate(), pg);
         acknowledged += http.done + batch.done;
@@ -43,35 +43,57 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
-/// Child scans, one a request, by packers who wait for each answer and for nothing else.
-pub fn one_by_one(stage: &Stage, connections: u32, seconds: u64) -> anyhow::Result<Load> {
-    let (set, each) = prepare(stage, connections, seconds)?;
-    load(&stage.server.address, &stage.packers, connections, seconds as f64, |connection, n, token| {
-        (n / CHILDREN < each).then(|| {
-            let body =
-                json!({"qr_code": format!("H1-{set}-{connection}-{n}"), "parent_qr_code": parent(&set, connection, n / CHILDREN), "source": "wedge"});
-            Call { bytes: request("POST", "/api/v1/scans", token, "", &body.to_string()), expected: 201, weight: 1 }
-        })
-    })
+/// Packers on connections of their own, with parents that are open already.
+pub struct Packing<'a> {
+    stage: &'a Stage<'a>,
+    connections: u32,
+    /// Beginning of the parents' codes, and how many each packer has.
+    set: String,
+    each: u64,
 }
 
-/// Child scans, a parent's whole content a request.
-pub fn in_batches(stage: &Stage, connections: u32) -> anyhow::Result<Load> {
-    let seconds = stage.options.seconds;
-    let (set, each) = prepare(stage, connections, seconds)?;
-    load(&stage.server.address, &stage.packers, connections, seconds as f64, |connection, n, token| {
-        (n < each).then(|| {
-            let parent = parent(&set, connection, n);
-            let scan = |i| json!({"qr_code": format!("H3-{set}-{connection}-{n}-{i}"), "parent_qr_code": parent, "source": "wedge"});
-            let body = json!({"scans": (0..BATCH).map(scan).collect::<Vec<Value>>()});
-            Call { bytes: request("POST", "/api/v1/scans/batch", token, "", &body.to_string()), expected: 200, weight: BATCH }
+impl<'a> Packing<'a> {
+    /// Opens more parents than can be filled in the seconds of a measurement.
+    pub fn prepare(stage: &'a Stage, connections: u32) -> anyhow::Result<Self> {
+        let set = stage.new_parents();
+        let each = MOST_SCANS_PER_SECOND * stage.options.seconds / CHILDREN / u64::from(connections) + 1;
+        stage.open_parents(&set, connections, each)?;
+        Ok(Self { stage, connections, set, each })
+    }
+
+    /// Child scans, one a request, by packers who wait for each answer and for nothing else.
+    pub fn one_by_one(&self) -> anyhow::Result<Load> {
+        let Self { set, each, .. } = self;
+        self.load(|connection, n, token| {
+            (n / CHILDREN < *each).then(|| {
+                let body =
+                    json!({"qr_code": format!("H1-{set}-{connection}-{n}"), "parent_qr_code": parent(set, connection, n / CHILDREN), "source": "wedge"});
+                Call { bytes: request("POST", "/api/v1/scans", token, "", &body.to_string()), expected: 201, weight: 1 }
+            })
         })
-    })
+    }
+
+    /// Child scans, a parent's whole content a request.
+    pub fn in_batches(&self) -> anyhow::Result<Load> {
+        let Self { set, each, .. } = self;
+        self.load(|connection, n, token| {
+            (n < *each).then(|| {
+                let parent = parent(set, connection, n);
+                let scan = |i| json!({"qr_code": format!("H3-{set}-{connection}-{n}-{i}"), "parent_qr_code": parent, "source": "wedge"});
+                let body = json!({"scans": (0..BATCH).map(scan).collect::<Vec<Value>>()});
+                Call { bytes: request("POST", "/api/v1/scans/batch", token, "", &body.to_string()), expected: 200, weight: BATCH }
+            })
+        })
+    }
+
+    fn load(&self, call: impl Fn(u32, u64, &str) -> Option<Call> + Copy) -> anyhow::Result<Load> {
+        load(&self.stage.server.address, &self.stage.packers, self.connections, self.stage.options.seconds as f64, call)
+    }
 }
 
 fn pgbench(stage: &Stage) -> anyhow::Result<f64> {
     let options = stage.options;
-    let (set, _) = prepare(stage, options.pgbench_clients, options.seconds)?;
+    let set = Packing::prepare(stage, options.pgbench_clients)?.set;
     let script = format!(
         "\\set k :n / {CHILDREN}\n\
          SELECT bench_scan('P-{set}-' || :client_id || '-' || :n, '{set}' || lpad(:client_id::text, 4, '0') || lpad(:k::text, 5, '0'), {}, {});\n\
@@ -79,13 +101,6 @@ fn pgbench(stage: &Stage) -> anyhow::Result<f64> {
         stage.packer, stage.area
     );
     stage.tools.rate(&script, options.pgbench_clients, options.seconds)
-}
-
-fn prepare(stage: &Stage, connections: u32, seconds: u64) -> anyhow::Result<(String, u64)> {
-    let set = stage.new_parents();
-    let each = MOST_SCANS_PER_SECOND * seconds / CHILDREN / u64::from(connections) + 1;
-    stage.open_parents(&set, connections, each)?;
-    Ok((set, each))
 }
 
 /// Every scan that was acknowledged is a row and a link, and every count equals its rows.
