@@ -12,7 +12,7 @@ use crate::db::sql::{Conditions, Counted, Sql, Value, cut, escape_like, limit_in
 use crate::http::page::Sort;
 
 /// Bags at the beginning of the list that are looked at for a part of a code before any index is.
-const WINDOW: i64 = 2_000;
+const WINDOW: i64 = 1_000;
 /// Bags with a part in their codes that are fetched through the index of parts. With more of them, walking along the list
 /// comes upon a page of them sooner: at 1.8 million bags both take some 7 ms then.
 const FEW: i64 = 2_000;

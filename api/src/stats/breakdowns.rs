@@ -50,7 +50,7 @@ pub async fn scans_per_hour(
              date_trunc('hour', $3::timestamptz AT TIME ZONE $2), interval '1 hour') AS h), \
          counted AS ( \
            SELECT date_trunc('hour', s.quarter AT TIME ZONE $2) AT TIME ZONE $2 AS hour, s.kind, sum(s.count)::bigint AS count FROM scan_quarters s \
-           WHERE s.quarter >= (SELECT min(hour) FROM hours) AND ($1 IS NULL OR s.area_id = $1) GROUP BY 1, 2) \
+           WHERE s.area_id = coalesce($1, -1) AND s.quarter >= (SELECT min(hour) FROM hours) GROUP BY 1, 2) \
          SELECT hours.hour, coalesce(sum(c.count), 0)::bigint AS total, \
                 coalesce(sum(c.count) FILTER (WHERE c.kind = 'parent'), 0)::bigint AS parent, \
                 coalesce(sum(c.count) FILTER (WHERE c.kind = 'child'), 0)::bigint AS child, \
@@ -96,11 +96,11 @@ pub async fn areas(conn: &mut AsyncPgConnection, area_id: Option<i32>, day: Day)
                   sum(value) FILTER (WHERE metric = 'bags_parent_completed') AS completed_parents, \
                   sum(value) FILTER (WHERE metric = 'bags_child') AS children, sum(value) FILTER (WHERE metric = 'scans') AS scans_total \
            FROM stat_counters GROUP BY area_id), \
-         scanned AS (SELECT area_id, sum(count) AS scans FROM scan_quarters WHERE quarter >= $2 AND quarter < $3 GROUP BY area_id), \
          places AS (SELECT id, code FROM dispatch_areas UNION ALL SELECT 0, NULL) \
          SELECT p.code AS area, coalesce(c.open_parents, 0)::bigint AS open_parents, coalesce(c.completed_parents, 0)::bigint AS completed_parents, \
                 coalesce(c.children, 0)::bigint AS children, coalesce(s.scans, 0)::bigint AS scans, coalesce(c.scans_total, 0)::bigint AS scans_total \
-         FROM places p LEFT JOIN counted c ON c.area_id = p.id LEFT JOIN scanned s ON s.area_id = p.id \
+         FROM places p LEFT JOIN counted c ON c.area_id = p.id \
+         CROSS JOIN LATERAL (SELECT sum(count) AS scans FROM scan_quarters WHERE area_id = p.id AND quarter >= $2 AND quarter < $3) AS s \
          WHERE ($1 IS NULL OR p.id = $1) AND (p.id <> 0 OR c.children > 0 OR c.open_parents > 0 OR c.completed_parents > 0 OR c.scans_total > 0) \
          ORDER BY p.code NULLS LAST")
     .bind::<Nullable<Integer>, _>(area_id)

@@ -118,7 +118,7 @@ async fn scans_since(conn: &mut &AsyncPgConnection, (one, other): (DateTime<Utc>
     }
     let query = sql("SELECT coalesce(sum(count) FILTER (WHERE quarter >= $1), 0)::bigint AS since_one, \
                             coalesce(sum(count) FILTER (WHERE quarter >= $2), 0)::bigint AS since_other \
-                     FROM scan_quarters WHERE quarter >= least($1, $2) AND ($3::integer IS NULL OR area_id = $3)")
+                     FROM scan_quarters WHERE area_id = coalesce($3, -1) AND quarter >= least($1, $2)")
     .bind::<Timestamptz, _>(one)
     .bind::<Timestamptz, _>(other)
     .bind::<Nullable<Integer>, _>(area_id);

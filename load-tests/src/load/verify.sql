@@ -55,6 +55,6 @@ SELECT 'quarters whose scans are not what they count', count(*)
 FROM (
     SELECT quarter, area_id, kind, sum(count) FROM scan_quarters GROUP BY 1, 2, 3
     EXCEPT
-    SELECT date_bin('15 minutes', uuidv7_time(id), timestamptz '2000-01-01 00:00:00+00'), coalesce(dispatch_area_id, 0), kind, count(*)::numeric
-    FROM scans GROUP BY 1, 2, 3
+    SELECT date_bin('15 minutes', uuidv7_time(s.id), timestamptz '2000-01-01 00:00:00+00'), a.id, s.kind, count(*)::numeric
+    FROM scans s CROSS JOIN LATERAL (VALUES (coalesce(s.dispatch_area_id, 0)), (-1)) AS a (id) GROUP BY 1, 2, 3
 ) AS wrong;

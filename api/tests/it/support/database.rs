@@ -138,4 +138,12 @@ pub async fn assert_counts_equal_rows(url: &str) {
     assert_eq!(wrong_counters.await, 0, "every counter equals its recount");
     let scans = number(url, "SELECT (SELECT count(*) FROM scans) - (SELECT coalesce(sum(count), 0)::bigint FROM scan_hours) AS n");
     assert_eq!(scans.await, 0, "the hourly rollup equals the scans");
+    let wrong_quarters = number(
+        url,
+        "WITH kept AS (SELECT quarter, area_id, kind, sum(count) FROM scan_quarters GROUP BY 1, 2, 3), \
+              counted AS (SELECT date_bin('15 minutes', uuidv7_time(s.id), timestamptz '2000-01-01 00:00:00+00'), a.id, s.kind, count(*)::numeric \
+                          FROM scans s CROSS JOIN LATERAL (VALUES (coalesce(s.dispatch_area_id, 0)), (-1)) AS a (id) GROUP BY 1, 2, 3) \
+         SELECT (SELECT count(*) FROM (TABLE kept EXCEPT TABLE counted) AS k) + (SELECT count(*) FROM (TABLE counted EXCEPT TABLE kept) AS c) AS n",
+    );
+    assert_eq!(wrong_quarters.await, 0, "every quarter of an hour equals its recount, for each area and for all");
 }
