@@ -115,8 +115,8 @@ impl BagFilter {
         if let Some(status) = self.status {
             conditions.and(&format!("b.kind = 'parent' AND b.status = '{status}'"));
         }
-        // Times are ranges of ids, six hours wider at each end: no transaction that makes bags runs longer. Rows are compared,
-        // because of a range between two ids that it does not know the planner expects a two-hundredth of the table.
+        // Times are ranges of ids, six hours wider at each end: no transaction that makes bags runs longer. Said as comparisons of
+        // rows: of a range between two ids the planner expects a two-hundredth of the table, and would read and sort it all.
         if let Some(after) = self.created_after {
             conditions.and_with("b.created_at >= $ AND (b.id, 0) >= ((SELECT bags_made_since($ - interval '6 hours')), 0)", Value::Time(after));
         }

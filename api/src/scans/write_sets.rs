@@ -14,8 +14,8 @@ use crate::db::sql;
 use crate::db::sql::Sql;
 use crate::scans::model::ScanOutcome;
 
-/// Begins a transaction that writes `bags.is_loose` itself, with the bags it writes anyway. In one round trip, and for this
-/// transaction alone: the next on the same connection of a PgBouncer may be somebody else's.
+/// Begins a transaction that writes `bags.is_loose` itself, with the bags it writes anyway: in one round trip, and said for
+/// this transaction alone, so that nothing hangs on what the connection was told when it was made.
 pub const BEGIN_NOTING_LINKS: &str = "BEGIN; SET LOCAL traitortrack.links_are_noted = 'on'";
 
 /// Everything one batch writes.

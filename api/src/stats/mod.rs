@@ -1,6 +1,7 @@
 //! Numbers for the dashboard: exact, and as cheap at 18 million bags as at 18 thousand.
 //!
-//! Reads `stat_counters`, `scan_quarters` and `scan_hours`, which database triggers keep for every way of writing.
+//! Reads `stat_counters`, `scan_quarters` and `scan_hours`, which database triggers keep for every way of writing. In
+//! `scan_quarters`, area 0 is of scans without one, and -1 of all together.
 
 pub mod breakdown_routes;
 pub mod breakdowns;
