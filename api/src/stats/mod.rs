@@ -78,16 +78,20 @@ pub async fn totals(conn: &AsyncPgConnection, area_id: Option<i32>, time_zone: c
         value: i64,
     }
     let day_ago = now - TimeDelta::hours(24);
-    // Whole quarters from the rollup; only the scans between a day ago and the next quarter are counted one by one.
-    let next_quarter = day_ago.duration_trunc(TimeDelta::minutes(15)).unwrap_or(day_ago) + TimeDelta::minutes(15);
+    // Whole quarters from the rollup; only the scans between a day ago and the nearest quarter are counted one by one, to be
+    // added or taken away.
+    let quarter = TimeDelta::minutes(15);
+    let began = day_ago.duration_trunc(quarter).unwrap_or(day_ago);
+    let is_just_begun = day_ago - began < quarter / 2;
+    let (nearest, edge) = if is_just_begun { (began, (began, day_ago)) } else { (began + quarter, (day_ago, began + quarter)) };
     let (mut a, mut b, mut c) = (conn, conn, conn);
     let counters = sql("SELECT metric, sum(value)::bigint AS value FROM stat_counters \
                         WHERE $1::integer IS NULL OR area_id = $1 OR metric LIKE 'bills%' GROUP BY metric")
     .bind::<Nullable<Integer>, _>(area_id);
     let (counters, (today, quarters), edge): (Vec<Counter>, (i64, i64), i64) = futures_util::try_join!(
         RunQueryDsl::load(counters, &mut a),
-        scans_since(&mut b, (midnight(time_zone, now), next_quarter), area_id),
-        scans_between(&mut c, day_ago, next_quarter, area_id),
+        scans_since(&mut b, (midnight(time_zone, now), nearest), area_id),
+        scans_between(&mut c, edge, area_id),
     )?;
     let value = |metric: &str| counters.iter().find(|counter| counter.metric == metric).map_or(0, |counter| counter.value);
     let (children, open, completed) = (value("bags_child"), value("bags_parent_open"), value("bags_parent_completed"));
@@ -95,7 +99,7 @@ pub async fn totals(conn: &AsyncPgConnection, area_id: Option<i32>, time_zone: c
     let active = value("users_active");
     Ok(Stats {
         bags: BagStats { total: children + open + completed, parents: open + completed, children, open, completed },
-        scans: ScanStats { total: value("scans"), today, last_24h: quarters + edge },
+        scans: ScanStats { total: value("scans"), today, last_24h: if is_just_begun { quarters - edge } else { quarters + edge } },
         bills: BillStats { total: new + processing + finished, new, processing, completed: finished },
         users: UserStats { total: active + value("users_inactive"), active },
         as_of: now,
@@ -127,7 +131,7 @@ async fn scans_since(conn: &mut &AsyncPgConnection, (one, other): (DateTime<Utc>
     Ok(sums.into_iter().next().map_or((0, 0), |row| (row.since_one, row.since_other)))
 }
 
-async fn scans_between(conn: &mut &AsyncPgConnection, from: DateTime<Utc>, to: DateTime<Utc>, area_id: Option<i32>) -> QueryResult<i64> {
+async fn scans_between(conn: &mut &AsyncPgConnection, (from, to): (DateTime<Utc>, DateTime<Utc>), area_id: Option<i32>) -> QueryResult<i64> {
     let query = sql("SELECT count(*) AS count FROM scans WHERE id >= $1 AND id < $2 AND ($3::integer IS NULL OR dispatch_area_id = $3)")
         .bind::<SqlUuid, _>(floor_id(from))
         .bind::<SqlUuid, _>(floor_id(to))

@@ -1,7 +1,11 @@
 //! Numbers for the dashboard.
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DurationRound, TimeDelta, Utc};
+use diesel::sql_types::{Integer, Nullable, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
+use traitortrack::db::sql::Counted;
+use traitortrack::stats;
 
 use crate::support::{Warehouse, database};
 
@@ -35,6 +39,40 @@ async fn the_last_24_hours_are_counted_to_the_second() {
     scanned("SB00004", TimeDelta::zero()).await;
     let scans = packer.get("/stats").await.expect(200).body["scans"].clone();
     assert_eq!((scans["total"].as_i64(), scans["last_24h"].as_i64()), (Some(4), Some(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_24_hours_are_exact_at_every_minute_of_a_quarter() {
+    let warehouse = Warehouse::open().await;
+    let url = &warehouse.database_url;
+    // Three scans a minute, in turns of two areas and none.
+    database::execute(
+        url,
+        "INSERT INTO scans (id, kind, outcome, source, qr_code, user_id, dispatch_area_id, scanned_at, recorded_at) \
+         SELECT (left(uuidv7_floor(at)::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, 'lookup', 'found', 'wedge', 'SB00001', \
+                (SELECT min(id) FROM users), nullif(n % 3, 0), at, at \
+         FROM (SELECT n, date_trunc('hour', now()) - interval '26 hours' + n * interval '20 s' AS at FROM generate_series(1, 4000) n) AS t",
+    )
+    .await;
+    let mut conn = AsyncPgConnection::establish(url).await.expect("connects");
+    let hour = Utc::now().duration_trunc(TimeDelta::hours(1)).expect("a time of ours");
+    for minute in 0..15 {
+        let now = hour - TimeDelta::hours(1) + TimeDelta::minutes(minute) + TimeDelta::seconds(7);
+        for area_id in [None, Some(1)] {
+            let kept = stats::totals(&conn, area_id, chrono_tz::UTC, now).await.expect("they are read").scans.last_24h;
+            let counted: i64 = diesel::sql_query(
+                "SELECT count(*) AS n FROM scans WHERE uuidv7_time(id) >= $1 - interval '24 hours' AND ($2::integer IS NULL OR dispatch_area_id = $2)",
+            )
+            .bind::<Timestamptz, _>(now)
+            .bind::<Nullable<Integer>, _>(area_id)
+            .get_result::<Counted>(&mut conn)
+            .await
+            .expect("they are counted")
+            .n;
+            assert_eq!(kept, counted, "minute {minute}, area {area_id:?}");
+        }
+    }
+    warehouse.assert_counts_equal_rows().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,7 +54,7 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     lines.extend(cost("cost_lookup", "a lookup of any bag", &|| spread(stage, crowd, seconds))?);
     lines.extend(cost("cost_lookup_cached", "a lookup of a bag that was just looked up", &|| again_and_again(stage, &stage.server.address))?);
     lines.extend(cost("cost_totals", "the totals of the dashboard, as they are asked for", &|| get("/api/v1/stats"))?);
-    lines.extend(cost("cost_list", "a page of 50 bags", &|| get("/api/v1/bags?kind=child"))?);
+    lines.extend(cost("cost_list", "a page of 50 bags", &|| get("/api/v1/bags"))?);
     let size: f64 = stage.tools.sql("SELECT pg_database_size(current_database())::float8 / (SELECT count(*) FROM scans)")?.parse()?;
     lines.push(Line::figure("cost_disk", "Disk for each scan with its bag, link, audit row and indexes", size, "bytes", Aim::Stated));
     Ok(lines)
