@@ -303,6 +303,8 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     })
     .backlog(BACKLOG)
     .keep_alive(KEEP_ALIVE)
+    // The second part of an answer must not wait for the client to acknowledge the first: that takes 40 ms.
+    .tcp_nodelay(true)
     .client_request_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(shutdown_timeout_seconds)
     .disable_signals()
