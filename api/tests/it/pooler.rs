@@ -1,7 +1,6 @@
 //! A connection pooler between application and database: one that works, and one that would break it.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tempfile::TempDir;
 use traitortrack::config::{Config, Secret};
 use traitortrack::server::Application;
 
-use crate::support::{Warehouse, database};
+use crate::support::{Warehouse, database, free_port};
 
 /// PgBouncer in front of the run's database server.
 struct Pooler {
@@ -21,7 +20,7 @@ struct Pooler {
 
 impl Pooler {
     async fn start(database_url: &str, mode: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let port = free_port();
         let folder = tempfile::tempdir().expect("a folder");
         // PgBouncer does not run as root.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("others may look into it");

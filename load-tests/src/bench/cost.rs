@@ -42,13 +42,11 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     };
     let get = |path: &'static str| load(&stage.server.address, &stage.admin, crowd, seconds as f64, move |_, _, token| Some(Call::get(path, token)));
     let mut lines = Vec::new();
-    for (packers, key) in FEW {
+    for (packers, key) in FEW.into_iter().chain([(crowd, "cost_scan")]) {
+        // Parents are opened, and the table vacuumed, before anything is counted.
         let packing = Packing::prepare(stage, packers)?;
         lines.extend(cost(key, &format!("a child scan, {packers} at once"), &|| packing.one_by_one())?);
     }
-    // Parents are opened, and the table vacuumed, before anything is counted.
-    let packing = Packing::prepare(stage, crowd)?;
-    lines.extend(cost("cost_scan", &format!("a child scan, {crowd} at once"), &|| packing.one_by_one())?);
     let packing = Packing::prepare(stage, crowd)?;
     lines.extend(cost("cost_scan_batch", "a child scan in a batch of 30", &|| packing.in_batches())?);
     lines.extend(cost("cost_lookup", "a lookup of any bag", &|| spread(stage, crowd, seconds))?);

@@ -24,7 +24,7 @@ impl Cluster {
     pub async fn start() -> Self {
         let folder = std::env::temp_dir().join(format!("tt-cluster-{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir(&folder).expect("a folder");
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let port = super::free_port();
         let log = std::fs::File::create(folder.join("script.log")).expect("a log");
         let script = Command::new(SCRIPT)
             .arg("run")

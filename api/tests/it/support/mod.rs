@@ -12,3 +12,8 @@ pub mod warehouse;
 pub use person::{Answer, Person};
 pub use redis::Redis;
 pub use warehouse::Warehouse;
+
+/// A port of this machine that nobody listens on.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}

@@ -21,7 +21,7 @@ impl ServerProcess {
 
     /// As [`Self::start`], with settings of the test's own.
     pub async fn start_with(data_dir: &PathBuf, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let port = super::free_port();
         let bind = format!("127.0.0.1:{port}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
         command
