@@ -18,7 +18,7 @@ dev: ## Run the API and the web app with reload
 
 build: ## Build the one release binary, target/release/api, with the web app inside
 	@.ci/build-web
-	cargo build --release --locked -p api
+	cargo build --release --workspace --locked --bin api
 
 test: ## Run every test: rules, API on a real database, web app, browser
 	@.ci/setup test
@@ -30,7 +30,7 @@ test-api: ## Run the Rust tests only
 
 test-scale: ## Fill a database with 1.8 million bags and look at the plan of every list, filter and sort
 	@.ci/setup run
-	cargo test -p api --locked --test it -- --ignored --nocapture scale::
+	cargo test --workspace --locked --test it -- --ignored --nocapture scale::
 
 test-web: ## Run the web app's unit tests only
 	@.ci/build-web
@@ -39,12 +39,12 @@ test-web: ## Run the web app's unit tests only
 test-browser: ## Run the browser tests only; screenshots land in frontend/test-results/screenshots
 	@.ci/setup test
 	@.ci/build-web
-	cargo build --locked -p api
+	cargo build --workspace --locked --bin api
 	cd frontend && API_BINARY="$(CURDIR)/target/debug/api" npm run test:e2e
 
 test-contract: ## Call every operation as each role and hold the answers to the document
 	@.ci/setup test
-	cargo build --locked -p api
+	cargo build --workspace --locked --bin api
 	@.ci/contract
 
 lighthouse: build ## Measure sign-in, scan and overview pages with Lighthouse
@@ -64,9 +64,10 @@ fmt: ## Format everything
 	npm --prefix frontend run format
 
 openapi: ## Write openapi.yaml, docs/errors.md and docs/settings.md from the code
-	cargo run -q -p api -- openapi > openapi.yaml
-	cargo run -q -p api -- errors > docs/errors.md
-	cargo run -q -p api -- settings > docs/settings.md
+	cargo build --workspace --locked --bin api
+	target/debug/api openapi > openapi.yaml
+	target/debug/api errors > docs/errors.md
+	target/debug/api settings > docs/settings.md
 
 client: openapi ## Generate the web app's API client from openapi.yaml
 	npm --prefix frontend run generate
@@ -80,19 +81,18 @@ demo: build ## Fill the embedded database with a believable warehouse
 
 bench: build ## Measure against PostgreSQL alone, Flask and the aims; writes docs/benchmarks.md (BENCH="--sizes 18k,1.8m" is quicker)
 	@.ci/setup test
-	cargo build --release --locked -p load-tests
+	cargo build --release --workspace --locked --bin load-tests
 	target/release/load-tests bench --report docs/benchmarks.md $(BENCH)
 
 bench-check: ## Look a minute whether anything has become much slower (debug build, stored ratios)
 	@.ci/setup test
 	@.ci/build-web
-	cargo build --locked -p api
-	cargo build --locked --workspace --bin load-tests
+	cargo build --workspace --locked
 	target/debug/load-tests bench-check
 
 load-test: build ## Play a warehouse day and check the data (LOAD=spike, soak, rush or open for others); report in target/load-tests
 	@.ci/setup test
-	cargo build --release --locked -p load-tests
+	cargo build --release --workspace --locked --bin load-tests
 	target/release/load-tests $(or $(LOAD),day)
 
 clean: ## Remove everything built (not the data in ./var)

@@ -29,7 +29,6 @@ async function signOut(page: Page, name: string): Promise<void> {
 }
 
 test('the second factor: set up, sign in with it, with a recovery code, turn it off', async ({ page, warehouse }) => {
-	test.setTimeout(300_000);
 	const person = await warehouse.person('biller');
 	await signIn(page, person, '/profile');
 	await portrait(page, 'profile');
@@ -81,7 +80,6 @@ test('the second factor: set up, sign in with it, with a recovery code, turn it 
 });
 
 test('a role that demands a second factor gets in only with one', async ({ page }) => {
-	test.setTimeout(150_000);
 	const warehouse = await Warehouse.open({ TWO_FACTOR_REQUIRED_ROLES: 'biller' });
 	try {
 		const person = await warehouse.person('biller');

@@ -27,7 +27,6 @@ test('a person is added with a made password, changed, disabled and back again, 
 	browser,
 	baseURL
 }) => {
-	test.setTimeout(300_000);
 	await signIn(page, ADMIN, '/users');
 	await page.getByRole('button', { name: 'Add a person' }).click();
 	const dialog = page.getByRole('dialog');
@@ -113,7 +112,6 @@ test('a locked person is unlocked, gets a new password, and a lost second factor
 	warehouse,
 	baseURL
 }) => {
-	test.setTimeout(180_000);
 	const person = await warehouse.person('dispatcher');
 	const own = await apiAs(baseURL ?? '', person);
 	const { data: setup } = await own.POST('/api/v1/me/2fa/setup');
@@ -153,7 +151,6 @@ test('a locked person is unlocked, gets a new password, and a lost second factor
 });
 
 test('the last admin stays, and nobody changes their own role', async ({ page }) => {
-	test.setTimeout(120_000);
 	const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password });
 	try {
 		await signIn(page, ADMIN, `${server.url}/users`);
@@ -174,7 +171,6 @@ test('the last admin stays, and nobody changes their own role', async ({ page })
 });
 
 test('an area is added, renamed, closed and opened again', async ({ page }) => {
-	test.setTimeout(180_000);
 	await signIn(page, ADMIN, '/areas');
 	await page.getByRole('button', { name: 'Add an area' }).click();
 	const dialog = page.getByRole('dialog');
@@ -199,7 +195,6 @@ test('an area is added, renamed, closed and opened again', async ({ page }) => {
 });
 
 test('a format is tried before it is added, and from then on scans are matched with it', async ({ page, baseURL }) => {
-	test.setTimeout(180_000);
 	await signIn(page, ADMIN, '/formats');
 	const tester = page.getByLabel('Code to try');
 	const verdict = page.getByTestId('verdict');
@@ -240,7 +235,6 @@ test('a format is tried before it is added, and from then on scans are matched w
 });
 
 test('a biller who comes to a page of the administration is told so kindly', async ({ page, warehouse }) => {
-	test.setTimeout(120_000);
 	await signIn(page, await warehouse.person('biller'), '/users');
 	for (const path of [
 		'/users',

@@ -5,7 +5,6 @@ test('a key is made, works for what it may and nothing else, and ends when it is
 	warehouse,
 	baseURL
 }) => {
-	test.setTimeout(240_000);
 	await signIn(page, ADMIN, '/api-keys');
 	await page.getByRole('button', { name: 'Make a key' }).first().click();
 	const dialog = page.getByRole('dialog');

@@ -7,7 +7,6 @@ test('the log says in sentences who moved what, follows a bag, and is exported',
 	warehouse,
 	baseURL
 }) => {
-	test.setTimeout(240_000);
 	const [from, to] = [warehouse.parentCode(), warehouse.parentCode()];
 	const child = `${from}C1`;
 	await warehouse.pack(from, [child]);
@@ -55,7 +54,6 @@ test('the log says in sentences who moved what, follows a bag, and is exported',
 });
 
 test('changes of people are told in words, in Hindi too', async ({ page, warehouse, baseURL }) => {
-	test.setTimeout(120_000);
 	const person = await warehouse.person('dispatcher');
 	const elsewhere = await apiAs(baseURL ?? '', ADMIN);
 	const { data } = await elsewhere.GET('/api/v1/users', { params: { query: { q: person.username } } });

@@ -1,39 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
-import { ADMIN, expect, portrait, signIn, test } from './support/test';
+import { ADMIN, expect, portrait, signIn, test, wedgeAll } from './support/test';
 
 /** The row of a code among the results; the newest one when it was scanned twice. */
 const result = (page: Page, code: string): Locator =>
 	page.getByTestId('results').locator(`[data-code="${code}"]`).first();
 const progress = (page: Page) => page.getByTestId('progress');
 const codesField = (page: Page) => page.getByLabel('Type or paste codes');
-
-/** When the scanner sent its last key, in seconds. */
-let lastKeyAt = 0;
-const KEY_GAP_SECONDS = 0.005;
-
-/**
- * A burst as a scanner sends it: each key carries the time it was struck at, as it does in life, and none waits for what
- * the page makes of the one before. However busy the machine, it is as fast as a scanner.
- */
-async function scan(page: Page, ...codes: string[]): Promise<void> {
-	const cdp = await page.context().newCDPSession(page);
-	const strokes = codes.flatMap((code) => [...code, 'Enter']);
-	lastKeyAt = Math.max(lastKeyAt, Date.now() / 1000);
-	await Promise.all(
-		strokes.map((key) => {
-			lastKeyAt += KEY_GAP_SECONDS;
-			const enter = { code: 'Enter', text: '\r', windowsVirtualKeyCode: 13 };
-			return cdp.send('Input.dispatchKeyEvent', {
-				type: 'keyDown',
-				key,
-				timestamp: lastKeyAt,
-				...(key === 'Enter' ? enter : { text: key })
-			});
-		})
-	);
-	await cdp.detach();
-}
 
 /** Chooses from the menu with further actions. */
 async function choose(page: Page, action: string): Promise<void> {
@@ -50,7 +23,6 @@ async function downloaded(page: Page, format: string): Promise<{ name: string; c
 }
 
 test('a biller makes a bill; what is wrong with it is said beside the fields', async ({ page, warehouse }) => {
-	test.setTimeout(120_000);
 	await signIn(page, await warehouse.person('biller'), '/bills/new');
 	await page.getByRole('button', { name: 'Make bill and scan bags' }).click();
 	await expect(page.getByLabel('Destination')).toHaveAttribute('aria-invalid', 'true');
@@ -69,7 +41,6 @@ test('a biller makes a bill; what is wrong with it is said beside the fields', a
 });
 
 test('bags are scanned wherever the focus is, and each refusal says what it is', async ({ page, warehouse }) => {
-	test.setTimeout(120_000);
 	const [first, second, third] = [
 		await warehouse.readyParent(),
 		await warehouse.readyParent(),
@@ -80,15 +51,15 @@ test('bags are scanned wherever the focus is, and each refusal says what it is',
 	await expect(page.getByText('Ready to scan')).toBeVisible();
 
 	// With no field focused, while typing in one, and with a button focused: the scanner is heard each time.
-	await scan(page, first);
+	await wedgeAll(page, [first]);
 	await expect(progress(page)).toHaveText('1 / 4');
 	await codesField(page).fill('half ty');
-	await scan(page, second.toLowerCase());
+	await wedgeAll(page, [second.toLowerCase()]);
 	await expect(progress(page)).toHaveText('2 / 4');
 	await expect(codesField(page)).toHaveValue('half ty');
 	await codesField(page).fill('');
 	await page.getByRole('button', { name: 'Choose from a list' }).focus();
-	await scan(page, third);
+	await wedgeAll(page, [third]);
 	await expect(progress(page)).toHaveText('3 / 4');
 	await expect(page.getByRole('dialog')).toBeHidden();
 	for (const code of [first, second, third]) await expect(result(page, code)).toHaveAttribute('data-outcome', 'added');
@@ -111,7 +82,7 @@ test('bags are scanned wherever the focus is, and each refusal says what it is',
 		['???', 'invalid_qr_code', 'Not a bag code']
 	] as const;
 	for (const [code, outcome, words] of refusals) {
-		await scan(page, code);
+		await wedgeAll(page, [code]);
 		await expect(page.getByTestId('last-result')).toHaveAttribute('data-outcome', outcome);
 		await expect(page.getByTestId('last-result')).toContainText(words);
 		await expect(result(page, code)).toContainText(words);
@@ -128,7 +99,6 @@ test('many codes are pasted, the number is raised for those that did not fit, on
 	page,
 	warehouse
 }) => {
-	test.setTimeout(120_000);
 	const [first, second, third] = [
 		await warehouse.readyParent(),
 		await warehouse.readyParent(),
@@ -161,7 +131,6 @@ test('a biller finishes a bill: it is locked, and its report is read, printed an
 	page,
 	warehouse
 }) => {
-	test.setTimeout(150_000);
 	const ready = [await warehouse.readyParent(), await warehouse.readyParent()];
 	const [first = ''] = ready;
 	const bill = await warehouse.bill(ready, 3);
@@ -174,7 +143,7 @@ test('a biller finishes a bill: it is locked, and its report is read, printed an
 	await expect(page.getByText('Finished and locked.')).toBeVisible();
 	await expect(page.getByRole('button', { name: `Take ${first} off the bill` })).toBeHidden();
 	await expect(page.getByRole('button', { name: /^Actions for/ })).toBeHidden();
-	await scan(page, 'SB99999');
+	await wedgeAll(page, ['SB99999']);
 	await expect(page.getByText('SB99999 was not added.')).toBeVisible();
 	await portrait(page, 'bill-finished');
 
@@ -207,17 +176,16 @@ test('a biller finishes a bill: it is locked, and its report is read, printed an
 });
 
 test('thirty scans in a burst are all kept, in order, through a cut network', async ({ page, warehouse, context }) => {
-	test.setTimeout(120_000);
 	const codes: string[] = [];
 	for (let n = 0; n < 30; n += 1) codes.push(await warehouse.readyParent(1));
 	const bill = await warehouse.bill([], 30);
 	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
 	await expect(page.getByText('Ready to scan')).toBeVisible();
-	await scan(page, ...codes.slice(0, 20));
+	await wedgeAll(page, codes.slice(0, 20));
 	await expect(progress(page)).toHaveText('20 / 30');
 
 	await context.setOffline(true);
-	await scan(page, ...codes.slice(20));
+	await wedgeAll(page, codes.slice(20));
 	await expect(page.getByText('10 bags wait to be sent.')).toBeVisible();
 	await expect(result(page, codes[29] ?? '')).toHaveAttribute('data-outcome', 'pending');
 	await portrait(page, 'bill-offline');
@@ -235,7 +203,6 @@ test('bags are chosen from the list of those that are ready, and an open one com
 	page,
 	warehouse
 }) => {
-	test.setTimeout(120_000);
 	const ready = [await warehouse.readyParent(), await warehouse.readyParent()];
 	const open = warehouse.parentCode();
 	await warehouse.pack(open, [`${open}C1`]);
@@ -258,7 +225,6 @@ test('bags are chosen from the list of those that are ready, and an open one com
 });
 
 test('an admin edits, reopens with a reason, and deletes', async ({ page, warehouse }) => {
-	test.setTimeout(120_000);
 	const parent = await warehouse.readyParent();
 	const bill = await warehouse.bill([parent]);
 	await signIn(page, ADMIN, `/bills/${bill}`);
@@ -317,7 +283,6 @@ test('somebody else’s edit is not overwritten', async ({ page, warehouse, brow
 });
 
 test('a packer sees bills with bags of the own area, and changes nothing', async ({ page, warehouse }) => {
-	test.setTimeout(120_000);
 	const packer = await warehouse.person('dispatcher');
 	await signIn(page, packer, '/bills');
 	await expect(page.getByText('No bills yet')).toBeVisible();
@@ -326,7 +291,7 @@ test('a packer sees bills with bags of the own area, and changes nothing', async
 	await page.goto('/scan');
 	await expect(page.getByTestId('result')).toContainText('Scan a parent bag');
 	const parent = warehouse.parentCode();
-	await scan(page, parent, `${parent}C1`);
+	await wedgeAll(page, [parent, `${parent}C1`]);
 	await expect.poll(() => warehouse.childrenOf(parent).catch(() => [])).toEqual([`${parent}C1`]);
 	const other = await warehouse.readyParent();
 	const bill = await warehouse.bill([parent, other]);
@@ -347,7 +312,6 @@ test('a packer sees bills with bags of the own area, and changes nothing', async
 });
 
 test('the list is searched, filtered, sorted and exported; in Hindi too', async ({ page, warehouse }) => {
-	test.setTimeout(120_000);
 	const busy = await warehouse.bill([await warehouse.readyParent()]);
 	const fresh = await warehouse.bill([]);
 	await signIn(page, await warehouse.person('biller'), '/bills');
@@ -378,7 +342,7 @@ test('the list is searched, filtered, sorted and exported; in Hindi too', async 
 	await page.getByRole('link', { name: busy }).click();
 	await expect(page.getByRole('button', { name: 'बिल पूरा करें' })).toBeVisible();
 	await page.locator('h1').click();
-	await scan(page, 'SB99998');
+	await wedgeAll(page, ['SB99998']);
 	await expect(page.getByTestId('last-result')).toContainText('बोरी अनजान है');
 	await portrait(page, 'bill-hi');
 });

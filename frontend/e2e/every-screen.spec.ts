@@ -34,8 +34,6 @@ async function visitAll(page: Page, person: Person, language: 'en' | 'hi', more:
 }
 
 test.describe('every screen', () => {
-	test.setTimeout(240_000);
-
 	test('in Hindi, for an admin', async ({ page, warehouse }) => {
 		const parent = warehouse.parentCode();
 		await warehouse.pack(parent, [`${parent}C1`, `${parent}C2`]);

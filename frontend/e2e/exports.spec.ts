@@ -11,7 +11,6 @@ async function saved(page: Page): Promise<string> {
 }
 
 // Many portraits: each looks at four screens.
-test.describe.configure({ timeout: 240_000 });
 
 test('bags are exported as they are filtered', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();

@@ -10,7 +10,6 @@ async function checked(page: Page): Promise<void> {
 }
 
 // Many portraits: each looks at four screens.
-test.describe.configure({ timeout: 240_000 });
 
 test('a file is checked, shows what is wrong, and its good rows are taken', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();

@@ -6,7 +6,6 @@ test('a packer asks for another role; the admin hears of it live and grants it; 
 	baseURL,
 	warehouse
 }) => {
-	test.setTimeout(120_000);
 	const person = await warehouse.person('dispatcher');
 	await signIn(page, ADMIN, '/promotion-requests');
 	await expect(page.getByRole('heading', { level: 1, name: 'Role requests' })).toBeVisible();

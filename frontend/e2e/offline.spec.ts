@@ -6,11 +6,11 @@ import { type BrowserContext, chromium, type Page } from '@playwright/test';
 import { allSent, expect, PHONE, portrait, signIn, test, wedge } from './support/test';
 import { Warehouse } from './support/warehouse';
 
-test.describe.configure({ timeout: 240_000 });
-
 const childCodes = (parent: string, count: number, from = 1) =>
 	Array.from({ length: count }, (_, n) => `${parent}C${String(n + from).padStart(2, '0')}`);
 const progress = (page: Page) => page.getByTestId('progress');
+/** Between the clocks of browser and server. */
+const LEEWAY_MS = 60_000;
 /** So many acts wait, and all of them are safe on the device. */
 async function waiting(page: Page, count: number): Promise<void> {
 	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', String(count));
@@ -221,11 +221,11 @@ test('the server is killed in the middle of a sync and started again: every scan
 			await route.abort('connectionreset');
 		});
 		await page.context().setOffline(false);
-		await expect.poll(() => sent, { timeout: 30_000 }).toBeGreaterThan(0);
+		await expect.poll(() => sent).toBeGreaterThan(0);
 		await wedge(page, `${parents[1]}C21`);
 		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '43');
 		await warehouse.server.restart();
-		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '0', { timeout: 60_000 });
+		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '0');
 		packed.get(parents[1] as string)?.push(`${parents[1]}C21`);
 		for (const [parent, children] of packed) await isThereOnce(warehouse, parent, children);
 	} finally {
@@ -338,7 +338,8 @@ test('a device whose clock is two days ahead scans with the right time, also aft
 	warehouse
 }) => {
 	const parent = warehouse.parentCode();
-	await page.clock.install({ time: Date.now() + 2 * 86_400_000 });
+	const startedAt = Date.now();
+	await page.clock.install({ time: startedAt + 2 * 86_400_000 });
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await keptOnDevice(page);
 	await wedge(page, parent);
@@ -352,5 +353,8 @@ test('a device whose clock is two days ahead scans with the right time, also aft
 	await allSent(page);
 	const scans = await warehouse.scansOf(parent);
 	expect(scans).toHaveLength(2);
-	for (const scan of scans) expect(Math.abs(Date.parse(scan.scanned_at) - Date.now())).toBeLessThan(120_000);
+	for (const scan of scans) {
+		expect(Date.parse(scan.scanned_at)).toBeGreaterThan(startedAt - LEEWAY_MS);
+		expect(Date.parse(scan.scanned_at)).toBeLessThan(Date.now() + LEEWAY_MS);
+	}
 });

@@ -4,7 +4,6 @@ import { ADMIN, expect, portrait, signIn, test } from './support/test';
 import { Warehouse } from './support/warehouse';
 
 // Many portraits: each looks at four screens.
-test.describe.configure({ timeout: 240_000 });
 
 test.use({ timezoneId: 'Asia/Kolkata' });
 

@@ -2,7 +2,6 @@ import type { Page } from '@playwright/test';
 import { PHONE, allSent, expect, portrait, signIn, test, wedge } from './support/test';
 
 // Portraits are checked for accessibility one by one, which takes its time.
-test.describe.configure({ timeout: 240_000 });
 
 const childCodes = (parent: string, count: number) =>
 	Array.from({ length: count }, (_, n) => `${parent}C${String(n + 1).padStart(2, '0')}`);
@@ -137,7 +136,7 @@ test('scans made without a network are kept over a reload and sent once', async 
 		await route.abort('connectionreset');
 	});
 	await context.setOffline(false);
-	await expect.poll(() => lost, { timeout: 30_000 }).toBeGreaterThan(0);
+	await expect.poll(() => lost).toBeGreaterThan(0);
 	await page.unroute('**/api/v1/scans/batch');
 	await page.reload();
 	await expect(page.getByTestId('parent-code')).toHaveText(parent);

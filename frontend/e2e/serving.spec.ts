@@ -38,7 +38,6 @@ function addressesOf(page: Page): string[] {
 test.describe('under a path of a host', () => {
 	let warehouse: Warehouse;
 	test.beforeAll(async () => {
-		test.setTimeout(90_000);
 		warehouse = await Warehouse.open({ BASE_PATH: '/tracking' });
 	});
 	test.afterAll(() => warehouse.server.stop());
@@ -83,7 +82,6 @@ test.describe('the app on another host than the API', () => {
 	let host: Host;
 	let bind: string;
 	test.beforeAll(async () => {
-		test.setTimeout(180_000);
 		bind = `127.0.0.1:${await freePort()}`;
 		app = await BuiltApp.for(`http://${bind}`);
 		host = await Host.serving(() => app.folder);
@@ -94,7 +92,6 @@ test.describe('the app on another host than the API', () => {
 	});
 
 	test('of the same site: the strict cookie keeps the session', async ({ page }) => {
-		test.setTimeout(120_000);
 		const warehouse = await Warehouse.open({ BIND: bind, CORS_ALLOWED_ORIGINS: host.url });
 		try {
 			const asked = addressesOf(page);
@@ -110,7 +107,6 @@ test.describe('the app on another host than the API', () => {
 	});
 
 	test('of another site: the session needs COOKIE_SAME_SITE=none', async ({ browser }) => {
-		test.setTimeout(120_000);
 		// To a browser localhost and 127.0.0.1 are two sites.
 		const elsewhere = `http://localhost:${host.port}`;
 		const warehouse = await Warehouse.open({
@@ -129,7 +125,6 @@ test.describe('the app on another host than the API', () => {
 	});
 
 	test('that is not listed: the browser sends nothing', async ({ browser }) => {
-		test.setTimeout(120_000);
 		const warehouse = await Warehouse.open({ BIND: bind, CORS_ALLOWED_ORIGINS: 'https://app.example.com' });
 		const page = await browser.newPage({ locale: 'en-IN' });
 		try {

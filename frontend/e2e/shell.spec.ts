@@ -105,7 +105,6 @@ test('menus differ by role', async ({ page, browser, baseURL, warehouse }) => {
 });
 
 test('high contrast, dense rows and Hindi hold on every kind of page', async ({ page, warehouse }) => {
-	test.setTimeout(120_000);
 	await warehouse.pack(warehouse.parentCode(), []);
 	await page.addInitScript(() => {
 		localStorage.setItem('PARAGLIDE_LOCALE', 'hi');

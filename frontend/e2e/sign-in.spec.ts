@@ -7,7 +7,6 @@ const password = (page: Page) => page.getByLabel('Password', { exact: true });
 const submit = (page: Page) => page.getByRole('button', { name: 'Sign in' });
 
 test('the first admin signs in with the printed password and has to choose another', async ({ page }) => {
-	test.setTimeout(120_000);
 	const server = await Server.start();
 	try {
 		await signIn(page, { username: 'admin', password: server.firstPassword() }, server.url);
@@ -98,7 +97,6 @@ test('a locked account says how long, and counts down', async ({ page, warehouse
 });
 
 test('too many attempts have to wait', async ({ page }) => {
-	test.setTimeout(120_000);
 	const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password, SIGN_IN_LIMIT_PER_MINUTE: '2' });
 	try {
 		await page.goto(`${server.url}/login`);

@@ -1,8 +1,6 @@
 import type { Page } from '@playwright/test';
 import { allSent, expect, PHONE, portrait, signIn, test, wedge } from './support/test';
 
-test.describe.configure({ timeout: 240_000 });
-
 const progress = (page: Page) => page.getByTestId('progress');
 const panel = (page: Page) => page.getByTestId('result');
 

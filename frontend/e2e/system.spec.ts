@@ -2,7 +2,6 @@ import { Server } from './support/server';
 import { ADMIN, expect, portrait, signIn, test } from './support/test';
 
 test('the system page tells how everything is and renews itself', async ({ page, warehouse, baseURL }) => {
-	test.setTimeout(180_000);
 	const person = await warehouse.person('biller');
 	await signIn(page, ADMIN, '/system');
 	await expect(page.getByTestId('parts').getByRole('listitem')).toHaveCount(7);
@@ -34,7 +33,6 @@ test('the system page tells how everything is and renews itself', async ({ page,
 });
 
 test('a part that fails is said with what to do about it', async ({ page }) => {
-	test.setTimeout(180_000);
 	// Nobody listens there: the API goes on without Redis, degraded.
 	const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password, REDIS_URL: 'redis://127.0.0.1:9' });
 	try {

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::warehouse::{ADMIN_PASSWORD, PASSWORD};
-use crate::support::{Answer, Person, Warehouse, database};
+use crate::support::{Answer, Person, Warehouse, database, eventually};
 
 async fn merge(person: &Person, path: &str, body: Value) -> Answer {
     Answer::of(person.request(Method::PATCH, path).json(&body)).await
@@ -180,16 +180,13 @@ async fn a_new_format_is_scanned_at_once_in_every_process() {
     let parent = packer.get("/bags/WH0001").await.expect(200).body;
     assert_eq!((parent["status"].as_str(), parent["weight_kg"].as_f64(), parent["format"].as_str()), (Some("completed"), Some(5.0), Some("Wheat")));
     let there = Person { base_url: other.base_url.clone(), ..packer.clone() };
-    let mut opened = 0;
-    for n in 0..40 {
-        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-        // Until the other process knows the format, the code is a child's that nobody has seen.
-        if there.scans(&format!("WH1{n:03}")).await.status == 201 {
-            opened += 1;
-            break;
-        }
-    }
-    assert_eq!(opened, 1);
+    let mut n = 0;
+    eventually("the other process knows the format", async || {
+        // Until then the code is one of a child that was never scanned.
+        n += 1;
+        there.scans(&format!("WH1{n:03}")).await.status == 201
+    })
+    .await;
 
     admin.post("/bag-formats", wheat.clone()).await.problem(409, "bag_format_exists");
     let with = |field: &str, value: Value| {

@@ -1,13 +1,11 @@
 //! Keys of integrators: made, used within their scopes and quota, revoked.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 use traitortrack::config::Config;
 
 use crate::support::warehouse::PASSWORD;
-use crate::support::{Answer, Person, Redis, Warehouse, database};
+use crate::support::{Answer, Person, Redis, Warehouse, database, eventually};
 
 /// An integrator with a new key, and the answer that showed it.
 async fn integrator(warehouse: &Warehouse, body: Value) -> (Person, Value) {
@@ -91,15 +89,8 @@ async fn a_key_acts_as_its_owner() {
 }
 
 async fn refused_within_seconds(key: &Person) {
-    for _ in 0..100 {
-        let answer = key.get("/bags").await;
-        if answer.status == 401 {
-            answer.problem(401, "invalid_token");
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the key is still taken after 10 seconds");
+    eventually("the key is refused", async || key.get("/bags").await.status == 401).await;
+    key.get("/bags").await.problem(401, "invalid_token");
 }
 
 #[tokio::test(flavor = "multi_thread")]

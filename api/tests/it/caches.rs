@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::imports;
 use crate::support::process::ServerProcess;
-use crate::support::{Answer, Person, Redis, Warehouse, database};
+use crate::support::{Answer, Person, Redis, Warehouse, database, eventually};
 
 /// Longer than any test waits, so that an answer that is kept is seen to be.
 const LONG_SECONDS: u64 = 60;
@@ -161,13 +161,7 @@ async fn others_see_it_within_the_lifetime_and_bags_at_once() {
     let (packer, biller) = (at(&packer, &usual), at(&biller, &usual));
     assert_eq!(scans_seen(&biller, "/stats").await, 2);
     packer.scans_into("SB00001", "CB-2").await.expect(201);
-    for _ in 0..400 {
-        if scans_seen(&biller, "/stats").await == 3 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("others never see it");
+    eventually("others see the scan", async || scans_seen(&biller, "/stats").await == 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,13 +263,7 @@ async fn without_redis_own_writes_still_hold_and_others_are_seen_in_time() {
     }
     let metrics = one.nobody().get_root("/metrics").await.expect(200).text;
     assert!(counted(&metrics, "cache_marks_lost_total") >= 5.0, "{metrics}");
-    for _ in 0..400 {
-        if scans_seen(&there, "/stats").await == 5 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    assert_eq!(scans_seen(&there, "/stats").await, 5);
+    eventually("the other process sees the scans", async || scans_seen(&there, "/stats").await == 5).await;
 
     redis.start_again();
     // A mark that Redis takes tells that it is in use again.

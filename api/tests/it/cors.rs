@@ -5,7 +5,7 @@ use serde_json::json;
 use traitortrack::config::{Config, CookieSameSite};
 
 use crate::support::warehouse::ADMIN_PASSWORD;
-use crate::support::{Answer, Person, Warehouse};
+use crate::support::{Answer, Person, Warehouse, database};
 
 const APP: &str = "https://app.example.com";
 const OTHER_APP: &str = "http://localhost:5173";
@@ -107,14 +107,10 @@ async fn answers_and_refusals_can_be_read_by_listed_pages_only() {
 
     // Cut off by a middleware.
     admin.packs("SB12345", ["CB-1".into()]).await;
-    let url = warehouse.database_url.clone();
-    let held = tokio::spawn(async move {
-        crate::support::database::execute(&url, "BEGIN; SELECT FROM bags WHERE qr_code = 'SB12345' FOR UPDATE; SELECT pg_sleep(2); COMMIT").await;
-    });
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let held = database::HeldBag::hold(&warehouse.database_url, "SB12345").await;
     let slow = admin.request(Method::PUT, "/bags/CB-1/parent").header("origin", APP).json(&json!({"parent_qr_code": null}));
     assert_readable(&Answer::of(slow).await.problem(503, "timeout"), APP);
-    held.await.expect("the lock was held");
+    held.release().await;
 
     for origin in [FOREIGN, "null", "https://app.example.com.evil.example", "http://app.example.com"] {
         let answer = for_page(&admin, Method::GET, "/me", origin).await.expect(200);

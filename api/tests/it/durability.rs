@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::support::person::scan_id;
 use crate::support::process::ServerProcess;
 use crate::support::warehouse::ADMIN_PASSWORD;
-use crate::support::{Warehouse, database};
+use crate::support::{Warehouse, database, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn killed_in_the_middle_of_a_load_every_acknowledged_scan_is_there_once() {
@@ -98,13 +98,7 @@ async fn requests_dropped_half_way_leave_no_transaction_open_and_no_connection_p
         join_all(dropped).await;
     }
     let idle = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
-    for attempt in 0.. {
-        if database::number(&warehouse.database_url, idle).await == 0 {
-            break;
-        }
-        assert!(attempt < 50, "a transaction stays open");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    eventually("no transaction is open", async || database::number(&warehouse.database_url, idle).await == 0).await;
     // Every connection of the pool still serves, and sees its own clean state.
     let answers = join_all((0..12).map(|_| admin.get("/bags/SB00001"))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
@@ -147,10 +141,11 @@ async fn a_graceful_stop_writes_every_scan_that_was_taken() {
         });
         join_all(sent).await.into_iter().filter(|is_acknowledged| *is_acknowledged).count()
     });
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    let written = "SELECT count(*) AS n FROM scans WHERE kind = 'child'";
+    eventually("some scans are written", async || database::number(&database_url, written).await > 0).await;
     warehouse.close().await;
     let acknowledged = scans.await.expect("no panic");
-    let written = database::number(&database_url, "SELECT count(*) AS n FROM scans WHERE kind = 'child'").await;
+    let written = database::number(&database_url, written).await;
     assert!(acknowledged > 0);
     assert!(written >= i64::try_from(acknowledged).expect("few"), "{acknowledged} acknowledged, {written} written");
 }
@@ -192,11 +187,5 @@ async fn a_second_server_on_the_same_data_folder_is_refused() {
 
 /// PostgreSQL, whose parent was killed, may still be on its way out and write its last.
 async fn remove_folder(folder: &std::path::Path) {
-    for _ in 0..100 {
-        if std::fs::remove_dir_all(folder).is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{} could not be removed", folder.display());
+    eventually("the folder is removed", async || std::fs::remove_dir_all(folder).is_ok()).await;
 }

@@ -1,12 +1,10 @@
 //! Server-sent events: live, across processes, resumable, filtered by rights.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Person, Warehouse, database};
+use crate::support::{Answer, Person, WAIT_LIMIT, Warehouse, database};
 
 /// One listener, reading frames as they come.
 struct Listener {
@@ -44,7 +42,7 @@ impl Listener {
                 }
             }
         };
-        let _timed_out = tokio::time::timeout(Duration::from_secs(10), read).await;
+        let _timed_out = tokio::time::timeout(WAIT_LIMIT, read).await;
     }
 
     fn frames(&self) -> Vec<Frame> {
@@ -141,11 +139,11 @@ async fn a_stream_ends_with_its_session_and_with_the_server() {
     let packer = warehouse.packer("Lucknow").await;
     let mut listener = Listener::of(&packer, None).await;
     packer.act("/auth/logout-all").await.expect(204);
-    let ended = tokio::time::timeout(Duration::from_secs(5), async { while listener.stream.next().await.is_some_and(|chunk| chunk.is_ok()) {} });
+    let ended = tokio::time::timeout(WAIT_LIMIT, async { while listener.stream.next().await.is_some_and(|chunk| chunk.is_ok()) {} });
     ended.await.expect("the stream ends with the session");
     let biller = warehouse.biller().await;
     let _open = Listener::of(&biller, None).await;
-    tokio::time::timeout(Duration::from_secs(10), warehouse.close()).await.expect("listeners don't keep the server from stopping");
+    tokio::time::timeout(WAIT_LIMIT, warehouse.close()).await.expect("listeners don't keep the server from stopping");
 }
 
 #[tokio::test(flavor = "multi_thread")]

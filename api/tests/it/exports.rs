@@ -1,12 +1,11 @@
 //! Lists as files: rights, filters, every format, large ones, clients that go away.
 
 use std::io::Cursor;
-use std::time::Duration;
 
 use calamine::{Data, Reader, Xlsx};
 use serde_json::{Value, json};
 
-use crate::support::{Person, Warehouse, database};
+use crate::support::{Person, Warehouse, database, eventually};
 
 /// An export as bytes, with its content type and file name.
 struct File {
@@ -214,13 +213,7 @@ async fn a_client_that_goes_away_frees_its_connection() {
     }
     assert_eq!(json_rows(&biller, "bags?format=ndjson").await.len(), 60_000);
     let open = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
-    for attempt in 0.. {
-        if database::number(&warehouse.database_url, open).await == 0 {
-            break;
-        }
-        assert!(attempt < 50, "a transaction stays open");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    eventually("no transaction is open", async || database::number(&warehouse.database_url, open).await == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,6 @@
 //! What every answer has: request ids, security headers, compression, metrics, health.
 
-use std::time::Duration;
-
-use crate::support::{Answer, Warehouse};
+use crate::support::{Answer, Warehouse, database};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_ids_are_taken_made_and_echoed() {
@@ -90,14 +88,10 @@ async fn a_request_that_takes_too_long_is_answered() {
     let admin = warehouse.admin().await;
     admin.packs("SB12345", ["CB-1".into()]).await;
     // Somebody holds the parent: a move has to wait for it.
-    let url = warehouse.database_url.clone();
-    let held = tokio::spawn(async move {
-        crate::support::database::execute(&url, "BEGIN; SELECT FROM bags WHERE qr_code = 'SB12345' FOR UPDATE; SELECT pg_sleep(3); COMMIT").await;
-    });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let held = database::HeldBag::hold(&warehouse.database_url, "SB12345").await;
     let answer = admin.put("/bags/CB-1/parent", serde_json::json!({"parent_qr_code": null})).await.problem(503, "timeout");
     assert_eq!(answer.header("retry-after"), "1");
-    held.await.expect("the lock was held");
+    held.release().await;
     admin.put("/bags/CB-1/parent", serde_json::json!({"parent_qr_code": null})).await.expect(200);
     warehouse.assert_counts_equal_rows().await;
 }

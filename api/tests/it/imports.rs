@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::support::process::ServerProcess;
 use crate::support::warehouse::ADMIN_PASSWORD;
-use crate::support::{Answer, Person, Warehouse, database};
+use crate::support::{Answer, Person, Warehouse, database, eventually};
 
 pub const CSV: &str = "text/csv";
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
@@ -43,14 +43,13 @@ async fn import(person: &Person, fields: &[(&str, &str)], text: &str) -> Value {
 
 pub async fn finished(person: &Person, taken: &Value) -> Value {
     let path = format!("/imports/{}", taken["id"].as_str().expect("an id"));
-    for _ in 0..1200 {
-        let import = person.get(&path).await.expect(200).body;
-        if !import["finished_at"].is_null() {
-            return import;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the import does not finish");
+    let mut import = Value::Null;
+    eventually("the import finishes", async || {
+        import = person.get(&path).await.expect(200).body;
+        !import["finished_at"].is_null()
+    })
+    .await;
+    import
 }
 
 fn counts(import: &Value) -> (i64, i64, i64) {

@@ -1,13 +1,11 @@
 //! E-mails over SMTP, over SendGrid and into files, with retries.
 
-use std::time::Duration;
-
 use serde_json::json;
 use traitortrack::config::Secret;
 
 use crate::support::mail::{SendGrid, SmtpServer, decoded};
 use crate::support::warehouse::PASSWORD;
-use crate::support::{Warehouse, database};
+use crate::support::{Warehouse, database, eventually};
 
 const EMAIL: &str = "asha@example.com";
 
@@ -24,17 +22,15 @@ async fn ask_again(warehouse: &Warehouse) {
 
 /// Waits until the newest job has this status, and says how often it was tried.
 async fn attempts_when(warehouse: &Warehouse, status: &str) -> i64 {
-    for _ in 0..500 {
-        let sql = format!(
-            "SELECT coalesce((SELECT attempts::bigint FROM jobs WHERE status = '{status}' AND attempts > 0 ORDER BY id DESC LIMIT 1), 0) AS n"
-        );
-        let attempts = database::number(&warehouse.database_url, &sql).await;
-        if attempts > 0 {
-            return attempts;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("no job is {status} after 10 seconds");
+    let sql =
+        format!("SELECT coalesce((SELECT attempts::bigint FROM jobs WHERE status = '{status}' AND attempts > 0 ORDER BY id DESC LIMIT 1), 0) AS n");
+    let mut attempts = 0;
+    eventually(&format!("a job is {status}"), async || {
+        attempts = database::number(&warehouse.database_url, &sql).await;
+        attempts > 0
+    })
+    .await;
+    attempts
 }
 
 async fn is_due_now(warehouse: &Warehouse) {
@@ -131,12 +127,7 @@ async fn sendgrid_is_tried_again_when_busy_and_not_when_it_refuses() {
     assert_eq!(attempts_when(&warehouse, "queued").await, 1);
     sendgrid.inbox.refuse_next_with("429 Too Many Requests");
     is_due_now(&warehouse).await;
-    for _ in 0..500 {
-        if attempts_when(&warehouse, "queued").await == 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("the second attempt is made", async || attempts_when(&warehouse, "queued").await == 2).await;
     is_due_now(&warehouse).await;
     sendgrid.nth(1).await;
     assert_eq!(attempts_when(&warehouse, "succeeded").await, 3);

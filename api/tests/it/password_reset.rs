@@ -1,12 +1,10 @@
 //! Forgotten passwords.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::support::mail::{SmtpServer, token_in};
 use crate::support::warehouse::{ADMIN_PASSWORD, PASSWORD};
-use crate::support::{Answer, Warehouse, database};
+use crate::support::{Answer, Warehouse, database, eventually};
 
 const EMAIL: &str = "Asha@example.com";
 const NEW: &str = "Quiet-Warehouse-7";
@@ -127,13 +125,8 @@ async fn the_answer_never_tells_whether_the_address_exists() {
     assert_eq!(forgets(&warehouse, EMAIL).await.expect(202).text, known.text);
     // A user name is no address.
     assert_eq!(forgets(&warehouse, "admin").await.expect(202).text, known.text);
-    for _ in 0..200 {
-        let open = database::number(&warehouse.database_url, "SELECT count(*) AS n FROM jobs WHERE status <> 'succeeded'").await;
-        if open == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let open = "SELECT count(*) AS n FROM jobs WHERE status <> 'succeeded'";
+    eventually("every job is done", async || database::number(&warehouse.database_url, open).await == 0).await;
     assert_eq!(database::number(&warehouse.database_url, "SELECT count(*) AS n FROM jobs WHERE status = 'succeeded'").await, 4);
     assert!(smtp.inbox.all().len() <= 1);
     warehouse.nobody().post("/auth/password/forgot", json!({"email": ""})).await.problem(422, "validation_failed");

@@ -3,13 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 use traitortrack::config::{Config, Secret};
 use traitortrack::server::Application;
 
-use crate::support::{Warehouse, database, free_port};
+use crate::support::{Warehouse, database, eventually, free_port};
 
 /// PgBouncer in front of the run's database server.
 struct Pooler {
@@ -41,12 +40,7 @@ impl Pooler {
             .stderr(Stdio::null())
             .spawn()
             .expect("pgbouncer is installed");
-        for _ in 0..200 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually("PgBouncer listens", async || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
         Self { child, port, _folder: folder }
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use traitortrack::config::Config;
 
 use crate::support::replication::Replication;
-use crate::support::{Answer, Person, Redis, Warehouse};
+use crate::support::{Answer, Person, Redis, WAIT_LIMIT, Warehouse, eventually};
 
 const TOKEN: &str = "x-consistency-token";
 
@@ -23,17 +23,6 @@ async fn open(replication: &Replication, change: impl FnOnce(&mut Config)) -> Wa
         change(config);
     })
     .await
-}
-
-/// Waits for what is sure to come, for a minute at most.
-async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
-    for _ in 0..1_200 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("within a minute: {what}");
 }
 
 async fn replicas_are(admin: &Person, expected: &[bool]) {
@@ -306,9 +295,12 @@ async fn what_an_event_tells_is_there_to_be_read() {
     packer.scans("SB00001").await.expect(201);
     let mut events = viewer.request(Method::GET, "/events").send().await.expect("a stream");
     replication.pause(0).await;
-    // What happens before the stream stands is not told: so it goes on happening.
-    let (mut told, mut text) = (0, String::new());
-    for n in 0..30 {
+    let mut text = String::new();
+    while !text.contains(": listening\n\n") {
+        let chunk = events.chunk().await.expect("a chunk").expect("no end");
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    for n in 0..3 {
         packer.scans_into("SB00001", &format!("CB-{n:02}")).await.expect(201);
         let is_told = format!("CB-{n:02}");
         let listen = async {
@@ -317,15 +309,9 @@ async fn what_an_event_tells_is_there_to_be_read() {
                 text.push_str(&String::from_utf8_lossy(&chunk));
             }
         };
-        if tokio::time::timeout(Duration::from_secs(2), listen).await.is_ok() {
-            assert!(children_seen_by(&viewer, "SB00001", None).await.expect("a page") > n, "told of {is_told}");
-            told += 1;
-        }
-        if told == 3 {
-            break;
-        }
+        tokio::time::timeout(WAIT_LIMIT, listen).await.expect("the event arrives");
+        assert!(children_seen_by(&viewer, "SB00001", None).await.expect("a page") > n, "told of {is_told}");
     }
-    assert_eq!(told, 3);
     drop(events);
     replication.resume(0).await;
 }

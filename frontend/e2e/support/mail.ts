@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 /** The newest e-mail to an address, as text; waits until there is one. */
 export async function mailTo(folder: string, address: string): Promise<string> {
-	for (const deadline = Date.now() + 15_000; Date.now() < deadline;) {
+	for (const deadline = Date.now() + 300_000; Date.now() < deadline;) {
 		const files = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.eml')).sort();
 		for (const file of files.reverse()) {
 			const mail = decode(await readFile(join(folder, file), 'utf8'));

@@ -29,7 +29,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
 			await use(warehouse);
 			await warehouse.server.stop();
 		},
-		{ scope: 'worker', timeout: 90_000 }
+		{ scope: 'worker', timeout: 600_000 }
 	],
 	baseURL: async ({ warehouse }, use) => use(warehouse.server.url),
 	watched: [
@@ -59,12 +59,40 @@ export async function signIn(page: Page, person: Person, path = '/'): Promise<vo
 	await expect(page.locator('#password')).toBeHidden();
 }
 
+/** When the scanner sent its last key, in seconds since 1970. */
+let lastKeyAt = 0;
+const KEY_GAP_SECONDS = 0.005;
+const END_KEYS = {
+	Enter: { code: 'Enter', text: '\r', windowsVirtualKeyCode: 13 },
+	Tab: { code: 'Tab', windowsVirtualKeyCode: 9 }
+};
+
+/** What a keyboard-wedge scanner does: the keys of a code without a pause, then Enter or Tab. */
+export async function wedge(page: Page, code: string, end: keyof typeof END_KEYS = 'Enter'): Promise<void> {
+	await wedgeAll(page, [code], end);
+}
+
 /**
- * What a keyboard-wedge scanner does: the keys of the code with no pause, then Enter. They are sent together, for a
- * scanner does not wait for the page either.
+ * Bursts of several codes. Each key carries the time when it was struck, and no key waits for what the page does with
+ * the key before: however busy the machine is, the burst is as fast as a scanner's.
  */
-export async function wedge(page: Page, code: string, end = 'Enter'): Promise<void> {
-	await Promise.all([...code, end].map((key) => page.keyboard.press(key)));
+export async function wedgeAll(page: Page, codes: string[], end: keyof typeof END_KEYS = 'Enter'): Promise<void> {
+	const cdp = await page.context().newCDPSession(page);
+	lastKeyAt = Math.max(lastKeyAt, Date.now() / 1000);
+	const strokes = codes.flatMap((code) => [
+		...[...code].map((key) => ({ key, text: key })),
+		{ key: end, ...END_KEYS[end] }
+	]);
+	await Promise.all(
+		strokes.flatMap((stroke) => {
+			lastKeyAt += KEY_GAP_SECONDS;
+			return [
+				cdp.send('Input.dispatchKeyEvent', { type: 'keyDown', timestamp: lastKeyAt, ...stroke }),
+				cdp.send('Input.dispatchKeyEvent', { type: 'keyUp', timestamp: lastKeyAt, ...stroke, text: undefined })
+			];
+		})
+	);
+	await cdp.detach();
 }
 
 /** Waits until every scan on the device has been answered. */

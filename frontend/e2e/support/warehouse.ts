@@ -1,5 +1,5 @@
-import createClient from 'openapi-fetch';
-import type { components, paths } from '../../src/lib/api/schema.gen';
+import type { components } from '../../src/lib/api/schema.gen';
+import { apiAs, signIn } from './api-as';
 import { Server } from './server';
 
 type Role = components['schemas']['Role'];
@@ -18,15 +18,17 @@ export class Warehouse {
 
 	private constructor(
 		readonly server: Server,
-		private readonly api: ReturnType<typeof createClient<paths>>
+		private readonly api: Awaited<ReturnType<typeof apiAs>>
 	) {}
 
 	static async open(settings: Record<string, string> = {}): Promise<Warehouse> {
 		const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password, ...settings });
-		const { data } = await createClient<paths>({ baseUrl: server.url }).POST('/api/v1/auth/login', { body: ADMIN });
-		if (!data) throw new Error('the admin could not sign in');
-		const headers = { authorization: `Bearer ${data.access_token}` };
-		return new Warehouse(server, createClient<paths>({ baseUrl: server.url, headers }));
+		return new Warehouse(server, await apiAs(server.url, ADMIN));
+	}
+
+	/** An access token of the admin, as the server issues it now. */
+	async accessToken(): Promise<string> {
+		return (await signIn(this.server.url, ADMIN)).value;
 	}
 
 	/** A new person, nobody else's in any test. */
@@ -55,14 +57,8 @@ export class Warehouse {
 	}
 
 	/** What a person does over the API. */
-	async as(person: Person): Promise<ReturnType<typeof createClient<paths>>> {
-		const anybody = createClient<paths>({ baseUrl: this.server.url });
-		const { data } = await anybody.POST('/api/v1/auth/login', { body: person });
-		if (!data || !('access_token' in data)) throw new Error(`${person.username} could not sign in`);
-		return createClient<paths>({
-			baseUrl: this.server.url,
-			headers: { authorization: `Bearer ${data.access_token}` }
-		});
+	as(person: Person): ReturnType<typeof apiAs> {
+		return apiAs(this.server.url, person);
 	}
 
 	/** Codes in a parent, in the order they went in, as the server has them. */
@@ -89,11 +85,7 @@ export class Warehouse {
 
 	/** Ends every session of a person, as they would from another device. */
 	async endSessionsOf(person: Person): Promise<void> {
-		const anybody = createClient<paths>({ baseUrl: this.server.url });
-		const { data } = await anybody.POST('/api/v1/auth/login', { body: person });
-		if (!data || !('access_token' in data)) throw new Error('could not sign in');
-		const headers = { authorization: `Bearer ${data.access_token}` };
-		await anybody.POST('/api/v1/auth/logout-all', { headers });
+		await (await this.as(person)).POST('/api/v1/auth/logout-all');
 	}
 
 	/** A parent with children that is ready for a bill. */

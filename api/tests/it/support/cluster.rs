@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use super::Person;
 use super::warehouse::ADMIN_PASSWORD;
+use super::{Person, eventually};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/cluster");
 
@@ -51,22 +50,19 @@ impl Cluster {
     }
 
     async fn wait_until_ready(&mut self) {
-        for _ in 0..2_400 {
-            if let Ok(text) = std::fs::read_to_string(self.folder.join("addresses")) {
-                for (name, value) in text.split_whitespace().filter_map(|word| word.split_once('=')) {
-                    match name {
-                        "PRIMARY" => self.database_url = value.to_owned(),
-                        _ => self.processes.push(format!("http://{value}")),
-                    }
-                }
-                return;
+        let addresses = self.folder.join("addresses");
+        let script = &mut self.script;
+        eventually("the cluster starts or its script ends", async || addresses.exists() || script.try_wait().expect("it is a child").is_some()).await;
+        let text = std::fs::read_to_string(&addresses).unwrap_or_else(|_| {
+            let log = std::fs::read_to_string(self.folder.join("script.log")).unwrap_or_default();
+            panic!("the cluster did not start: {log}")
+        });
+        for (name, value) in text.split_whitespace().filter_map(|word| word.split_once('=')) {
+            match name {
+                "PRIMARY" => self.database_url = value.to_owned(),
+                _ => self.processes.push(format!("http://{value}")),
             }
-            if self.script.try_wait().expect("it is a child").is_some() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("the cluster did not start: {}", std::fs::read_to_string(self.folder.join("script.log")).unwrap_or_default());
     }
 
     /// Restarts the processes, one after the other.

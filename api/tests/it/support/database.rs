@@ -81,6 +81,25 @@ async fn template() {
     .await;
 }
 
+/// A bag whose row another transaction has locked.
+pub struct HeldBag {
+    conn: AsyncPgConnection,
+}
+
+impl HeldBag {
+    /// Locks the row until it is released.
+    pub async fn hold(url: &str, qr_code: &str) -> Self {
+        let mut conn = AsyncPgConnection::establish(url).await.expect("connects");
+        let lock = format!("BEGIN; SELECT FROM bags WHERE qr_code = '{qr_code}' FOR UPDATE");
+        conn.batch_execute(&lock).await.expect("the bag can be locked");
+        Self { conn }
+    }
+
+    pub async fn release(mut self) {
+        self.conn.batch_execute("COMMIT").await.expect("the lock was held");
+    }
+}
+
 /// Runs SQL that no call of the API could.
 pub async fn execute(url: &str, sql: &str) {
     AsyncPgConnection::establish(url).await.expect("connects").batch_execute(sql).await.expect("the statement runs");

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use traitortrack::config::Secret;
+
+use super::eventually;
 
 /// What was sent, and what to answer before anything is taken.
 #[derive(Clone, Default)]
@@ -36,14 +37,8 @@ impl Inbox {
 
     /// Waits until there are this many and returns the last.
     pub async fn nth(&self, count: usize) -> String {
-        for _ in 0..1_000 {
-            let mails = self.all();
-            if mails.len() >= count {
-                return mails[count - 1].clone();
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("{} of {count} mails came within 10 seconds", self.all().len());
+        eventually(&format!("{count} mails arrive"), async || self.all().len() >= count).await;
+        self.all()[count - 1].clone()
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use super::Person;
-use super::warehouse::ADMIN_PASSWORD;
+use super::warehouse::{A_DAY_SECONDS, ADMIN_PASSWORD};
+use super::{Person, eventually};
 
 /// A running `api serve`.
 pub struct ServerProcess {
@@ -31,6 +30,7 @@ impl ServerProcess {
             .env("BIND", &bind)
             .env("DATA_DIR", data_dir)
             .env("ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .env("ACCESS_TOKEN_SECONDS", A_DAY_SECONDS.to_string())
             .env("SIGN_IN_LIMIT_PER_MINUTE", "10000")
             .env("SCAN_LIMIT_PER_MINUTE", "1000000")
             .env("RUST_LOG", "warn")
@@ -40,21 +40,21 @@ impl ServerProcess {
             command.env("DATABASE_URL", url);
         }
         let child = command.spawn().expect("the binary starts");
-        let process = Self { child, base_url: format!("http://{bind}") };
+        let mut process = Self { child, base_url: format!("http://{bind}") };
         process.wait_until_ready().await;
         process
     }
 
-    async fn wait_until_ready(&self) {
+    async fn wait_until_ready(&mut self) {
         let probe = Person::new(&self.base_url);
-        for _ in 0..600 {
-            let ready = probe.client.get(format!("{}/health/ready", self.base_url)).send().await;
-            if ready.is_ok_and(|response| response.status().is_success()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the server did not get ready within 30 seconds");
+        let ready_url = format!("{}/health/ready", self.base_url);
+        let child = &mut self.child;
+        eventually("the server is ready", async || {
+            assert!(child.try_wait().expect("it is a child").is_none(), "the server ended");
+            let ready = probe.client.get(&ready_url).send().await;
+            ready.is_ok_and(|response| response.status().is_success())
+        })
+        .await;
     }
 
     pub fn nobody(&self) -> Person {

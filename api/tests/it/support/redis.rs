@@ -21,6 +21,11 @@ impl Redis {
         Some(Secret::from(format!("redis://127.0.0.1:{}", self.port)))
     }
 
+    /// A client of it, as the server has one.
+    pub fn client(&self) -> traitortrack::redis::Redis {
+        traitortrack::redis::Redis::new(self.url().expect("an address").expose()).expect("a client")
+    }
+
     pub fn stop(&mut self) {
         self.child.kill().expect("Redis can be killed");
         self.child.wait().expect("Redis can be waited for");
@@ -38,7 +43,7 @@ fn run(port: u16) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server is installed");
-    for _ in 0..200 {
+    for _ in 0..30_000 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return child;
         }

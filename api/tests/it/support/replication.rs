@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
@@ -13,8 +12,8 @@ use traitortrack::db::{migrations, pool};
 use traitortrack::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::users::first_admin;
 
-use super::database;
 use super::warehouse::ADMIN_PASSWORD;
+use super::{database, eventually};
 
 const DATABASE: &str = "traitortrack";
 
@@ -66,13 +65,8 @@ impl Replication {
     pub async fn pause(&self, index: usize) {
         let url = &self.replicas[index].url;
         database::execute(url, "SELECT pg_wal_replay_pause()").await;
-        for _ in 0..600 {
-            if database::number(url, "SELECT (pg_get_wal_replay_pause_state() = 'paused')::int::bigint AS n").await == 1 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("replay did not pause");
+        let paused = "SELECT (pg_get_wal_replay_pause_state() = 'paused')::int::bigint AS n";
+        eventually("replay pauses", async || database::number(url, paused).await == 1).await;
     }
 
     pub async fn resume(&self, index: usize) {
@@ -96,15 +90,12 @@ impl Replication {
     pub async fn start_again(&mut self, index: usize) {
         let replica = &mut self.replicas[index];
         let options = options(&replica.data_dir);
-        for _ in 0..100 {
-            // The last processes of one that was killed may still be on their way out.
-            if let Ok(server) = EmbeddedPostgres::start(&options) {
-                replica.server = Some(server);
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("the replica did not start again");
+        eventually("the replica starts again", async || {
+            // Processes of the killed server may still be ending.
+            replica.server = EmbeddedPostgres::start(&options).ok();
+            replica.server.is_some()
+        })
+        .await;
     }
 }
 

@@ -14,6 +14,9 @@ pub const ADMIN_PASSWORD: &str = "Correct-Horse7";
 /// Password of everyone else.
 pub const PASSWORD: &str = "Battery-Staple9";
 
+/// Lifetime of tokens and idle sessions: longer than any test on any machine.
+pub const A_DAY_SECONDS: i64 = 86_400;
+
 /// The application under test, with a database of its own.
 pub struct Warehouse {
     pub base_url: String,
@@ -42,6 +45,8 @@ impl Warehouse {
         config.skip_migrations = true;
         config.database.database_url = Some(Secret::from(database_url.clone()));
         config.database.data_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data").join(uuid::Uuid::new_v4().to_string());
+        config.access_token_seconds = A_DAY_SECONDS;
+        config.session_idle_seconds = A_DAY_SECONDS;
         config.sign_in_limit_per_minute = 100_000;
         config.request_limit_per_minute = 1_000_000;
         config.scan_limit_per_minute = 1_000_000;
