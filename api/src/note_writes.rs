@@ -1,4 +1,5 @@
-//! Notes who wrote, before they have their answer: the caches show nobody what was before ([`crate::cache`]).
+//! Records which user wrote before the response is sent, so that the caches serve no stale data
+//! ([`crate::cache`]).
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -10,16 +11,16 @@ use crate::auth::caller::{Caller, with_caller};
 use crate::cache::Person;
 use crate::state::AppState;
 
-/// Recording scans: the scan writer itself tells which bags are others now.
+/// These calls record scans. The scan writer itself invalidates the bags that it changed.
 const SCANS: [&str; 2] = ["/api/v1/scans", "/api/v1/scans/batch"];
 /// Signing in and out changes no bag.
 const AUTH: &str = "/api/v1/auth/";
 
-/// Middleware, inside the one that knows API keys: every call that may have changed something, whatever its answer, is
-/// noted for its caller before they have that answer.
+/// Middleware inside the one that authenticates API keys: records every call that may have changed
+/// something, whatever its response, for its caller before the response is sent.
 ///
 /// # Errors
-/// Those of what it wraps.
+/// Propagates the errors of the wrapped service.
 pub async fn note_writes(req: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return next.call(req).await;
@@ -36,7 +37,7 @@ pub async fn note_writes(req: ServiceRequest, next: Next<impl MessageBody>) -> R
     response
 }
 
-/// Notes it in this process when the call is over, also when it was cut off.
+/// Records the write in this process when the call ends, including when the call is cancelled.
 struct NotedHere<'a> {
     state: &'a AppState,
     person: Option<Person>,

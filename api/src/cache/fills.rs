@@ -1,4 +1,4 @@
-//! Answers by key, each made once for all who may be shown it.
+//! A cache that computes each value once, however many callers request it at the same time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,30 +10,30 @@ use tokio::sync::OnceCell;
 use super::clock::Clock;
 use crate::error::{Error, Result};
 
-/// Answers that live a moment.
+/// A single-flight cache with short-lived entries.
 pub struct Fills<V> {
     clock: Clock,
-    /// `None` when nothing is to be kept.
+    /// `None` if caching is disabled.
     kept: Option<Kept<String, Arc<Fill<V>>>>,
     counters: Counters,
 }
 
-/// One making of an answer, from the moment somebody began with it.
+/// One computation of a value, created when the computation starts.
 struct Fill<V> {
-    /// The moment it began: all that was written before is in it.
+    /// The time at which the computation started. The value includes every write before it.
     began: u64,
     outcome: OnceCell<Result<V, Arc<Error>>>,
 }
 
 impl<V> Fill<V> {
-    /// Is it young enough for a reader who must see all that was written before `need`? One that failed is for those who
-    /// waited for it only.
+    /// Whether a reader that must see all writes before `need` may use this entry. A failed entry
+    /// serves only the callers that already wait for it.
     fn serves(&self, need: u64) -> bool {
         self.began >= need && !matches!(self.outcome.get(), Some(Err(_)))
     }
 }
 
-/// How requests were answered.
+/// Counts how requests were answered.
 struct Counters {
     hit: Counter,
     joined: Counter,
@@ -41,7 +41,8 @@ struct Counters {
 }
 
 impl<V: Clone + Send + Sync + 'static> Fills<V> {
-    /// No answers yet. Each lives `lifetime`, from the moment it began to be made; with a lifetime of zero nothing is kept.
+    /// An empty cache. Each entry lives for `lifetime`, measured from the start of its computation.
+    /// A lifetime of zero disables caching.
     pub fn new(topic: &'static str, clock: Clock, lifetime: Duration, max_kept: u64) -> Self {
         let counter = |result: &'static str| metrics::counter!("cache_requests_total", "topic" => topic, "result" => result);
         Self {
@@ -51,14 +52,15 @@ impl<V: Clone + Send + Sync + 'static> Fills<V> {
         }
     }
 
-    /// The answer under `key` for a reader who must see all that was written before the moment `need`: one that is there,
-    /// one that is being made, or a new one made by `make`.
+    /// Returns the value under `key` to a reader that must see all writes before `need`: a cached
+    /// value, the result of a computation in progress, or a new value that `make` computes.
     ///
-    /// However many ask at once, few are made: whoever comes while one is being made that began after their `need` waits
-    /// for it. When its maker is cut off, the next of those who wait makes it.
+    /// Concurrent callers share computations: a caller waits for a computation in progress if that
+    /// computation started at or after the caller's `need`. If the computing caller is cancelled,
+    /// the next waiting caller computes the value.
     ///
     /// # Errors
-    /// What `make` returned, told to all who waited; nothing is kept then.
+    /// Propagates the error of `make` to every waiting caller. Errors are not cached.
     pub async fn get<F: Future<Output = Result<V>>>(&self, key: &str, need: u64, make: F) -> Result<V> {
         let Some(kept) = &self.kept else {
             self.counters.miss.increment(1);
@@ -70,7 +72,7 @@ impl<V: Clone + Send + Sync + 'static> Fills<V> {
             return Ok(value.clone());
         }
         let fill = known.unwrap_or_else(|| {
-            // The moment is taken before `make` reads anything, so `began` never promises too much.
+            // Read the clock before `make` reads any data, so that `began` is never too late.
             let begin = || Arc::new(Fill { began: self.clock.now(), outcome: OnceCell::new() });
             kept.entry_by_ref(key).or_insert_with_if(begin, |old| !old.serves(need)).into_value()
         });
@@ -84,20 +86,20 @@ impl<V: Clone + Send + Sync + 'static> Fills<V> {
         outcome.clone().map_err(|error| shared_error(&error))
     }
 
-    /// Forgets the answer under this key, also one that is being made.
+    /// Invalidates the entry under `key`, including one that is being computed.
     pub fn forget(&self, key: &str) {
         if let Some(kept) = &self.kept {
             kept.invalidate(key);
         }
     }
 
-    /// Answers that are there, about.
+    /// The approximate number of entries.
     pub fn count(&self) -> u64 {
         self.kept.as_ref().map_or(0, Kept::entry_count)
     }
 }
 
-/// An error that several waited for is told to each.
+/// Copies an error for each caller that waited for it.
 fn shared_error(error: &Error) -> Error {
     match error {
         Error::Refused(refusal) => Error::Refused(refusal.clone()),
@@ -147,7 +149,7 @@ mod tests {
         let (answers, ()) = tokio::join!(asked, async { gate.add_permits(1) });
         assert!(answers.into_iter().all(|answer| answer.is_ok_and(|nth| nth == 0)));
 
-        // Whoever wrote while it was being made does not get it.
+        // A caller that wrote during the computation does not receive its result.
         fills.forget("key");
         let (early, late, ()) = tokio::join!(ask(0), async { ask(clock.tick()).await }, async { gate.add_permits(2) });
         assert_eq!((early.unwrap(), late.unwrap()), (1, 2));

@@ -1,26 +1,34 @@
-//! What was worked out a moment ago, kept for those who ask the same. Knows no feature.
+//! Caches recently computed responses for callers that request the same data. Independent of every
+//! feature.
 //!
-//! **Rule.** A reader is shown an answer that began to be made at most `CACHE_SECONDS` ago *and* after that reader's own
-//! last write. So nobody ever misses what they have just done, and what others do is seen within that time. Others' writes
-//! do not invalidate anything: with a thousand people scanning there would be nothing left to show twice.
+//! **Rule.** A cached response is served to a reader only if its computation started at most
+//! `CACHE_SECONDS` ago *and* after the reader's own last write. Readers therefore always see their
+//! own writes, and see the writes of others within `CACHE_SECONDS`. The writes of others do not
+//! invalidate entries: with a thousand people scanning, no entry would ever be served twice.
 //!
-//! **How.** [`clock::Clock`] is a counter. [`crate::note_writes`] ticks it when a call that may write is over, before its answer
-//! leaves, and notes the new number for the caller ([`Writes`]). A making of an answer ([`Fills`]) takes the number
-//! of the moment before it reads. If it took the writer's number or a later one, it began after the commit, and reads what
-//! was committed, because it reads the primary. A making that runs is joined by whoever it serves by that rule, so writers
-//! who ask at once lead to few of them. Notes and answers live by time: a note may be forgotten when all answers that began
-//! before it have died.
+//! **How.** [`clock::Clock`] is a counter. [`crate::note_writes`] advances it when a call that may
+//! write has finished, before the response is sent, and records the new value for the caller
+//! ([`Writes`]). A computation ([`Fills`]) reads the counter before it reads any data. If it reads
+//! the writer's value or a later one, it started after the commit, and it sees the committed data
+//! because it reads from the primary. A caller joins a computation in progress that satisfies this
+//! rule, so concurrent writers cause few computations. Recorded writes and cached responses expire
+//! by time: a recorded write can expire once all responses whose computations started before it
+//! have expired.
 //!
-//! **Several processes.** Each has a clock and answers of its own: sharing answers would save one making for each process
-//! and lifetime, and cost shipping every body and a common order of all writes. What must be shared is that somebody wrote:
-//! before the answer leaves, a new random mark is set in Redis under the writer's name. Whoever reads asks for that mark;
-//! one that this process has not taken account of counts as a write of that person here and now. A mark only says "something
-//! new", so it needs no order, and one replacing another loses nothing: the process that sets a mark takes its own
-//! number after Redis has it. This makes one answer too many now and then, never an old one.
+//! **Several processes.** Each process has its own clock and its own entries. Sharing entries would
+//! save one computation per process and lifetime, but would require transferring every body and a
+//! total order of all writes. Processes only share the fact that a user wrote: before the response
+//! is sent, the process sets a new random marker in Redis under the writer's name. Every read
+//! fetches that marker. A marker that this process has not seen counts as a local write by that
+//! user at that moment. A marker only means "something changed", so it needs no order, and
+//! replacing one marker with another loses nothing: the process that sets a marker advances its own
+//! clock after Redis has stored the marker. This sometimes causes an unnecessary computation, never
+//! a stale response.
 //!
-//! Redis away: a mark that could not be set is counted (`cache_marks_lost_total`), a mark that could not be read is taken for
-//! none. Own writes through the same process still hold; those through another process are seen within the lifetime, as they
-//! are without `REDIS_URL`.
+//! When Redis is unavailable, a marker that could not be set is counted (`cache_marks_lost_total`),
+//! and a marker that could not be read counts as absent. Users still see their own writes that went
+//! through the same process. They see writes that went through another process within the lifetime,
+//! as they do without `REDIS_URL`.
 
 mod clock;
 mod fills;
@@ -38,37 +46,38 @@ use crate::error::Result;
 use crate::http::etag::Tagged;
 use crate::redis::Redis;
 
-/// Most answers kept of each topic: the largest have tens of kilobytes.
+/// Maximum number of entries per topic. The largest entries have tens of kilobytes.
 const MAX_KEPT: u64 = 1_000;
-/// Whoever sends this header tells what they must see, and gets it from the database.
+/// A request with this header states what it must include, so it bypasses the cache and reads from
+/// the database.
 const CONSISTENCY_TOKEN: &str = "x-consistency-token";
 
-/// What an answer is about.
+/// What a cached response contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
-    /// Bags, scans, bills and people, counted.
+    /// Counts of bags, scans, bills and users.
     Stats,
-    /// What was searched for.
+    /// Search results.
     Search,
 }
 
-/// How new an answer must be.
+/// How recent a response must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// With all that this person has written.
+    /// It includes everything that this user has written.
     AfterOwnWrites(Person),
-    /// Begun after it was asked for.
+    /// Its computation started after the request arrived.
     Anew,
 }
 
 impl Freshness {
-    /// What this person needs for this request.
+    /// The freshness that this request of this user requires.
     pub fn of(req: &HttpRequest, person: Person) -> Self {
         if req.headers().contains_key(CONSISTENCY_TOKEN) { Self::Anew } else { Self::AfterOwnWrites(person) }
     }
 }
 
-/// Answers by topic and key, and who wrote.
+/// Cached responses by topic and key, and the recorded writes.
 pub struct Cache {
     clock: Clock,
     writes: Writes,
@@ -77,11 +86,11 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// An empty cache whose answers live `lifetime`; with zero nothing is kept.
+    /// An empty cache whose entries live for `lifetime`. A lifetime of zero disables caching.
     pub fn new(redis: Option<Redis>, lifetime: Duration) -> Self {
         let clock = Clock::default();
         Self {
-            // Where nothing is kept, nobody needs to know who wrote.
+            // Without caching, no process needs to know who wrote.
             writes: Writes::new(clock.clone(), redis.filter(|_| !lifetime.is_zero()), lifetime * 2 + Duration::from_secs(1)),
             stats: Fills::new("stats", clock.clone(), lifetime, MAX_KEPT),
             search: Fills::new("search", clock.clone(), lifetime, MAX_KEPT),
@@ -89,11 +98,12 @@ impl Cache {
         }
     }
 
-    /// The answer under `key`, made by `make` when there is none that is new enough. `key` must name everything that the
-    /// answer depends on, also what the caller may see.
+    /// Returns the response under `key`, or computes it with `make` if no cached response is recent
+    /// enough. `key` must name everything that the response depends on, including the caller's
+    /// permissions.
     ///
     /// # Errors
-    /// What `make` returned; nothing is kept then.
+    /// Propagates the error of `make`. Errors are not cached.
     pub async fn answer<F>(&self, topic: Topic, key: &str, freshness: Freshness, make: F) -> Result<Tagged>
     where
         F: Future<Output = Result<Tagged>>,
@@ -109,22 +119,22 @@ impl Cache {
         fills.get(key, need, make).await
     }
 
-    /// Who wrote.
+    /// The recorded writes.
     pub fn writes(&self) -> &Writes {
         &self.writes
     }
 
-    /// The order of writes and answers in this process.
+    /// The clock that orders writes and computations in this process.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Nobody is shown what was before, here and, with Redis, in any process.
+    /// Invalidates all entries for all users, in this process and, with Redis, in every process.
     pub async fn clear(&self) {
         self.writes.note_for_everyone().await;
     }
 
-    /// Answers kept in this process, about.
+    /// The approximate number of cached responses in this process.
     pub fn kept(&self) -> u64 {
         self.stats.count() + self.search.count()
     }

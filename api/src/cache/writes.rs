@@ -1,4 +1,5 @@
-//! Who wrote when: what a reader must be shown at least.
+//! Tracks the time of each user's last write, which sets the minimum freshness of what that user
+//! reads.
 
 use std::time::Duration;
 
@@ -9,18 +10,18 @@ use moka::sync::Cache as Kept;
 use super::clock::Clock;
 use crate::redis::Redis;
 
-/// Most people remembered, those who wrote last.
+/// Maximum number of users tracked. The least recently used are evicted.
 const MAX_PEOPLE: u64 = 100_000;
 
-/// Somebody who writes and reads: the id of a user. An API key acts as its owner.
+/// The id of the user who reads and writes. An API key acts as its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Person(pub i64);
 
-/// Whom a note is about.
+/// The scope of a recorded write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Whose {
     Person(Person),
-    /// What everyone must see at once.
+    /// A change that every user must see at once.
     Everyone,
 }
 
@@ -35,47 +36,50 @@ impl Whose {
 
 #[derive(Clone, Copy, Default)]
 struct Note {
-    /// Answers that began at this moment or later have in them all that this person wrote.
+    /// Responses whose computation started at or after this time include everything that this user
+    /// wrote.
     need: u64,
-    /// The mark in Redis that `need` has taken account of.
+    /// The Redis marker that `need` already accounts for.
     mark: Option<u64>,
 }
 
-/// The writes of the last seconds, made here and, through Redis, elsewhere.
+/// The writes of the last seconds: local ones and, through Redis, those of other processes.
 pub struct Writes {
     clock: Clock,
     redis: Option<Redis>,
     notes: Kept<Whose, Note>,
-    /// How long a note is of use: until every answer that began before it has died.
+    /// How long a recorded write is needed: until every entry that started before it has expired.
     keep: Duration,
-    /// Marks that Redis did not take.
+    /// Markers that Redis did not accept.
     lost_marks: Counter,
 }
 
 impl Writes {
-    /// Nobody wrote yet. `keep` must be longer than any answer lives.
+    /// A tracker without writes. `keep` must exceed the lifetime of every cache entry.
     pub fn new(clock: Clock, redis: Option<Redis>, keep: Duration) -> Self {
         let notes = Kept::builder().max_capacity(MAX_PEOPLE).time_to_live(keep).eviction_policy(EvictionPolicy::lru()).build();
         Self { clock, redis, notes, keep, lost_marks: metrics::counter!("cache_marks_lost_total") }
     }
 
-    /// Somebody may have written, through this process: holds here at once.
+    /// Records a possible write through this process. Takes effect in this process immediately.
     pub fn note_here(&self, person: Person) {
         self.raise(Whose::Person(person), None);
     }
 
-    /// Tells the other processes what was noted here: they know when this returns, if Redis is there.
+    /// Publishes the recorded write to the other processes. If Redis is available, they see it once
+    /// this returns.
     pub async fn tell(&self, person: Person) {
         self.set_mark(Whose::Person(person)).await;
     }
 
-    /// Everyone must see at once what was written, here and, as with [`Self::tell`], elsewhere.
+    /// Makes every user see all changes at once: in this process, and in the others as with
+    /// [`Self::tell`].
     pub async fn note_for_everyone(&self) {
         self.raise(Whose::Everyone, None);
         self.set_mark(Whose::Everyone).await;
     }
 
-    /// The moment at or after which an answer for this person must have begun.
+    /// The minimum time at which a response for this user must have started to be computed.
     pub async fn need(&self, person: Person) -> u64 {
         let both = [Whose::Person(person), Whose::Everyone];
         if let Some(redis) = &self.redis
@@ -83,7 +87,8 @@ impl Writes {
         {
             for (whose, mark) in both.into_iter().zip(marks) {
                 if mark.is_some() && mark != self.note_of(whose).mark {
-                    // Written elsewhere, and not known here yet: as if it had been written here, now.
+                    // Another process recorded this write and this process has not seen it: treat
+                    // it as a local write at this moment.
                     self.raise(whose, mark);
                 }
             }
@@ -91,7 +96,7 @@ impl Writes {
         both.map(|whose| self.note_of(whose).need).into_iter().max().unwrap_or_default()
     }
 
-    /// A moment that only answers which begin from now on reach.
+    /// A time that only computations starting from now on satisfy.
     pub fn anew(&self) -> u64 {
         self.clock.tick()
     }
@@ -100,7 +105,8 @@ impl Writes {
         let Some(redis) = &self.redis else { return };
         let mark: u64 = rand::random();
         if redis.set_number(&whose.redis_key(), mark, self.keep).await {
-            // The moment is one after Redis has the mark, and so after every mark that this one replaced.
+            // This time is later than the moment Redis stored the marker, and so later than every
+            // marker that it replaced.
             self.raise(whose, Some(mark));
         } else {
             self.lost_marks.increment(1);
@@ -112,7 +118,7 @@ impl Writes {
     }
 
     fn raise(&self, whose: Whose, mark: Option<u64>) {
-        // One at a time for a person, so a later moment is never replaced by an earlier one.
+        // The map serializes updates of one key, so an earlier time never replaces a later one.
         self.notes.entry(whose).and_upsert_with(|known| {
             let known_mark = known.and_then(|note| note.value().mark);
             Note { need: self.clock.tick(), mark: mark.or(known_mark) }
