@@ -1,4 +1,5 @@
-//! `X-Consistency-Token` in the OpenAPI document: what holds for all operations is said in one place.
+//! `X-Consistency-Token` in the OpenAPI document: describes in one place what applies to all
+//! operations.
 
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
@@ -6,24 +7,24 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 
 const HEADER: &str = "X-Consistency-Token";
-/// Name of the parameter and of the header among the components.
+/// Name of the parameter and of the header in the components.
 const COMPONENT: &str = "ConsistencyToken";
-/// As `db::lsn` reads it.
+/// The format that `db::lsn` parses.
 const PATTERN: &str = "^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$";
 
-/// Adds the header to every read that takes it and every write that gives it.
+/// Adds the header to every read that accepts it and every write that returns it.
 pub fn describe(document: &mut OpenApi) {
     let token = || Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some(PATTERN)));
     let taken = ParameterBuilder::new()
         .name(HEADER)
         .parameter_in(ParameterIn::Header)
-        .description(Some("Of an answer to a write: what is read includes it, whoever wrote it"))
+        .description(Some("The token from the response to a write, by any client. The read includes that write."))
         .schema(token())
         .example(Some("16/B374D848".into()))
         .build();
     let given = HeaderBuilder::new()
         .schema(token())
-        .description(Some("Where replicas answer reads: sent with another client's read, that includes this write"))
+        .description(Some("Present if replicas serve reads. A read that sends this token includes this write, also from another client."))
         .build();
     let components = document.components.get_or_insert_default();
     components.parameters.insert(COMPONENT.into(), RefOr::T(taken));

@@ -1,8 +1,8 @@
-//! Nobody is shown less than what they have written, also where replicas answer reads.
+//! Ensures that callers read their own writes, even when replicas serve the reads.
 //!
-//! Every write is followed by the position of the primary's log, which is remembered for the caller, in all processes, and
-//! given back as `X-Consistency-Token`. A read goes to a replica that has replayed it, else to the primary. Without
-//! replicas nothing of this costs anything.
+//! After every write, the position of the primary's write-ahead log is stored for the caller in all
+//! processes and returned as `X-Consistency-Token`. A read goes to a replica that has replayed this
+//! position, otherwise to the primary. Without replicas, this costs nothing.
 
 mod document;
 mod positions;

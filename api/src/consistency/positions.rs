@@ -1,9 +1,11 @@
-//! How far each caller's reads must reach: in this process, and in Redis for all of them.
+//! The log position that each caller's reads must include: in this process, and in Redis for all
+//! processes.
 //!
-//! Beside the callers' positions there is the floor, which everybody's reads must reach. Whenever something may have been
-//! forgotten or not been told (a start, a Redis that was away or came back empty) it is raised to where the primary is by
-//! then, which is after all of that. While there is no floor, or no Redis although one is configured, nobody's position is
-//! known, and reads without a token go to the primary.
+//! In addition to the positions of the callers there is the low watermark, which every read must
+//! include. Whenever a position may have been lost or not shared (at a start, or after Redis was
+//! unavailable or restarted empty), the low watermark advances to the primary's current position,
+//! which is later than every lost one. While there is no low watermark, or Redis is configured but
+//! unavailable, no caller's position is known, and reads without a token go to the primary.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,28 +19,30 @@ use crate::error::Result;
 use crate::redis::Redis;
 
 const FLOOR: &str = "traitortrack:consistency:floor";
-/// Redis is looked at this often.
+/// Interval between checks of Redis.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-/// After Redis was away it must have answered for this long: longer than another process may go on taking it to be away.
+/// After an outage, Redis must respond for this long before it is trusted: longer than another
+/// process may still consider it unavailable.
 const GRACE: Duration = Duration::from_secs(2);
-/// What a caller wrote is remembered this long beyond the greatest lag of a replica that gets reads; later all have it.
+/// A caller's position is stored for this long beyond the maximum lag of a replica that serves
+/// reads. After that, every such replica has replayed it.
 const KEEP_BEYOND_LAG: Duration = Duration::from_secs(60);
 
-/// Positions by caller, and the floor.
+/// Positions by caller, and the low watermark.
 pub struct Positions {
-    /// Nobody asks for positions where there are no replicas.
+    /// `false` without replicas: no read needs a position then.
     is_used: bool,
     redis: Option<Redis>,
     here: Cache<String, Lsn>,
     keep: Duration,
-    /// Does Redis know what all processes know?
+    /// Whether Redis has the positions of all processes.
     is_shared: AtomicBool,
-    /// Since when Redis has answered without a break.
+    /// The time since which Redis has responded without interruption.
     answers_since: Mutex<Option<Instant>>,
 }
 
 impl Positions {
-    /// Knows nothing yet; `is_used` where there are replicas.
+    /// An empty tracker. `is_used` is `true` if there are replicas.
     pub fn new(is_used: bool, max_lag: Duration, redis: Option<Redis>) -> Self {
         let keep = max_lag + KEEP_BEYOND_LAG;
         Self {
@@ -51,20 +55,21 @@ impl Positions {
         }
     }
 
-    /// How far a read of this caller must reach to include what they wrote, and the position they name. `None` when that
-    /// is not known: then only the primary will do.
+    /// The position that a read of this caller must include: the caller's own writes and the
+    /// position in the token. `None` if it is unknown; only the primary can serve the read then.
     pub async fn needed(&self, caller: &str, token: Option<Lsn>) -> Option<Lsn> {
         let caller = key_of(caller);
         let here = self.here.get(&caller).unwrap_or(Lsn::START);
         let least = here.max(token.unwrap_or(Lsn::START));
         match self.known(&caller).await {
             Some(known) => Some(known.max(least)),
-            // Whoever names a position is not interested in more.
+            // A caller that sends a token requires nothing beyond it.
             None => token.map(|_| least),
         }
     }
 
-    /// What all processes know: the caller's position or the floor, whichever is later.
+    /// The position that all processes share: the caller's position or the low watermark, whichever
+    /// is later.
     async fn known(&self, caller: &str) -> Option<Lsn> {
         let Some(redis) = &self.redis else { return self.here.get(FLOOR) };
         if !self.is_shared.load(Ordering::Acquire) {
@@ -75,19 +80,20 @@ impl Positions {
             return None;
         };
         let floor = Lsn::from_sortable(&floor?)?;
-        // Unreadable is not known.
+        // Treat an unreadable position as unknown.
         position.map_or(Some(floor), |text| Some(Lsn::from_sortable(&text)?.max(floor)))
     }
 
-    /// From now on the caller's reads, in whatever process, include what was written up to here.
+    /// Makes the caller's later reads, in every process, include everything up to `position`.
     pub async fn remember(&self, caller: &str, position: Lsn) {
         self.raise(&key_of(caller), position).await;
     }
 
-    /// From now on everybody's reads include what the primary has by now: before something is told that they may ask for.
+    /// Makes all later reads of all callers include the primary's current position. Call it before
+    /// announcing a change that clients may then read.
     ///
     /// # Errors
-    /// When the primary can't be asked.
+    /// Fails if the primary can't be queried.
     pub async fn include_everything(&self, primary: &Pool) -> Result<()> {
         if self.is_used {
             let position = lsn::written(&mut *primary.get().await?).await?;
@@ -113,7 +119,8 @@ impl Positions {
         self.is_shared.store(false, Ordering::Release);
     }
 
-    /// Keeps a floor, and an eye on Redis, until aborted; returns at once where there are no replicas.
+    /// Maintains the low watermark and monitors Redis until aborted. Returns at once if there are
+    /// no replicas.
     pub async fn watch(&self, primary: &Pool) {
         if !self.is_used {
             return;
@@ -125,7 +132,7 @@ impl Positions {
                 Ok(()) => is_away = false,
                 Err(error) => {
                     if !std::mem::replace(&mut is_away, true) {
-                        tracing::warn!(%error, "the primary could not be asked where it is; reads stay with it");
+                        tracing::warn!(%error, "could not read the primary's log position; reads go to the primary");
                     }
                 }
             }
@@ -134,7 +141,7 @@ impl Positions {
     }
 
     async fn look(&self, primary: &Pool, raised_at: &mut Option<Instant>) -> Result<()> {
-        // Renewed long before it is forgotten.
+        // Renewed well before it expires.
         let is_lasting = raised_at.is_some_and(|raised_at| raised_at.elapsed() < self.keep / 2);
         let Some(redis) = &self.redis else {
             if !is_lasting {
@@ -154,7 +161,7 @@ impl Positions {
         }
         self.include_everything(primary).await?;
         *raised_at = Some(Instant::now());
-        // It may have been lost again meanwhile.
+        // Redis may have become unavailable again in the meantime.
         let answers_since = self.answers_since.lock().expect("no panic while held");
         if answers_since.is_some_and(|since| since.elapsed() >= GRACE) {
             self.is_shared.store(true, Ordering::Release);
@@ -174,7 +181,7 @@ mod tests {
     #[tokio::test]
     async fn reads_include_the_latest_of_floor_own_writes_and_token() {
         let positions = Positions::new(true, Duration::from_secs(1), None);
-        assert_eq!(positions.needed("user:1", None).await, None, "what was written before the start is not known yet");
+        assert_eq!(positions.needed("user:1", None).await, None, "writes before the start are still unknown");
         assert_eq!(positions.needed("user:1", Some(Lsn(5))).await, Some(Lsn(5)));
         positions.raise(FLOOR, Lsn(10)).await;
         assert_eq!(positions.needed("user:1", Some(Lsn(5))).await, Some(Lsn(10)));

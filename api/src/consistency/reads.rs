@@ -1,4 +1,4 @@
-//! The connection of a read.
+//! The database connection of a read.
 
 use std::future::{Ready, ready};
 
@@ -13,7 +13,7 @@ use crate::db::replicas::ReadConnection;
 use crate::error::{Error, Result};
 use crate::state::AppState;
 
-/// Extractor of handlers that only read: the way to a database that has what the caller has written.
+/// Extractor for read-only handlers: provides a database that includes the caller's writes.
 pub struct Reads {
     state: web::Data<AppState>,
     caller: String,
@@ -27,10 +27,10 @@ impl Reads {
         Ok(Self { state, caller: authenticate(req)?.key(), token: token_of(req)?, writes: Writes::of(req) })
     }
 
-    /// A connection to a replica that has it all, else to the primary.
+    /// A connection to a replica that includes all of them, otherwise to the primary.
     ///
     /// # Errors
-    /// 503 when no connection to the primary is free.
+    /// Returns 503 if no connection to the primary is free.
     pub async fn get(&self) -> Result<ReadConnection> {
         let (state, replicas) = (&self.state, &self.state.replicas);
         if replicas.is_empty() {
@@ -48,7 +48,8 @@ impl Reads {
         Ok(conn)
     }
 
-    /// This read has written too (an audit entry), or has shown what is new on the primary: what follows must include that.
+    /// Marks this read as a write: it has written too (an audit entry), or has returned newer data
+    /// from the primary. Later reads must include that.
     pub fn wrote(&self) {
         self.writes.note();
     }

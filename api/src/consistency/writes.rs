@@ -1,4 +1,4 @@
-//! What follows a write: its position is remembered and told.
+//! Stores the log position of a write and returns it to the caller.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -16,16 +16,16 @@ use crate::db::{Lsn, lsn};
 use crate::error::{Error, Result};
 use crate::state::AppState;
 
-/// What is known of a request's write; kept with the request.
+/// The known position of a request's write, stored with the request.
 #[derive(Debug, Clone, Copy)]
 enum Write {
-    /// Committed before this position.
+    /// The write was committed before this position.
     At(Lsn),
-    /// There was one; the primary has to be asked.
+    /// The request has written; the primary must be queried for the position.
     Somewhere,
 }
 
-/// Extractor for handlers that know more of their writes than that the call succeeded.
+/// Extractor for handlers that know more about their writes than that the call succeeded.
 pub struct Writes(HttpRequest);
 
 impl Writes {
@@ -33,14 +33,15 @@ impl Writes {
         Self(req.clone())
     }
 
-    /// This request has written, committed before this position; `None` when positions are not asked for.
+    /// Records that this request has written and committed before `position`. `None` means that
+    /// positions are not in use.
     pub fn at(&self, position: Option<Lsn>) {
         if let Some(position) = position {
             self.0.extensions_mut().insert(Write::At(position));
         }
     }
 
-    /// This request has written.
+    /// Records that this request has written.
     pub fn note(&self) {
         self.0.extensions_mut().insert(Write::Somewhere);
     }
@@ -55,10 +56,11 @@ impl FromRequest for Writes {
     }
 }
 
-/// Middleware: refuses reads with a malformed token, and follows writes up before the caller has the answer.
+/// Middleware: rejects reads with a malformed token, and stores the position of a write before the
+/// caller receives the response.
 ///
 /// # Errors
-/// Those of what it wraps.
+/// Propagates the errors of the wrapped service.
 pub async fn middleware<B: MessageBody>(req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let is_read = matches!(*req.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if is_read
@@ -87,19 +89,21 @@ pub async fn middleware<B: MessageBody>(req: ServiceRequest, next: Next<B>) -> R
     Ok(response.map_into_left_body())
 }
 
-/// A call that failed has written nothing that anybody was told of, unless its handler says so: a refused scan is an event.
+/// The write of a finished call. A failed call has not written anything that a caller knows of,
+/// unless its handler says so: a refused scan is an event.
 fn write_of<B>(response: &ServiceResponse<B>, is_read: bool) -> Option<Write> {
     let noted = response.request().extensions().get::<Write>().copied();
     noted.or_else(|| (!is_read && response.status().is_success()).then_some(Write::Somewhere))
 }
 
-/// Where the primary is by now. When it can't be asked, all that this caller reads for a while has to come from it.
+/// The current position of the primary. If it can't be queried, all reads of this caller go to the
+/// primary for a while.
 async fn position(state: &AppState) -> Lsn {
     let asked = async { Ok::<_, Error>(lsn::written(&mut *state.pool.get().await?).await?) };
     match asked.await {
         Ok(position) => position,
         Err(error) => {
-            tracing::warn!(%error, "the primary could not be asked where it is after a write");
+            tracing::warn!(%error, "could not read the primary's log position after a write");
             Lsn::NEVER
         }
     }
