@@ -1,8 +1,9 @@
-//! The path under which people reach the server, where it shares a host with others.
+//! The path prefix under which clients reach the server if it shares a host with other
+//! applications.
 //!
-//! Inside, everything is as though the server had the host to itself: the path is taken off before anybody looks at a
-//! request, and put in front of the addresses that go out. A request without it is answered too, for load balancers and
-//! for proxies that take it off themselves.
+//! Internally the server works as if it had the host to itself: the prefix is removed before any
+//! other code sees a request, and added to the addresses in responses. Requests without the prefix
+//! are served too, for load balancers and for proxies that strip the prefix themselves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,25 +16,26 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::Next;
 
-/// First parts of the server's own paths: under one of these nothing could be told apart.
+/// First segments of the server's own paths. A base path that starts with one of them would be
+/// ambiguous.
 const OWN_PARTS: [&str; 8] = ["_app", ".well-known", "api", "docs", "health", "metrics", "problems", "openapi.json"];
 
-/// `/tracking`, or nothing where the server has the host to itself.
+/// `/tracking`, or empty if the server has the host to itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BasePath(Arc<str>);
 
 impl BasePath {
-    /// Does the server have the host to itself?
+    /// Whether the server has the host to itself.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The text to put before a path of the server.
+    /// The prefix of every path of the server.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What is left of a path under this one.
+    /// The rest of a path under this prefix.
     fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
         match path.strip_prefix(self.as_str())? {
             "" => Some("/"),
@@ -55,9 +57,9 @@ impl FromStr for BasePath {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let parts = text.strip_prefix('/').ok_or("begin it with a slash, as in /tracking")?;
+        let parts = text.strip_prefix('/').ok_or("start with a slash, e.g. /tracking")?;
         if parts.is_empty() || parts.ends_with('/') {
-            return Err("leave the slash at the end out; without a path leave the setting out".into());
+            return Err("remove the trailing slash; omit the setting if there is no path".into());
         }
         let is_plain = |part: &str| {
             !matches!(part, "" | "." | "..") && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~'))
@@ -66,7 +68,7 @@ impl FromStr for BasePath {
             return Err("use letters, digits, '-', '.', '_' and '~' between the slashes".into());
         }
         if let Some(own) = parts.split('/').next().filter(|part| OWN_PARTS.contains(part)) {
-            return Err(format!("the server's own addresses begin with /{own}; choose another"));
+            return Err(format!("the server uses paths that start with /{own}; choose another path"));
         }
         Ok(Self(text.into()))
     }
@@ -76,15 +78,15 @@ tokio::task_local! {
     static CURRENT: BasePath;
 }
 
-/// The path of the request being handled by this task, for addresses in answers.
+/// The base path of the request that this task handles, for addresses in responses.
 pub fn current() -> BasePath {
     CURRENT.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Middleware: outermost, so that no other knows of the path.
+/// Outermost middleware, so that no other middleware sees the base path.
 ///
 /// # Errors
-/// Those of what it wraps.
+/// Propagates the errors of the wrapped service.
 pub async fn middleware<B: MessageBody>(base: BasePath, mut req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, actix_web::Error> {
     if base.is_root() {
         return next.call(req).await;
@@ -96,7 +98,7 @@ pub async fn middleware<B: MessageBody>(base: BasePath, mut req: ServiceRequest,
     Ok(response)
 }
 
-/// Takes the path off the address of a request, where it is there.
+/// Removes the base path from the address of a request, if present.
 fn enter(base: &BasePath, req: &mut ServiceRequest) {
     let Some(path) = base.strip(req.path()) else { return };
     let inner = match req.query_string() {
@@ -104,7 +106,7 @@ fn enter(base: &BasePath, req: &mut ServiceRequest) {
         query => format!("{path}?{query}"),
     };
     let mut parts = req.uri().clone().into_parts();
-    // A part of a valid address is one, so neither can fail.
+    // A part of a valid address is valid, so neither conversion can fail.
     let Ok(inner) = PathAndQuery::try_from(inner) else { return };
     parts.path_and_query = Some(inner);
     let Ok(uri) = Uri::from_parts(parts) else { return };
@@ -112,7 +114,7 @@ fn enter(base: &BasePath, req: &mut ServiceRequest) {
     req.head_mut().uri = uri;
 }
 
-/// Puts what `rewritten` makes of a header in its place.
+/// Replaces the value of a header with the result of `rewritten`.
 fn rewrite(headers: &mut HeaderMap, name: HeaderName, rewritten: impl Fn(&str) -> Option<String>) {
     let new = headers.get(&name).and_then(|value| value.to_str().ok()).and_then(rewritten);
     if let Some(value) = new.and_then(|new| HeaderValue::from_str(&new).ok()) {

@@ -1,4 +1,5 @@
-//! The web app on another host than the API: what pages of the listed origins may send and read (CORS).
+//! Serves a web app on another host than the API: what pages of the listed origins may send and
+//! read (CORS).
 
 use actix_cors::{Cors, CorsError};
 use actix_web::ResponseError;
@@ -10,7 +11,7 @@ use actix_web::middleware::Next;
 use super::origin::{Origin, not_allowed};
 use crate::error::{Error, ErrorCode};
 
-/// Request headers that mean something to the API.
+/// Request headers that the API uses.
 const REQUEST_HEADERS: [&str; 11] = [
     "accept",
     "authorization",
@@ -25,7 +26,7 @@ const REQUEST_HEADERS: [&str; 11] = [
     "x-request-id",
 ];
 
-/// Headers of answers that clients read, besides the few that browsers show in any case.
+/// Response headers that clients read, in addition to those that browsers expose by default.
 const ANSWER_HEADERS: [&str; 15] = [
     "allow",
     "content-disposition",
@@ -44,11 +45,12 @@ const ANSWER_HEADERS: [&str; 15] = [
     "x-request-id",
 ];
 
-/// Browsers ask again after this long; two hours are the most that all of them take.
+/// Browsers cache preflight responses for this long. Two hours is the maximum that all browsers
+/// accept.
 const PREFLIGHT_SECONDS: usize = 2 * 60 * 60;
 
-/// The middleware for pages of these origins: answers preflights itself, and adds the headers to every other answer,
-/// refusals included.
+/// The middleware for pages of these origins: answers preflight requests itself, and adds the CORS
+/// headers to every other response, including refusals.
 pub fn allow(origins: &[Origin]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
@@ -59,10 +61,11 @@ pub fn allow(origins: &[Origin]) -> Cors {
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin.as_str()))
 }
 
-/// Middleware around [`allow`]: a preflight that is refused gets a problem as every other request does.
+/// Middleware around [`allow`]: a rejected preflight request returns a problem like every other
+/// request.
 ///
 /// # Errors
-/// Those of what it wraps.
+/// Propagates the errors of the wrapped service.
 pub async fn explain_refusals<B: MessageBody>(req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let response = next.call(req).await?;
     let problem = match response.response().error().and_then(|error| error.as_error::<CorsError>()) {

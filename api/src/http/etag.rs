@@ -1,7 +1,8 @@
 //! `ETag`, `If-None-Match` and `If-Match` (RFC 9110, 13.1).
 //!
-//! The tag of a thing that has a version is `"<version>-<fingerprint>"`: the fingerprint changes with anything shown
-//! (a bill's weights), the version only with edits. A reader compares the whole tag, an editor the version.
+//! The tag of a versioned resource is `"<version>-<fingerprint>"`. The fingerprint changes with
+//! everything that is shown (such as a bill's weights), the version only with edits.
+//! `If-None-Match` compares the whole tag, `If-Match` only the version.
 
 use std::future::{Ready, ready};
 
@@ -16,12 +17,12 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorCode, Result};
 
-/// Bytes of the fingerprint in a tag: enough that two states of one thing never share it.
+/// Bytes of the fingerprint in a tag: enough that two states of one resource never share it.
 const FINGERPRINT_BYTES: usize = 12;
 const KEEP_BUT_ASK: HeaderValue = HeaderValue::from_static("private, no-cache");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The tag of a body.
+/// The ETag of a body.
 pub fn tag_of(body: &[u8], version: Option<i64>) -> EntityTag {
     let fingerprint = URL_SAFE_NO_PAD.encode(&Sha256::digest(body)[..FINGERPRINT_BYTES]);
     EntityTag::new_strong(match version {
@@ -30,7 +31,7 @@ pub fn tag_of(body: &[u8], version: Option<i64>) -> EntityTag {
     })
 }
 
-/// A JSON body and its tag, as they are sent. Cheap to clone.
+/// A serialized JSON body with its ETag. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Tagged {
     body: Bytes,
@@ -38,21 +39,21 @@ pub struct Tagged {
 }
 
 impl Tagged {
-    /// The value as JSON, with the tag of that.
+    /// Serializes the value as JSON and computes its ETag.
     ///
     /// # Errors
-    /// When the value can't be written as JSON (never for plain structures).
+    /// Fails if the value can't be serialized as JSON (never for plain structures).
     pub fn new<T: Serialize>(value: &T, version: Option<i64>) -> Result<Self> {
         let body = serde_json::to_vec(value).map_err(anyhow::Error::from)?;
         let tag = tag_of(&body, version);
         Self::with_tag(body, &tag)
     }
 
-    /// As [`Self::new`], for a value that says the time it was made at: the tag is of `lasting`, what stays the same while
-    /// nothing happens.
+    /// Like [`Self::new`], for a value that contains its creation time. The ETag covers only
+    /// `lasting`, the part that stays the same while nothing happens.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// Same as [`Self::new`].
     pub fn as_of<T: Serialize, L: Serialize>(value: &T, lasting: &L) -> Result<Self> {
         let tag = tag_of(&serde_json::to_vec(lasting).map_err(anyhow::Error::from)?, None);
         Self::with_tag(serde_json::to_vec(value).map_err(anyhow::Error::from)?, &tag)
@@ -62,7 +63,7 @@ impl Tagged {
         Ok(Self { body: body.into(), tag: HeaderValue::from_str(&tag.to_string()).map_err(anyhow::Error::from)? })
     }
 
-    /// Answers a GET: 200 with the body, or 304 when the caller has just that.
+    /// Answers a GET request: 200 with the body, or 304 if the client has the current version.
     pub fn respond(self, req: &HttpRequest) -> HttpResponse {
         let is_known = self.is_known(req);
         let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
@@ -72,7 +73,7 @@ impl Tagged {
 
     fn is_known(&self, req: &HttpRequest) -> bool {
         let Some(known) = req.headers().get(header::IF_NONE_MATCH) else { return false };
-        // Nearly everyone sends the one tag they were given.
+        // Almost all clients send the single tag that they received.
         if known == self.tag {
             return true;
         }
@@ -84,10 +85,10 @@ impl Tagged {
     }
 }
 
-/// Answers a GET: 200 with its `ETag`, or 304 when the caller has just that.
+/// Answers a GET request: 200 with the `ETag`, or 304 if the client has the current version.
 ///
 /// # Errors
-/// As [`Tagged::new`].
+/// Same as [`Tagged::new`].
 pub fn respond<T: Serialize>(req: &HttpRequest, value: &T, version: Option<i64>) -> Result<HttpResponse> {
     Ok(Tagged::new(value, version)?.respond(req))
 }
@@ -104,28 +105,31 @@ impl FromRequest for IfMatch {
         if !req.headers().contains_key(header::IF_MATCH) {
             return ready(Ok(Self(None)));
         }
-        // What is no tag is left out by the parser.
+        // The parser drops malformed tags.
         let parsed = header::IfMatch::parse(req).ok().filter(|header| !matches!(header, header::IfMatch::Items(tags) if tags.is_empty()));
-        let malformed = || Error::refused(ErrorCode::InvalidIfMatch, "The If-Match header must be the ETag of the answer, quotes included.");
+        let malformed = || Error::refused(ErrorCode::InvalidIfMatch, "The If-Match header must be the ETag from the response, including the quotes.");
         ready(parsed.map(|header| Self(Some(header))).ok_or_else(malformed))
     }
 }
 
 impl IfMatch {
-    /// Was the caller looking at this version?
+    /// Checks that the caller has read this version.
     ///
     /// # Errors
-    /// 428 `if_match_required` without the header, 412 `stale_version` when the thing has changed since.
+    /// Returns 428 `if_match_required` without the header, 412 `stale_version` if the resource has
+    /// changed since.
     pub fn check(&self, version: i64) -> Result<()> {
         match &self.0 {
-            None => Err(Error::refused(ErrorCode::IfMatchRequired, "Send If-Match with the ETag you got, so that nobody's change is overwritten.")),
+            None => {
+                Err(Error::refused(ErrorCode::IfMatchRequired, "Send If-Match with the ETag that you received, to avoid overwriting other changes."))
+            }
             Some(header::IfMatch::Any) => Ok(()),
             Some(header::IfMatch::Items(tags)) => {
                 let is_seen = |tag: &EntityTag| tag.tag().split('-').next().and_then(|text| text.parse().ok()) == Some(version);
                 if tags.iter().any(is_seen) {
                     return Ok(());
                 }
-                Err(Error::refused(ErrorCode::StaleVersion, "Somebody has changed this since you read it. Read it again and repeat your change."))
+                Err(Error::refused(ErrorCode::StaleVersion, "This has changed since you read it. Read it again and repeat your change."))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What no route took: the web app, a wrong method, or nothing at all.
+//! Handles requests that no route matches: the web app, a wrong method, or an unknown address.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,13 @@ use super::base_path;
 use super::spa::WebApp;
 use crate::error::{Error, ErrorCode, Result};
 
-/// Methods of every documented path: the document is made from the routes, so it can't be out of step with them.
+/// Methods of every documented path. The document is generated from the routes, so it can't
+/// contradict them.
 #[derive(Clone)]
 pub struct RouteTable(BTreeMap<String, Vec<&'static str>>);
 
 impl RouteTable {
-    /// Reads the paths of the document.
+    /// Reads the paths of the OpenAPI document.
     pub fn new(document: &OpenApi) -> Self {
         let methods = |item: &utoipa::openapi::PathItem| {
             [("GET", &item.get), ("POST", &item.post), ("PUT", &item.put), ("PATCH", &item.patch), ("DELETE", &item.delete)]
@@ -44,14 +45,19 @@ impl RouteTable {
 /// The default service.
 ///
 /// # Errors
-/// 405 `method_not_allowed` where only the method is wrong, 404 `not_found` otherwise.
+/// Returns 405 `method_not_allowed` if only the method is wrong, otherwise 404 `not_found`.
 pub async fn fallback(req: HttpRequest, table: web::Data<RouteTable>, app: web::Data<WebApp>) -> Result<impl Responder> {
     if let Some(methods) = table.methods(req.path()) {
-        return Err(Error::refused(ErrorCode::MethodNotAllowed, format!("{} takes {methods}, not {}.", req.path(), req.method())).with_allow(methods));
+        return Err(
+            Error::refused(ErrorCode::MethodNotAllowed, format!("{} supports {methods}, not {}.", req.path(), req.method())).with_allow(methods)
+        );
     }
     let is_page_request = req.method() == Method::GET || req.method() == Method::HEAD;
     if is_page_request && let Some(response) = app.respond(&req) {
         return Ok(response);
     }
-    Err(Error::refused(ErrorCode::NotFound, format!("There is nothing at this address. {}/docs lists what there is.", base_path::current())))
+    Err(Error::refused(
+        ErrorCode::NotFound,
+        format!("There is nothing at this address. See {}/docs for the available addresses.", base_path::current()),
+    ))
 }

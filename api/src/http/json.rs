@@ -1,4 +1,5 @@
-//! JSON bodies: typed, validated, unknown fields refused, every fault a problem that names the field.
+//! JSON bodies: typed and validated. Unknown fields are rejected, and every error is a problem that
+//! names the field.
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -11,15 +12,16 @@ use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use crate::error::{Error, ErrorCode, FieldError, Result};
 
-/// Bodies up to this size are taken where a route sets no other limit, in bytes.
+/// Maximum size of a body if a route sets no other limit, in bytes.
 pub const DEFAULT_LIMIT_BYTES: usize = 64 * 1024;
 
-/// A JSON body that was parsed and passed its `validator` rules.
+/// A JSON body that was parsed and that passed its `validator` rules.
 ///
 /// # Errors
-/// 415 `unsupported_media_type`, 413 `payload_too_large`, 400 `malformed_json`, 422 `validation_failed` naming every field.
+/// Returns 415 `unsupported_media_type`, 413 `payload_too_large`, 400 `malformed_json`, or 422
+/// `validation_failed` that names every invalid field.
 ///
-/// `LIMIT` is the largest body taken, in bytes.
+/// `LIMIT` is the maximum size of the body, in bytes.
 #[derive(Debug)]
 pub struct Json<T, const LIMIT: usize = DEFAULT_LIMIT_BYTES>(pub T);
 
@@ -33,11 +35,11 @@ impl<T: DeserializeOwned + Validate + 'static, const LIMIT: usize> FromRequest f
     }
 }
 
-/// A JSON Merge Patch (RFC 7396), as `application/merge-patch+json` or plain JSON. Fields of `T` are `Option`; where
-/// null is a value they are `Option<Option<_>>` with [`present`].
+/// A JSON Merge Patch (RFC 7396), as `application/merge-patch+json` or plain JSON. The fields of
+/// `T` are `Option`. Fields for which null is a value are `Option<Option<_>>` with [`present`].
 ///
 /// # Errors
-/// As [`Json`].
+/// Same as [`Json`].
 #[derive(Debug)]
 pub struct MergePatch<T>(pub T);
 
@@ -51,10 +53,11 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for MergePatch<T> {
     }
 }
 
-/// Tells a field that is null from one that is absent: `#[serde(default, deserialize_with = "present")]`.
+/// Distinguishes a field that is null from an absent one:
+/// `#[serde(default, deserialize_with = "present")]`.
 ///
 /// # Errors
-/// When the value is of the wrong type.
+/// Fails if the value has the wrong type.
 pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -74,11 +77,11 @@ fn read<T: DeserializeOwned + Validate + 'static, const LIMIT: usize>(
         if !is_json {
             return Err(Error::refused(
                 ErrorCode::UnsupportedMediaType,
-                format!("This address takes JSON. Send the header Content-Type: {}.", content_types[0]),
+                format!("This address accepts JSON. Send the header Content-Type: {}.", content_types[0]),
             ));
         }
-        let unreadable = |_| Error::refused(ErrorCode::MalformedJson, "The body could not be read to its end. Send it again.");
-        let too_large = |_| Error::refused(ErrorCode::PayloadTooLarge, format!("The body is larger than the {LIMIT} bytes that this address takes."));
+        let unreadable = |_| Error::refused(ErrorCode::MalformedJson, "The body could not be read completely. Send it again.");
+        let too_large = |_| Error::refused(ErrorCode::PayloadTooLarge, format!("The body exceeds the limit of {LIMIT} bytes of this address."));
         let bytes = body.await.map_err(unreadable)?.to_bytes_limited(LIMIT).await.map_err(too_large)?.map_err(unreadable)?;
         if req.headers().contains_key(crate::idempotency::HEADER) {
             req.extensions_mut().insert(BodyDigest(Sha256::digest(&bytes).into()));
@@ -97,10 +100,11 @@ fn has_content_type(req: &HttpRequest, accepted: &[&str]) -> bool {
         .is_some_and(|value| accepted.iter().any(|accepted| value.trim().eq_ignore_ascii_case(accepted)))
 }
 
-/// Parses a whole JSON text.
+/// Parses a complete JSON text.
 ///
 /// # Errors
-/// `malformed_json` when it is no JSON, `validation_failed` with a JSON Pointer when it is not of this type.
+/// Returns `malformed_json` if it is not JSON, and `validation_failed` with a JSON Pointer if it
+/// does not match the type.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -111,10 +115,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     Ok(value)
 }
 
-/// Turns a JSON value that is part of a larger body into `T`; `pointer` is where it stands there.
+/// Converts a JSON value that is part of a larger body into `T`. `pointer` is its position in that
+/// body.
 ///
 /// # Errors
-/// `validation_failed` with a JSON Pointer into the whole body.
+/// Returns `validation_failed` with a JSON Pointer into the whole body.
 pub fn from_value<T: DeserializeOwned>(value: serde_json::Value, pointer: &str) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let inner = format!("{pointer}{}", json_pointer(error.path()));
@@ -122,7 +127,7 @@ pub fn from_value<T: DeserializeOwned>(value: serde_json::Value, pointer: &str) 
     })
 }
 
-/// The problem of a JSON value that did not become what was wanted.
+/// The problem for a JSON value that could not be converted.
 pub fn parse_error(error: &serde_json::Error, pointer: String) -> Error {
     if !error.is_data() {
         return Error::refused(
@@ -133,17 +138,18 @@ pub fn parse_error(error: &serde_json::Error, pointer: String) -> Error {
     Error::invalid(vec![data_error(&error.to_string(), pointer)])
 }
 
-/// Turns serde's message into a field error: without positions, and pointing at the field it is about.
+/// Converts serde's message into a field error: without positions, and with a pointer to the field.
 fn data_error(message: &str, pointer: String) -> FieldError {
     let message = message.split(" at line ").next().unwrap_or(message);
     let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
     if let Some(field) = named("unknown field `") {
-        // serde_path_to_error already ends with the field, except inside flattened or untagged types.
+        // serde_path_to_error already ends with the field, except inside flattened or untagged
+        // types.
         let pointer = if pointer.ends_with(&format!("/{field}")) { pointer } else { format!("{pointer}/{field}") };
-        return FieldError::new(pointer, "unknown_field", format!("There is no field \"{field}\" here."));
+        return FieldError::new(pointer, "unknown_field", format!("Unknown field \"{field}\"."));
     }
     if let Some(field) = named("missing field `") {
-        return FieldError::new(format!("{pointer}/{field}"), "missing_field", format!("The field \"{field}\" is needed."));
+        return FieldError::new(format!("{pointer}/{field}"), "missing_field", format!("The field \"{field}\" is required."));
     }
     if message.starts_with("unknown variant") {
         return FieldError::new(pointer, "unknown_value", format!("{}.", first_upper(message)));
@@ -169,7 +175,8 @@ fn json_pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// The fields that broke their rules, without the values: a password must not come back in an answer.
+/// The fields that failed validation, without their values: a password must not appear in a
+/// response.
 pub fn field_errors(errors: &ValidationErrors) -> Vec<FieldError> {
     let mut found = Vec::new();
     collect_field_errors(errors, "", &mut found);
@@ -199,8 +206,8 @@ fn rule_sentence(field: &str, failure: &validator::ValidationError) -> String {
     let bound = |name: &str| failure.params.get(name).map(ToString::to_string);
     match (failure.code.as_ref(), bound("min"), bound("max")) {
         ("length", Some(min), Some(max)) => format!("{field} must have {min} to {max} characters or items."),
-        ("length", Some(min), None) => format!("{field} must have {min} or more characters or items."),
-        ("length", None, Some(max)) => format!("{field} must have {max} characters or items at most."),
+        ("length", Some(min), None) => format!("{field} must have at least {min} characters or items."),
+        ("length", None, Some(max)) => format!("{field} must have at most {max} characters or items."),
         ("range", Some(min), Some(max)) => format!("{field} must be between {min} and {max}."),
         ("email", ..) => format!("{field} must be an e-mail address."),
         _ => format!("{field} is not valid."),

@@ -1,4 +1,5 @@
-//! Prometheus metrics: request counts and durations by route template, and the page that shows them all.
+//! Prometheus metrics: request counts and durations by route template, and the endpoint that
+//! exposes them.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -9,27 +10,27 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// Bounds of duration histograms, in seconds.
+/// Bucket bounds of duration histograms, in seconds.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
-/// Bounds of the batch-size histogram, in scans.
+/// Bucket bounds of the batch-size histogram, in scans.
 const SCANS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
-/// The recorder of this process, installed at the first call.
+/// The recorder of this process, installed by the first call.
 pub fn handle() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
         let recorder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
             .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_scans".into()), &SCANS))
-            .expect("bucket bounds are not empty")
+            .expect("the bucket bounds are not empty")
             .build_recorder();
         let handle = recorder.handle();
-        metrics::set_global_recorder(recorder).expect("the only recorder of the process");
+        metrics::set_global_recorder(recorder).expect("the process installs only one recorder");
         handle
     })
 }
 
-/// Middleware: counts and times every request under its route template, never its path.
+/// Middleware: counts and times every request under its route template, never under its path.
 pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
     let method = method_label(req.method());
@@ -43,7 +44,7 @@ pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Re
     outcome
 }
 
-/// A bounded set of labels: anyone can send any method.
+/// Limits the set of labels, because clients can send any method.
 fn method_label(method: &actix_web::http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",

@@ -1,4 +1,4 @@
-//! Lists: keyset pages with opaque cursors.
+//! Lists: keyset pagination with opaque cursors.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
@@ -11,29 +11,30 @@ use utoipa::ToSchema;
 
 use crate::error::{Error, ErrorCode, Result};
 
-/// Rows of a page when the caller does not say.
+/// Rows per page by default.
 const DEFAULT_LIMIT: u32 = 50;
-/// Most rows of a page.
+/// Maximum rows per page.
 const MAX_LIMIT: u32 = 200;
-/// Bytes of the fingerprint at the head of a cursor.
+/// Bytes of the fingerprint at the start of a cursor.
 const FINGERPRINT_BYTES: usize = 8;
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     pub data: Vec<T>,
-    /// Pass it as `cursor` for the next page; null on the last one.
+    /// Pass it as `cursor` to get the next page; null on the last page.
     #[schema(required)]
     pub next_cursor: Option<String>,
     pub has_more: bool,
-    /// Rows of the whole list; only with `count=exact`, which costs a count.
+    /// Number of rows in the whole list. Only with `count=exact`, which runs a count query.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub total: Option<i64>,
 }
 
 impl<T> Page<T> {
-    /// Makes a page of rows that were read with one more than the limit, to know whether there are more.
+    /// Creates a page from rows that were read with one more than the limit, which shows whether
+    /// there are more.
     pub fn new<K: Serialize>(mut rows: Vec<T>, limit: Limit, position: &Position<'_>, key: impl Fn(&T) -> K) -> Self {
         let has_more = rows.len() > limit.rows();
         rows.truncate(limit.rows());
@@ -41,25 +42,25 @@ impl<T> Page<T> {
         Self { data: rows, next_cursor, has_more, total: None }
     }
 
-    /// A page that is the whole list.
+    /// A page that contains the whole list.
     pub fn whole(data: Vec<T>) -> Self {
         Self { data, next_cursor: None, has_more: false, total: None }
     }
 
-    /// Adds the number of rows of the whole list, where it was asked for.
+    /// Sets the number of rows in the whole list, if it was requested.
     pub fn with_total(mut self, total: Option<i64>) -> Self {
         self.total = total;
         self
     }
 
-    /// The same page of what the rows become.
+    /// Converts the rows of the page.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
         Page { data: self.data.into_iter().map(change).collect(), next_cursor: self.next_cursor, has_more: self.has_more, total: self.total }
     }
 }
 
 impl<T: Serialize> Page<T> {
-    /// The 200 answer, with the `Link` header (RFC 8288) of the next page.
+    /// The 200 response, with a `Link` header (RFC 8288) to the next page.
     pub fn into_response(self, req: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         if let Some(cursor) = &self.next_cursor {
@@ -74,7 +75,7 @@ impl<T: Serialize> Page<T> {
     }
 }
 
-/// Order of a list by the time its rows were made.
+/// Order of a list by the creation time of its rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sort {
@@ -84,7 +85,7 @@ pub enum Sort {
 }
 
 impl Sort {
-    /// The direction of `ORDER BY`, and how a row compares with the cursor before it.
+    /// The direction of `ORDER BY`, and the comparison of a row with the cursor before it.
     pub const fn sql(self) -> (&'static str, &'static str) {
         match self {
             Self::Newest => ("DESC", "<"),
@@ -92,7 +93,7 @@ impl Sort {
         }
     }
 
-    /// The other direction.
+    /// The opposite direction.
     pub const fn reversed(self) -> Self {
         match self {
             Self::Newest => Self::Oldest,
@@ -101,14 +102,14 @@ impl Sort {
     }
 }
 
-/// Whether the rows of the whole list are to be counted.
+/// Whether to count the rows of the whole list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Count {
     Exact,
 }
 
-/// Rows wanted: 1 to 200.
+/// Requested rows per page: 1 to 200.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit(u32);
 
@@ -124,7 +125,7 @@ impl Limit {
         self.0 as usize
     }
 
-    /// Rows to read: one more, to know whether there is a next page.
+    /// Rows to fetch: one more, to detect whether there is a next page.
     pub fn rows_to_read(self) -> i64 {
         i64::from(self.0) + 1
     }
@@ -140,19 +141,19 @@ impl<'de> Deserialize<'de> for Limit {
     }
 }
 
-/// The place of a cursor: which list, under which filters. A cursor is good for no other.
+/// The list and the filters that a cursor belongs to. A cursor is not valid for any other.
 pub struct Position<'a> {
     list: &'static str,
     filters: &'a str,
 }
 
 impl<'a> Position<'a> {
-    /// `filters` is any text that differs when the filters do.
+    /// `filters` is any text that differs whenever the filters differ.
     pub fn new(list: &'static str, filters: &'a str) -> Self {
         Self { list, filters }
     }
 
-    /// Writes the sort key of the last row of a page.
+    /// Encodes the sort key of the last row of a page.
     pub fn cursor<K: Serialize>(&self, key: &K) -> String {
         let key = serde_json::to_vec(key).expect("sort keys are plain values");
         let mut bytes = self.fingerprint(&key).to_vec();
@@ -160,14 +161,15 @@ impl<'a> Position<'a> {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads the sort key back.
+    /// Decodes the sort key.
     ///
     /// # Errors
-    /// 400 `invalid_cursor` when it was damaged, or made by another list or with other filters.
+    /// Returns 400 `invalid_cursor` if the cursor is damaged, or belongs to another list or other
+    /// filters.
     pub fn key<K: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<K>> {
         let Some(cursor) = cursor else { return Ok(None) };
         let invalid =
-            || Error::refused(ErrorCode::InvalidCursor, "This cursor is not of this list with these filters. Start again without a cursor.");
+            || Error::refused(ErrorCode::InvalidCursor, "This cursor does not belong to this list with these filters. Start again without a cursor.");
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
         let (fingerprint, key) = bytes.split_at_checked(FINGERPRINT_BYTES).ok_or_else(invalid)?;
         if fingerprint != self.fingerprint(key) {

@@ -1,10 +1,10 @@
-//! The page that the `type` of a problem leads to.
+//! The page that the `type` of a problem links to.
 
 use actix_web::{HttpResponse, Responder, get, web};
 
 use crate::error::{Error, ErrorCode, Problem, Result};
 
-/// The page behind the `type` of a problem.
+/// The page that the `type` of a problem links to.
 #[utoipa::path(
     operation_id = "get_problem", tag = "health", summary = "Explain a problem code.",
     params(("code" = String, Path, description = "Code of the problem", example = "parent_full")),

@@ -1,4 +1,4 @@
-//! Query strings: typed, unknown parameters refused.
+//! Query strings: typed, unknown parameters are rejected.
 
 use std::future::{Ready, ready};
 
@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorCode, FieldError, Result};
 
-/// A query string that was parsed into `T`, whose struct should be `deny_unknown_fields`.
+/// A query string that was parsed into `T`. The struct should be `deny_unknown_fields`.
 ///
 /// # Errors
-/// 400 `invalid_query`, saying which parameter is wrong.
+/// Returns 400 `invalid_query`, which names the invalid parameter.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -27,7 +27,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
                 .strip_prefix("unknown field `")
                 .and_then(|rest| rest.split('`').next())
                 .map_or_else(|| error.path().to_string(), str::to_owned);
-            Error::refused(ErrorCode::InvalidQuery, format!("The query string is wrong: {message}.")).with_errors(vec![FieldError::new(
+            Error::refused(ErrorCode::InvalidQuery, format!("The query string is invalid: {message}.")).with_errors(vec![FieldError::new(
                 parameter,
                 "invalid_parameter",
                 message,

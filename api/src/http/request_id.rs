@@ -1,4 +1,5 @@
-//! `X-Request-Id`: taken when well-formed, made otherwise, echoed, and known to whatever runs for the request.
+//! `X-Request-Id`: accepted if well-formed, otherwise generated, echoed, and available to all code
+//! that runs for the request.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,7 +14,7 @@ use super::security_headers;
 /// Name of the header.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest id taken from a caller, in characters.
+/// Maximum length of an id from a client, in characters.
 const MAX_LENGTH: usize = 128;
 
 /// The id of one request.
@@ -24,12 +25,12 @@ tokio::task_local! {
     static CURRENT: String;
 }
 
-/// The id of the request being handled by this task, for problems and logs far from the request itself.
+/// The id of the request that this task handles, for problems and logs far from the request itself.
 pub fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// Middleware: outermost, so that everything inside has the id.
+/// Outermost middleware, so that everything inside has the id.
 pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = req
         .headers()
@@ -46,7 +47,8 @@ pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Re
                     response.headers_mut().insert(HEADER, header);
                     Ok(response)
                 }
-                // A middleware gave up (a timeout): its problem must be written while the id is known.
+                // A middleware aborted the request (a timeout): write its problem while the id is
+                // known.
                 Err(error) => {
                     let mut response = error.error_response();
                     security_headers::apply(response.headers_mut());

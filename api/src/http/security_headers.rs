@@ -1,4 +1,4 @@
-//! Headers that tell browsers what this server never does.
+//! Headers that tell browsers to block what this server never uses.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -6,15 +6,15 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 
-/// API answers are data: nothing in them may be loaded, run or framed.
+/// API responses are data: browsers must not load, run or frame anything in them.
 const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-/// The Swagger UI sets styles from its scripts and has its pictures inline.
+/// The Swagger UI sets styles from its scripts and has inline images.
 const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
-/// Middleware: adds the headers to every answer that does not bring its own.
+/// Middleware: adds the headers to every response that does not set its own.
 pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let is_docs = req.path().starts_with("/docs");
     let mut response = next.call(req).await?;
@@ -25,7 +25,7 @@ pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Re
     Ok(response)
 }
 
-/// Adds the headers where they are missing.
+/// Adds the headers that are missing.
 pub fn apply(headers: &mut HeaderMap) {
     let constant: [(HeaderName, &'static str); 6] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -1,11 +1,11 @@
-//! Rules for text that people type.
+//! Validation rules for text that people type.
 
 use validator::ValidationError;
 
-/// Refuses control characters: PostgreSQL can't store NUL, and none of them belongs in a name.
+/// Rejects control characters: PostgreSQL can't store NUL, and none of them belongs in a name.
 ///
 /// # Errors
-/// `control_character`.
+/// Returns `control_character`.
 pub fn no_control_characters(text: &str) -> Result<(), ValidationError> {
     if text.chars().any(char::is_control) {
         return Err(ValidationError::new("control_character").with_message("Control characters are not allowed here.".into()));
@@ -13,13 +13,13 @@ pub fn no_control_characters(text: &str) -> Result<(), ValidationError> {
     Ok(())
 }
 
-/// Refuses text of nothing but white space.
+/// Rejects text that contains only white space.
 ///
 /// # Errors
-/// `blank`.
+/// Returns `blank`.
 pub fn is_filled(text: &str) -> Result<(), ValidationError> {
     if text.trim().is_empty() {
-        return Err(ValidationError::new("blank").with_message("Write something here.".into()));
+        return Err(ValidationError::new("blank").with_message("This field is required.".into()));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! An end to every request.
+//! A time limit for every request.
 
 use std::time::Duration;
 
@@ -10,18 +10,20 @@ use actix_web::middleware::Next;
 
 use crate::error::{self, ErrorCode};
 
-/// A file takes as long as its line does; whoever takes it in gives up on a sender that stalls.
+/// An upload takes as long as the connection needs; the code that reads it aborts if the sender
+/// stalls.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(60 * 60);
 
-/// Answers 503 `timeout` when the answer has not begun after `limit`. What was being done is dropped; a
-/// transaction that was open is rolled back, a scan already queued is still written and found by its id.
+/// Answers 503 `timeout` if the response has not started after `limit`. The work in progress is
+/// dropped: an open transaction is rolled back, but a scan that is already queued is still written,
+/// and can be found by its id.
 pub async fn within<B: MessageBody>(limit: Duration, req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     let limit = if is_upload(&req) { limit.max(UPLOAD_LIMIT) } else { limit };
     match tokio::time::timeout(limit, next.call(req)).await {
         Ok(answer) => answer,
         Err(_elapsed) => Err(error::Error::refused(
             ErrorCode::Timeout,
-            format!("No answer within {} seconds. Try again with the same id: nothing is done twice.", limit.as_secs()),
+            format!("No response within {} seconds. Try again with the same id: nothing is done twice.", limit.as_secs()),
         )
         .with_retry_after(1)
         .into()),

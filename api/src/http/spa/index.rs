@@ -1,4 +1,4 @@
-//! The page of the app: made once, at the start, for the path the server is under.
+//! The HTML page of the app, built once at the start for the base path of the server.
 
 use std::io::Write;
 
@@ -15,19 +15,21 @@ use sha2::{Digest, Sha256};
 use super::Content;
 use crate::http::base_path::BasePath;
 
-/// The page in every encoding, and the policy that goes with it.
+/// The page in every encoding, and its Content-Security-Policy.
 pub struct Index {
-    /// The smallest first, the plain page last.
+    /// The smallest first, the uncompressed page last.
     contents: Vec<Content>,
     /// Its Content-Security-Policy.
     pub policy: HeaderValue,
 }
 
 impl Index {
-    /// Makes the page from the built one; `is_file` tells whether a path is that of a file of the app.
+    /// Creates the page from the built one. `is_file` returns whether a path is that of a file of
+    /// the app.
     ///
     /// # Errors
-    /// When the page was not built for the root of a host, or SvelteKit writes its pages differently now.
+    /// Fails if the page was not built for the root of a host, or if SvelteKit now writes its pages
+    /// differently.
     pub fn new(built: &str, base: &BasePath, is_file: impl Fn(&str) -> bool) -> anyhow::Result<Self> {
         let page = if base.is_root() { built.to_owned() } else { moved(built, base, is_file)? };
         let mut brotli = Vec::new();
@@ -44,31 +46,36 @@ impl Index {
         Ok(Self { contents, policy })
     }
 
-    /// The page in the best of these encodings, or plain.
+    /// The page in the best of these encodings, or uncompressed.
     pub(super) fn content(&self, accepted: &[&'static str]) -> Content {
         let best = self.contents.iter().find(|content| content.encoding.is_none_or(|encoding| accepted.contains(&encoding)));
-        best.expect("the plain page is the last").clone()
+        best.expect("the last one is the uncompressed page").clone()
     }
 }
 
-/// What SvelteKit writes into a page built for the root, and reads at its start.
+/// What SvelteKit writes into a page built for the root, and reads at startup.
 const ROOT_BASE: &str = "base: \"\"";
 
-/// The page as it is under `base`: the addresses of the app's own files and the base that SvelteKit reads have it in front.
+/// The page under `base`: prefixes the addresses of the app's own files and the base that SvelteKit
+/// reads.
 fn moved(built: &str, base: &BasePath, is_file: impl Fn(&str) -> bool) -> anyhow::Result<String> {
     let addresses = Regex::new(r#"(["'])/([^"'\s<>]+)(["'])"#)?;
     let page = addresses.replace_all(built, |found: &Captures<'_>| {
         let base = if is_file(&found[2]) { base.as_str() } else { "" };
         format!("{}{base}/{}{}", &found[1], &found[2], &found[3])
     });
-    ensure!(page.matches(ROOT_BASE).count() == 1, "BASE_PATH needs a web app that was built without one: run `make build` with BASE_PATH unset");
+    ensure!(
+        page.matches(ROOT_BASE).count() == 1,
+        "BASE_PATH requires a web app that was built without a base path: run `make build` with BASE_PATH unset"
+    );
     let start = page.find(ROOT_BASE).and_then(|at| page[..at].rfind("__sveltekit_")).and_then(|at| page[..at].rfind('{'));
     let (head, script) = page.split_at(start.context("the page of the web app has no start script")?);
     Ok(format!("{head}{}{}", guard(base), script.replace(ROOT_BASE, &format!("base: \"{base}\""))))
 }
 
-/// Before the block that starts the app: leads whoever opened the server's own address into the path instead, because
-/// SvelteKit would load a page outside of it for ever. Only the browser knows: a proxy may have taken the path off.
+/// Code before the block that starts the app: redirects a browser that opened the server's own
+/// address to the base path, because SvelteKit would reload a page outside of it endlessly. Only
+/// the browser knows its address: a proxy may have stripped the path.
 fn guard(base: &BasePath) -> String {
     format!(
         "if (!(location.pathname + '/').startsWith('{base}/'))\n\
@@ -76,18 +83,19 @@ fn guard(base: &BasePath) -> String {
     )
 }
 
-/// Hash of the one style attribute in the page: SvelteKit hides the live region that announces navigations with it.
+/// Hash of the one style attribute in the page: SvelteKit uses it to hide the live region that
+/// announces navigations.
 const ANNOUNCER_STYLE: &str = "'unsafe-hashes' 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='";
 
-/// Policy of the page: its own scripts and styles, the one inline start script by its hash, nothing from elsewhere. The
-/// camera's reader of codes is WebAssembly.
+/// The policy of the page: its own scripts and styles, the one inline start script by its hash, and
+/// nothing from other origins. The camera's code reader is WebAssembly.
 fn policy(page: &str) -> HeaderValue {
     let hashes: String = inline_scripts(page).map(|script| format!(" 'sha256-{}'", STANDARD.encode(Sha256::digest(script)))).collect();
     let policy = format!(
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{hashes}; style-src 'self' {ANNOUNCER_STYLE}; img-src 'self' data: blob:; \
          media-src 'self' blob:; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     );
-    HeaderValue::from_str(&policy).expect("hashes are base64")
+    HeaderValue::from_str(&policy).expect("the hashes are base64")
 }
 
 fn inline_scripts(page: &str) -> impl Iterator<Item = &str> {

@@ -1,4 +1,5 @@
-//! The web app, from the binary itself: prepared compressions, long caching of hashed files, deep links.
+//! The web app, served from the binary itself: precompressed files, long caching of hashed files,
+//! deep links.
 
 mod index;
 mod preloads;
@@ -14,7 +15,7 @@ use self::index::Index;
 use self::preloads::Preloads;
 use super::base_path::BasePath;
 
-/// What `npm run build` made: every file, and beside it the same with `.br` and `.gz`.
+/// The output of `npm run build`: every file, and compressed copies with `.br` and `.gz`.
 #[derive(RustEmbed)]
 #[folder = "../frontend/build"]
 struct Files;
@@ -22,26 +23,26 @@ struct Files;
 const INDEX: &str = "index.html";
 const PRELOADS: &str = "preloads.json";
 const SERVICE_WORKER: &str = "service-worker.js";
-/// Files below this have a hash of their content in their names.
+/// Files below this path have a hash of their content in their names.
 const IMMUTABLE: &str = "_app/immutable/";
-/// Encodings that are prepared, the smallest first, with the endings of their files.
+/// Precompressed encodings, the smallest first, with their file extensions.
 const ENCODINGS: [(&str, &str); 2] = [("br", "br"), ("gzip", "gz")];
 
-/// Bytes of a file's hash in its tag.
+/// Bytes of a file's hash in its ETag.
 const FINGERPRINT_BYTES: usize = 12;
 
-/// The web app as served under one path.
+/// The web app as served under one base path.
 pub struct WebApp {
-    /// Absent when the app was not built, as in a quick `cargo run`.
+    /// Absent if the app was not built, as in a quick `cargo run`.
     index: Option<Index>,
     preloads: Preloads,
 }
 
 impl WebApp {
-    /// Makes the app's page for the path.
+    /// Creates the app's page for the base path.
     ///
     /// # Errors
-    /// When the app in this binary was built for another path.
+    /// Fails if the app in this binary was built for another path.
     pub fn under(base: &BasePath) -> anyhow::Result<Self> {
         let built = Files::get(INDEX).map(|file| String::from_utf8_lossy(&file.data).into_owned());
         let index = built.map(|page| Index::new(&page, base, |path| Files::get(path).is_some())).transpose()?;
@@ -49,15 +50,15 @@ impl WebApp {
         Ok(Self { index, preloads })
     }
 
-    /// Answers with the file at the path of the request, or with the app itself for a deep link; `None` for what is no
-    /// page of the app.
+    /// Answers with the file at the path of the request, or with the app itself for a deep link.
+    /// `None` if the path is not a page of the app.
     pub fn respond(&self, req: &HttpRequest) -> Option<HttpResponse> {
         let path = req.path().trim_start_matches('/');
         if path != INDEX
             && let Some(content) = file(path, &accepted(req))
         {
             let mut response = answer(req, path, content);
-            // A service worker is held to the policy that comes with its own script.
+            // A service worker is subject to the policy that is sent with its own script.
             if let Some(index) = self.index.as_ref().filter(|_| path == SERVICE_WORKER) {
                 response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, index.policy.clone());
             }
@@ -74,7 +75,7 @@ impl WebApp {
     }
 }
 
-/// What is sent: bytes in one encoding, and their tag.
+/// The content of a response: bytes in one encoding, and their ETag.
 #[derive(Clone)]
 struct Content {
     bytes: Bytes,
@@ -89,7 +90,7 @@ impl Content {
     }
 }
 
-/// The file at `path` in the best encoding that is both prepared and accepted.
+/// The file at `path` in the best encoding that is both precompressed and accepted.
 fn file(path: &str, accepted: &[&'static str]) -> Option<Content> {
     let content = |path: &str, encoding| {
         let file = Files::get(path)?;
@@ -106,7 +107,7 @@ fn file(path: &str, accepted: &[&'static str]) -> Option<Content> {
         .or_else(|| content(path, None))
 }
 
-/// Prepared encodings that the client takes, the smallest first.
+/// Precompressed encodings that the client accepts, the smallest first.
 fn accepted(req: &HttpRequest) -> Vec<&'static str> {
     let header = req.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let accepts = |name: &str| {

@@ -1,18 +1,19 @@
-//! What each page of the app needs besides what its HTML names: announced with the page, so that the browser asks for
-//! all of it at once instead of learning of one file from another.
+//! The files that each page of the app needs in addition to those that its HTML names. They are
+//! announced with the page, so that the browser requests all of them at once instead of discovering
+//! one file through another.
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::header::HeaderValue;
 use anyhow::Context;
 use serde::Deserialize;
 
-/// One page, as `frontend/scripts/write-preloads.mjs` writes it.
+/// One page, as written by `frontend/scripts/write-preloads.mjs`.
 #[derive(Deserialize)]
 struct Page {
-    /// SvelteKit's name of it: `/bags/[qr_code]`.
+    /// SvelteKit's name of the page: `/bags/[qr_code]`.
     route: String,
     scripts: Vec<String>,
-    /// In the order of their weight: nothing is shown before the first ones are there.
+    /// Ordered by size: the page renders nothing before the first ones have loaded.
     styles: Vec<String>,
 }
 
@@ -21,15 +22,15 @@ struct Page {
 pub struct Preloads(Vec<(ResourceDef, HeaderValue)>);
 
 impl Preloads {
-    /// Reads what the build wrote.
+    /// Parses the file that the build wrote.
     ///
     /// # Errors
-    /// When it is not what this version of the server expects.
+    /// Fails if its format is not what this version of the server expects.
     pub fn new(written: &[u8]) -> anyhow::Result<Self> {
         let pages: Vec<Page> = serde_json::from_slice(written).context("preloads.json of the web app can't be read: build it again")?;
         let mut links =
             pages.into_iter().map(|page| Ok((ResourceDef::new(pattern(&page.route)), link(&page)?))).collect::<anyhow::Result<Vec<_>>>()?;
-        // `/bills/new` is a page of its own, and no bill.
+        // `/bills/new` is a page of its own, not a bill.
         links.sort_by_key(|(resource, _)| resource.pattern().is_some_and(|pattern| pattern.contains('{')));
         Ok(Self(links))
     }
@@ -41,7 +42,7 @@ impl Preloads {
     }
 }
 
-/// `/bags/[qr_code]` as the server writes it: `/bags/{qr_code}`.
+/// Converts `/bags/[qr_code]` to the server's pattern `/bags/{qr_code}`.
 fn pattern(route: &str) -> String {
     route.replace('[', "{").replace(']', "}")
 }
