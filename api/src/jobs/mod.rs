@@ -1,8 +1,8 @@
-//! Work that is done after the answer: e-mails, imports, reports that go out.
+//! Background work that runs after the response: e-mails, imports, reports that are sent out.
 //!
-//! Owns `jobs`. A job is written in the transaction that wants it, so it exists exactly when that commits; any
-//! process takes it, and one that dies half-way loses its lease and the job is taken again. So the work of a job
-//! must bear being done twice.
+//! Owns `jobs`. A job is inserted in the transaction that needs it, so it exists exactly if that
+//! transaction commits. Any process can claim it. A process that dies halfway loses its lease, and
+//! another claims the job. The work of a job must therefore be idempotent.
 
 pub mod model;
 pub mod queue;

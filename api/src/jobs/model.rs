@@ -11,15 +11,15 @@ use uuid::Uuid;
 use crate::pg_enum;
 
 pg_enum! {
-    /// How far a job is.
+    /// The state of a job.
     JobStatus as JobStatusSql = "job_status" {
-        /// Waits for a worker, or for its next try.
+        /// Waits for a worker, or for its next attempt.
         Queued = "queued",
-        /// A worker has it.
+        /// A worker runs it.
         Running = "running",
-        /// Done.
+        /// Finished successfully.
         Succeeded = "succeeded",
-        /// Tried as often as it may be; `error` says why it failed.
+        /// All attempts failed; `error` says why.
         Failed = "failed",
     }
 }
@@ -30,7 +30,7 @@ pg_enum! {
 pub enum JobKind {
     /// Sends one e-mail.
     Email,
-    /// Reads a file of bags or links.
+    /// Imports a file of bags or links.
     Import,
     /// Sends the end-of-day summary.
     EndOfDay,
@@ -52,7 +52,7 @@ impl JobKind {
     }
 }
 
-/// A job as admins see it; its payload is nobody's business.
+/// A job as admins see it, without its payload, which is private.
 #[derive(Debug, Clone, Serialize, ToSchema, QueryableByName)]
 pub struct Job {
     #[diesel(sql_type = SqlUuid)]
@@ -63,15 +63,15 @@ pub struct Job {
     pub kind: String,
     #[diesel(sql_type = JobStatusSql)]
     pub status: JobStatus,
-    /// How far it is; what it holds depends on the kind.
+    /// Its progress. The content depends on the kind.
     #[schema(required, value_type = Option<Object>)]
     #[diesel(sql_type = Nullable<Jsonb>)]
     pub progress: Option<Value>,
-    /// What came of it; what it holds depends on the kind.
+    /// Its result. The content depends on the kind.
     #[schema(required, value_type = Option<Object>)]
     #[diesel(sql_type = Nullable<Jsonb>)]
     pub result: Option<Value>,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     #[schema(required)]
     #[diesel(sql_type = Nullable<Text>)]
     pub error: Option<String>,
@@ -79,7 +79,7 @@ pub struct Job {
     pub attempts: i16,
     #[diesel(sql_type = SmallInt)]
     pub max_attempts: i16,
-    /// Not before this.
+    /// The job does not run before this time.
     #[diesel(sql_type = Timestamptz)]
     pub run_at: DateTime<Utc>,
     #[diesel(sql_type = Timestamptz)]

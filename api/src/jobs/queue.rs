@@ -1,4 +1,4 @@
-//! The table of jobs as a queue.
+//! The jobs table as a queue.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::QueryResult;
@@ -12,37 +12,38 @@ use super::model::{Job, JobKind};
 use crate::db::sql;
 use crate::users::model::UserId;
 
-/// A worker renews its lease well before this; one that died keeps its job no longer.
+/// Duration of a lease. A worker renews its lease well before it ends; a worker that died keeps its
+/// job no longer than this.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
 
 /// Columns of a [`Job`].
 pub const SELECT: &str = "SELECT j.id, j.kind, j.status, j.progress, j.result, j.error, j.attempts, j.max_attempts, j.run_at, j.created_at, \
      j.started_at, j.finished_at FROM jobs j ";
 
-/// A job to be.
+/// A job to enqueue.
 pub struct NewJob {
     pub kind: JobKind,
     pub payload: Value,
-    /// At most one job ever has it; a second one is not made.
+    /// At most one job ever has this key; a second one is not created.
     pub unique_key: Option<String>,
     pub created_by: Option<UserId>,
     pub max_attempts: i16,
 }
 
 impl NewJob {
-    /// A job that is tried five times.
+    /// A job with up to five attempts.
     pub fn new(kind: JobKind, payload: Value) -> Self {
         Self { kind, payload, unique_key: None, created_by: None, max_attempts: 5 }
     }
 }
 
-/// Writes a job in the transaction that `conn` is in. `None` when one with its unique key exists.
+/// Inserts a job in the transaction of `conn`. Returns `None` if a job with its unique key exists.
 ///
 /// # Errors
-/// When the database can't be written.
+/// Fails if the database can't be written.
 pub async fn enqueue(conn: &mut AsyncPgConnection, job: NewJob) -> QueryResult<Option<Uuid>> {
     let id = Uuid::now_v7();
-    let made = sql("INSERT INTO jobs (id, kind, payload, unique_key, created_by, max_attempts) VALUES ($1, $2, $3, $4, $5, $6) \
+    let inserted = sql("INSERT INTO jobs (id, kind, payload, unique_key, created_by, max_attempts) VALUES ($1, $2, $3, $4, $5, $6) \
                     ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING")
     .bind::<SqlUuid, _>(id)
     .bind::<Text, _>(job.kind.as_str())
@@ -52,10 +53,10 @@ pub async fn enqueue(conn: &mut AsyncPgConnection, job: NewJob) -> QueryResult<O
     .bind::<SmallInt, _>(job.max_attempts)
     .execute_on(conn)
     .await?;
-    Ok((made == 1).then_some(id))
+    Ok((inserted == 1).then_some(id))
 }
 
-/// A job that a worker has taken.
+/// A job that a worker has claimed.
 #[derive(Debug, QueryableByName)]
 pub struct TakenJob {
     #[diesel(sql_type = SqlUuid)]
@@ -72,9 +73,9 @@ pub struct TakenJob {
     pub max_attempts: i16,
 }
 
-/// Takes the job that has been due longest, if any: queued, or left behind by a worker that died.
+/// Claims the job that has been due longest, if any: a queued job, or one whose worker died.
 pub async fn take(conn: &mut AsyncPgConnection) -> QueryResult<Option<TakenJob>> {
-    // One that died on its last try has failed; nobody else could say so.
+    // A job whose worker died on the last attempt has failed. Only the next worker can record that.
     sql("UPDATE jobs SET status = 'failed', finished_at = now(), leased_until = NULL, error = coalesce(error, 'The worker died.') \
          WHERE status = 'running' AND leased_until < now() AND attempts >= max_attempts")
     .execute_on(conn)
@@ -90,7 +91,7 @@ pub async fn take(conn: &mut AsyncPgConnection) -> QueryResult<Option<TakenJob>>
     Ok(rows.into_iter().next())
 }
 
-/// Keeps a job from being taken by others for another lease. `false` when it has been taken away.
+/// Extends the lease of a job. Returns `false` if another worker has claimed the job.
 pub async fn renew(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16) -> QueryResult<bool> {
     let renewed = sql("UPDATE jobs SET leased_until = now() + $3 * interval '1 second' WHERE id = $1 AND status = 'running' AND attempts = $2")
         .bind::<SqlUuid, _>(id)
@@ -101,13 +102,13 @@ pub async fn renew(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16) -> Quer
     Ok(renewed == 1)
 }
 
-/// Tells how far a job is.
+/// Records the progress of a job.
 pub async fn set_progress(conn: &mut AsyncPgConnection, id: Uuid, progress: &Value) -> QueryResult<()> {
     sql("UPDATE jobs SET progress = $2 WHERE id = $1").bind::<SqlUuid, _>(id).bind::<Jsonb, _>(progress).execute_on(conn).await?;
     Ok(())
 }
 
-/// Notes that a job is done.
+/// Records that a job succeeded.
 pub async fn succeed(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16, result: &Value) -> QueryResult<()> {
     sql("UPDATE jobs SET status = 'succeeded', finished_at = now(), leased_until = NULL, error = NULL, result = $3 WHERE id = $1 AND attempts = $2")
         .bind::<SqlUuid, _>(id)
@@ -118,7 +119,7 @@ pub async fn succeed(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16, resul
     Ok(())
 }
 
-/// Notes that a try failed: the next one comes later, or there is none.
+/// Records that an attempt failed. Without `retry_at` the job has failed for good.
 pub async fn fail(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16, error: &str, retry_at: Option<DateTime<Utc>>) -> QueryResult<()> {
     sql("UPDATE jobs SET status = CASE WHEN $4 THEN 'queued' ELSE 'failed' END::job_status, error = $3, leased_until = NULL, \
                 run_at = coalesce($5, run_at), finished_at = CASE WHEN $4 THEN NULL ELSE now() END \
@@ -133,7 +134,7 @@ pub async fn fail(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16, error: &
     Ok(())
 }
 
-/// The job with this id, of this kind.
+/// The job with this id and kind.
 pub async fn find(conn: &mut AsyncPgConnection, id: Uuid, kind: JobKind) -> QueryResult<Option<Job>> {
     let rows: Vec<Job> = sql(SELECT).sql("WHERE j.id = $1 AND j.kind = $2").bind::<SqlUuid, _>(id).bind::<Text, _>(kind.as_str()).load(conn).await?;
     Ok(rows.into_iter().next())

@@ -1,4 +1,4 @@
-//! The workers of this process: take a job, do it, say what came of it.
+//! The workers of this process: claim a job, run it, record the result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use super::model::JobKind;
 use super::queue::{self, TakenJob};
 use crate::state::AppState;
 
-/// Jobs of other processes and retries are looked for this often.
+/// Interval at which workers poll for retries and for jobs of other processes.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// A lease is renewed this often.
+/// Interval at which a lease is renewed.
 const RENEW_INTERVAL: Duration = Duration::from_secs(20);
-/// The first retry comes after this; each further one after four times as long.
+/// Delay before the first retry. Each further retry waits four times as long.
 const FIRST_RETRY: TimeDelta = TimeDelta::seconds(15);
 
 /// Why a job failed.
 #[derive(Debug)]
 pub enum JobError {
-    /// Trying again may help: a mail server that is away.
+    /// A retry may succeed: for example, a mail server is unavailable.
     Retry(anyhow::Error),
-    /// It never will: a file that is not what it says.
+    /// A retry can't succeed: for example, a file has the wrong content.
     Permanent(anyhow::Error),
 }
 
@@ -35,7 +35,7 @@ impl<E: Into<anyhow::Error>> From<E> for JobError {
     }
 }
 
-/// Wakes the workers of this process when a job was made here.
+/// Wakes the workers of this process when this process has enqueued a job.
 #[derive(Clone, Default)]
 pub struct WakeUp(Arc<Notify>);
 
@@ -46,25 +46,25 @@ impl WakeUp {
     }
 }
 
-/// Works until the task is aborted.
+/// Runs jobs until the task is aborted.
 pub async fn work(state: web::Data<AppState>) {
     loop {
-        match take_and_run(&state).await {
+        match claim_and_run(&state).await {
             Ok(true) => {}
             Ok(false) => {
                 let _timed_out = tokio::time::timeout(POLL_INTERVAL, state.jobs.0.notified()).await;
             }
             Err(error) => {
-                tracing::warn!(%error, "jobs could not be read");
+                tracing::warn!(%error, "could not claim a job");
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
         }
     }
 }
 
-async fn take_and_run(state: &web::Data<AppState>) -> crate::error::Result<bool> {
+async fn claim_and_run(state: &web::Data<AppState>) -> crate::error::Result<bool> {
     let Some(job) = queue::take(&mut *state.pool.get().await?).await? else { return Ok(false) };
-    tracing::info!(job_id = %job.id, kind = job.kind, attempt = job.attempts, "job taken");
+    tracing::info!(job_id = %job.id, kind = job.kind, attempt = job.attempts, "job claimed");
     let outcome = tokio::select! {
         outcome = std::panic::AssertUnwindSafe(run(state, &job)).catch_unwind() => outcome.unwrap_or_else(|_| Err(JobError::Permanent(anyhow::anyhow!("the job panicked")))),
         () = keep_lease(state, &job) => return Ok(true),
@@ -90,17 +90,17 @@ async fn run(state: &web::Data<AppState>, job: &TakenJob) -> Result<Value, JobEr
         Some(JobKind::Email) => crate::mail::job::run(state, job).await,
         Some(JobKind::Import) => crate::imports::run_import::run(state, job).await,
         Some(JobKind::EndOfDay) => crate::reports::end_of_day::send(state, job).await,
-        None => Err(JobError::Permanent(anyhow::anyhow!("this version knows no job of kind {}", job.kind))),
+        None => Err(JobError::Permanent(anyhow::anyhow!("this version does not support jobs of kind {}", job.kind))),
     }
 }
 
-/// Returns only when the job has been taken away.
+/// Returns only if another worker has claimed the job.
 async fn keep_lease(state: &AppState, job: &TakenJob) {
     loop {
         tokio::time::sleep(RENEW_INTERVAL).await;
         let renewed = async { queue::renew(&mut *state.pool.get().await?, job.id, job.attempts).await.map_err(crate::error::Error::from) };
         if let Ok(false) = renewed.await {
-            tracing::warn!(job_id = %job.id, "job lost to another worker");
+            tracing::warn!(job_id = %job.id, "another worker has claimed the job");
             return;
         }
     }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tries_come_further_and_further_apart() {
+    fn retries_back_off_exponentially_up_to_six_hours() {
         let seconds: Vec<i64> = (1..=8).map(|attempt| back_off(attempt).num_seconds()).collect();
         assert_eq!(seconds, [15, 60, 240, 960, 3840, 15360, 21600, 21600]);
     }
