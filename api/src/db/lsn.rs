@@ -1,4 +1,5 @@
-//! Positions in PostgreSQL's write-ahead log: how far a primary has written and a replica has replayed.
+//! Positions in PostgreSQL's write-ahead log: how far a primary has written and a replica has
+//! replayed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,27 +11,28 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::sql;
 
-/// A position, in bytes since the database began; written as PostgreSQL does, `16/B374D848`.
+/// A log position, in bytes since the database was created. Its text form is PostgreSQL's:
+/// `16/B374D848`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lsn(pub u64);
 
 impl Lsn {
-    /// Before everything: any replica has it.
+    /// Before every position: any replica has replayed it.
     pub const START: Self = Self(0);
-    /// After everything: no replica ever has it.
+    /// After every position: no replica ever replays it.
     pub const NEVER: Self = Self(u64::MAX);
 
-    /// Bytes from an earlier position to this one; 0 when it is not earlier.
+    /// Bytes from an earlier position to this one; 0 if the other is not earlier.
     pub const fn bytes_after(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Text that sorts as the positions do: 16 hexadecimal digits.
+    /// Text that sorts in the order of the positions: 16 hexadecimal digits.
     pub fn sortable(self) -> String {
         format!("{:016X}", self.0)
     }
 
-    /// The position that [`sortable`](Self::sortable) wrote.
+    /// Parses the output of [`sortable`](Self::sortable).
     pub fn from_sortable(text: &str) -> Option<Self> {
         (text.len() == 16).then(|| half(text, 16)).flatten().map(Self)
     }
@@ -42,7 +44,7 @@ impl fmt::Display for Lsn {
     }
 }
 
-/// The text is no position.
+/// The text is not a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a position in the write-ahead log")]
 pub struct InvalidLsn;
@@ -57,7 +59,7 @@ impl FromStr for Lsn {
     }
 }
 
-/// Hexadecimal digits and nothing else, which `from_str_radix` alone does not ask for.
+/// Accepts hexadecimal digits only. `from_str_radix` alone also accepts a sign.
 fn half(text: &str, most_digits: usize) -> Option<u64> {
     let is_number = (1..=most_digits).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_number.then(|| u64::from_str_radix(text, 16).ok()).flatten()
@@ -75,18 +77,19 @@ async fn read(conn: &mut AsyncPgConnection, statement: &str) -> QueryResult<Lsn>
     text.parse().map_err(|error: InvalidLsn| diesel::result::Error::DeserializationError(Box::new(error)))
 }
 
-/// How far the primary has written: at least every commit that was answered before this was asked, flushed or not.
+/// How far the primary has written: includes every commit that was answered before this call,
+/// flushed or not.
 ///
 /// # Errors
-/// When the database can't be asked, or is no primary.
+/// Fails if the database can't be queried, or is not a primary.
 pub async fn written(conn: &mut AsyncPgConnection) -> QueryResult<Lsn> {
     read(conn, "SELECT pg_current_wal_insert_lsn()::text AS lsn").await
 }
 
-/// How far the primary's log is on disk: what replicas can have by now.
+/// How far the primary's log is on disk: the most that replicas can have received.
 ///
 /// # Errors
-/// When the database can't be asked, or is no primary.
+/// Fails if the database can't be queried, or is not a primary.
 pub async fn flushed(conn: &mut AsyncPgConnection) -> QueryResult<Lsn> {
     read(conn, "SELECT pg_current_wal_flush_lsn()::text AS lsn").await
 }
@@ -94,7 +97,7 @@ pub async fn flushed(conn: &mut AsyncPgConnection) -> QueryResult<Lsn> {
 /// How far a replica has replayed.
 ///
 /// # Errors
-/// When the database can't be asked, or is no replica (any more).
+/// Fails if the database can't be queried, or is not (or no longer) a replica.
 pub async fn replayed(conn: &mut AsyncPgConnection) -> QueryResult<Lsn> {
     read(conn, "SELECT pg_last_wal_replay_lsn()::text AS lsn WHERE pg_is_in_recovery()").await
 }

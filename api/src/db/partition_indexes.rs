@@ -1,7 +1,8 @@
-//! Indexes of partitioned tables, built without locking writers out.
+//! Indexes of partitioned tables, built without blocking writers.
 //!
-//! PostgreSQL can't make an index CONCURRENTLY on a partitioned table. Migrations make it `ON ONLY` the table, which takes no
-//! time; here every partition gets its own, CONCURRENTLY, and when the last one is attached the whole is valid.
+//! PostgreSQL can't create an index CONCURRENTLY on a partitioned table. Migrations create it
+//! `ON ONLY` the table, which takes no time. This module then builds an index CONCURRENTLY on every
+//! partition. The whole index becomes valid when the last one is attached.
 
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
@@ -13,7 +14,7 @@ use super::sql;
 /// A partition that lacks an index of its table.
 #[derive(QueryableByName)]
 struct Missing {
-    /// Of the partitioned table.
+    /// Index of the partitioned table.
     #[diesel(sql_type = Text)]
     index: String,
     #[diesel(sql_type = Text)]
@@ -25,7 +26,7 @@ struct Missing {
     is_empty: bool,
 }
 
-/// An index of a partition that is attached to none of its table.
+/// An index of a partition that is not attached to an index of its table.
 #[derive(QueryableByName)]
 struct Own {
     #[diesel(sql_type = Text)]
@@ -34,10 +35,11 @@ struct Own {
     is_valid: bool,
 }
 
-/// Builds what is missing. Returns how many indexes were built or attached; nothing to do costs one query.
+/// Builds the missing indexes. Returns how many were built or attached. If none is missing, this
+/// costs one query.
 ///
 /// # Errors
-/// When an index can't be built; those built before stay.
+/// Fails if an index can't be built; those built before remain.
 pub async fn complete(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
     let missing: Vec<Missing> = sql("SELECT parent.relname::text AS index, part.relname::text AS partition, \
            regexp_replace(pg_get_indexdef(x.indexrelid), '^.* (USING .*)$', '\\1') AS definition, pg_relation_size(part.oid) = 0 AS is_empty \
@@ -48,17 +50,17 @@ pub async fn complete(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
          ORDER BY 1, 2")
     .load(conn)
     .await?;
-    // Names and definitions come from the catalogue.
+    // Names and definitions come from the catalog.
     for Missing { index, partition, definition, is_empty } in &missing {
         for Own { name, .. } in unattached(conn, partition, definition).await?.iter().filter(|own| !own.is_valid) {
             conn.batch_execute(&format!("DROP INDEX CONCURRENTLY \"{name}\"")).await?;
         }
         if unattached(conn, partition, definition).await?.is_empty() {
-            // PostgreSQL chooses the name, as it does for partitions to come.
+            // PostgreSQL chooses the name, as it does for future partitions.
             let concurrently = if *is_empty { "" } else { "CONCURRENTLY" };
             conn.batch_execute(&format!("CREATE INDEX {concurrently} ON \"{partition}\" {definition}")).await?;
             if !is_empty {
-                tracing::info!(index, partition, "an index of a partition was built");
+                tracing::info!(index, partition, "built an index of a partition");
             }
         }
         for Own { name, .. } in unattached(conn, partition, definition).await?.iter().take(1) {

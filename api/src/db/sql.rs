@@ -1,7 +1,8 @@
 //! Hand-written SQL as a diesel query that is prepared once per connection.
 //!
-//! Set-based statements over `UNNEST`ed arrays can't be said in diesel's query builder. Its own
-//! `sql_query` never caches the prepared statement, which costs a round trip each time; this one does.
+//! diesel's query builder can't express set-based statements over `UNNEST`ed arrays. Its own
+//! `sql_query` never caches the prepared statement, which costs a round trip on every call; this
+//! one does.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
@@ -19,7 +20,8 @@ pub struct Sql<'f> {
     is_planned_once: bool,
 }
 
-/// Starts a statement. The text must come from a bounded set: every text is cached on every connection.
+/// Starts a statement. The text must come from a bounded set, because every connection caches every
+/// text.
 pub fn sql<'f>(text: &str) -> Sql<'f> {
     Sql { query: diesel::sql_query(text).into_boxed(), is_planned_once: true }
 }
@@ -35,10 +37,10 @@ impl<'f> Sql<'f> {
         Self { query: self.query.bind::<ST, Value>(value), ..self }
     }
 
-    /// Runs it and counts the rows it touched.
+    /// Runs the statement and returns the number of affected rows.
     ///
     /// # Errors
-    /// What the database says.
+    /// Propagates the error of the database.
     pub async fn execute_on(self, conn: &mut AsyncPgConnection) -> QueryResult<usize> {
         RunQueryDsl::execute(self, conn).await
     }
@@ -48,7 +50,8 @@ impl<'f> Sql<'f> {
         Self { query: self.query.sql(text), ..self }
     }
 
-    /// Has it planned for its values each time, where a plan for any value would be a bad one for some. Costs the planning.
+    /// Disables the prepared statement, so that the database plans each call for its values. Use it
+    /// if a generic plan would be a bad one for some values. It costs the planning time.
     pub fn planned_anew(self) -> Self {
         Self { is_planned_once: false, ..self }
     }
@@ -83,7 +86,7 @@ pub enum Value {
     Uuid(Uuid),
 }
 
-/// Conditions of a WHERE clause with the values they compare with, for statements that need them more than once.
+/// The conditions of a WHERE clause and their values, for statements that use them more than once.
 #[derive(Debug, Default, Clone)]
 pub struct Conditions {
     text: String,
@@ -91,19 +94,19 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Adds a condition without a value of its own.
+    /// Adds a condition without a value.
     pub fn and(&mut self, condition: &str) {
         self.text.push_str(" AND ");
         self.text.push_str(condition);
     }
 
-    /// Adds a condition; `$` in it stands for the value, everywhere.
+    /// Adds a condition. Every `$` in it stands for the value.
     pub fn and_with(&mut self, condition: &str, value: Value) {
         let place = self.place(value);
         self.and(&condition.replace('$', &place));
     }
 
-    /// Where a value that is no condition's stands in the statement: `$3`.
+    /// Binds a value that belongs to no condition, and returns its placeholder: `$3`.
     pub fn place(&mut self, value: Value) -> String {
         self.values.push(value);
         format!("${}", self.values.len())
@@ -114,12 +117,12 @@ impl Conditions {
         &self.text
     }
 
-    /// How many values are bound.
+    /// The number of bound values.
     pub fn places(&self) -> usize {
         self.values.len()
     }
 
-    /// A statement whose places these values fill.
+    /// Builds a statement and binds these values to its placeholders.
     pub fn statement(self, text: &str) -> Sql<'static> {
         self.values.into_iter().fold(sql(text), |query, value| match value {
             Value::Integer(value) => query.bind::<Integer, _>(value),
@@ -131,16 +134,18 @@ impl Conditions {
     }
 }
 
-/// Limits as they stand in the texts of statements: few, because every text is kept with its plan.
+/// The limits that may appear in statement texts. There are few, because every text is cached with
+/// its plan.
 const LIMITS: [i64; 5] = [11, 26, 51, 101, 201];
 
-/// The limit for the text of a statement: as many rows as are wanted, or some more, to be cut off. Of a parameter in its place
-/// the planner expects a tenth of the table, so it would plan every call anew, which takes longer than to read a page.
+/// The limit to inline into a statement text: at least the wanted number of rows; the caller
+/// truncates the rest. For a parameter in its place, the planner would expect a tenth of the table,
+/// so it would plan every call again, which takes longer than reading a page.
 pub fn limit_in_text(wanted: i64) -> i64 {
     LIMITS.into_iter().find(|limit| wanted <= *limit).unwrap_or(wanted)
 }
 
-/// The first `wanted` rows of those that a statement with [`limit_in_text`] read.
+/// The first `wanted` rows of those that a statement with [`limit_in_text`] returned.
 pub fn cut<T>(mut rows: Vec<T>, wanted: i64) -> Vec<T> {
     rows.truncate(usize::try_from(wanted).unwrap_or_default());
     rows
@@ -153,7 +158,7 @@ pub struct Counted {
     pub n: i64,
 }
 
-/// Takes the meaning from `%`, `_` and `\` in text that goes into a LIKE pattern.
+/// Escapes `%`, `_` and `\` in text for a LIKE pattern.
 pub fn escape_like(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

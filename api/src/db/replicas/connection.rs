@@ -1,4 +1,4 @@
-//! A connection for reading, wherever it leads.
+//! A read connection to the primary or to a replica.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -20,19 +20,19 @@ impl ReadConnection {
         Self { conn, replica: Some(replica) }
     }
 
-    /// Can it write?
+    /// Whether the connection can write.
     pub fn is_to_primary(&self) -> bool {
         self.replica.is_none()
     }
 
-    /// Where it leads, for metrics: `primary`, or a replica's name.
+    /// Its target, for metrics: `primary`, or the name of the replica.
     pub fn target(&self) -> &str {
         self.replica.as_ref().map_or("primary", |replica| replica.name())
     }
 }
 
 impl From<Connection> for ReadConnection {
-    /// One to the primary.
+    /// Wraps a connection to the primary.
     fn from(conn: Connection) -> Self {
         Self { conn, replica: None }
     }

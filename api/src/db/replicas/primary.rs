@@ -1,4 +1,4 @@
-//! Where the primary was when: what a replica's lag is measured against.
+//! The history of the primary's position, from which the lag of a replica is computed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,8 @@ use diesel_async::AsyncPgConnection;
 use super::replica::{LOOK_INTERVAL, LOOK_TIMEOUT};
 use crate::db::{Lsn, lsn, pool};
 
-/// Positions kept: at four a second, a quarter of an hour. A replica that is further behind is told to be that far.
+/// Maximum number of stored positions: at four per second, a quarter of an hour. A replica that is
+/// further behind is reported as that far behind.
 const MAX_POSITIONS: usize = 3_600;
 
 /// When the primary was first seen at each position, oldest first.
@@ -21,13 +22,13 @@ pub struct Primary {
 /// How far behind a replica is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lag {
-    /// For how long there has been something that it has not replayed.
+    /// How long the oldest change that it has not replayed has existed.
     pub time: Duration,
     pub bytes: u64,
 }
 
 impl Primary {
-    /// Asks the primary until aborted. While it is away, what was known last counts.
+    /// Polls the primary until aborted. While it is unavailable, the last known position counts.
     pub async fn watch(self: Arc<Self>, url: String, statement_timeout_seconds: u64) {
         let mut conn: Option<AsyncPgConnection> = None;
         loop {
@@ -40,9 +41,9 @@ impl Primary {
             };
             match position.await {
                 Ok(position) => self.note(Instant::now(), position),
-                // Whoever needs the primary says so louder.
+                // Code that needs the primary logs its own, louder error.
                 Err(error) => {
-                    tracing::debug!(error = format!("{error:#}"), "the primary's position could not be read");
+                    tracing::debug!(error = format!("{error:#}"), "could not read the primary's log position");
                     conn = None;
                 }
             }
@@ -54,7 +55,7 @@ impl Primary {
         let mut positions = self.positions.lock().expect("no panic while held");
         match positions.back() {
             Some((_, last)) if *last == position => return,
-            // Another primary, which had not got everything of the one before.
+            // Another primary, which had not received everything from the previous one.
             Some((_, last)) if *last > position => positions.clear(),
             _ => {}
         }
@@ -64,7 +65,8 @@ impl Primary {
         }
     }
 
-    /// How far behind one is that has replayed this much; nothing as long as nothing is known of the primary.
+    /// The lag of a replica that has replayed up to `replayed`. It is zero while nothing is known
+    /// of the primary.
     pub fn lag_of(&self, replayed: Lsn, now: Instant) -> Lag {
         let positions = self.positions.lock().expect("no panic while held");
         let Some((_, newest)) = positions.back() else { return Lag::default() };
@@ -88,9 +90,9 @@ mod tests {
         }
         let lag = |replayed| primary.lag_of(Lsn(replayed), at(22));
         assert_eq!(lag(300), Lag::default());
-        assert_eq!(lag(400), Lag::default(), "it may know more than was asked for");
+        assert_eq!(lag(400), Lag::default(), "the replica may be ahead of the last known position");
         assert_eq!(lag(250), Lag { time: Duration::from_secs(1), bytes: 50 });
-        assert_eq!(lag(100), Lag { time: Duration::from_secs(2), bytes: 200 }, "quiet time before a change is no lag");
+        assert_eq!(lag(100), Lag { time: Duration::from_secs(2), bytes: 200 }, "idle time before a change is not lag");
         assert_eq!(lag(50), Lag { time: Duration::from_secs(22), bytes: 250 });
         primary.note(at(23), Lsn(150));
         assert_eq!(lag(150), Lag::default(), "after a failover the new primary counts");
