@@ -1,4 +1,4 @@
-//! Indexes worth a look: unused, duplicate, bloated, invalid.
+//! Indexes that need attention: unused, duplicate, bloated, invalid.
 
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::db::sql;
 
-/// An index worth a look.
+/// An index that needs attention.
 #[derive(Debug, Serialize, ToSchema, QueryableByName)]
 pub struct IndexFigures {
     #[schema(example = "bags_dispatch_area_id_idx")]
@@ -19,30 +19,31 @@ pub struct IndexFigures {
     pub table: String,
     #[diesel(sql_type = BigInt)]
     pub size_bytes: i64,
-    /// Times it was used since the statistics began.
+    /// Number of index scans since the statistics were reset.
     #[diesel(sql_type = BigInt)]
     pub scans: i64,
     #[diesel(sql_type = Bool)]
     pub is_unique: bool,
-    /// Bytes of it that are empty, estimated from the number and width of its entries; null where that can't be told.
+    /// Estimated empty bytes in the index, computed from the number and width of its entries; null
+    /// if they can't be estimated.
     #[schema(required)]
     #[diesel(sql_type = Nullable<BigInt>)]
     pub wasted_bytes: Option<i64>,
-    /// The index that does the work of a duplicate one.
+    /// The index that makes a duplicate one unnecessary.
     #[schema(required)]
     #[diesel(sql_type = Nullable<Text>)]
     pub covered_by: Option<String>,
-    /// `unused`, `duplicate` (another begins with the same columns), `bloated` (more than half of it is empty) or `invalid`
-    /// (being built, or left half-built).
+    /// `unused`, `duplicate` (another index starts with the same columns), `bloated` (more than
+    /// half of it is empty) or `invalid` (in progress, or left half-built).
     #[schema(example = "unused")]
     #[diesel(sql_type = Text)]
     pub finding: String,
 }
 
-/// The largest first.
+/// The findings, the largest index first.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn findings(conn: &mut AsyncPgConnection) -> QueryResult<Vec<IndexFigures>> {
     sql(include_str!("index_report.sql")).load(conn).await
 }

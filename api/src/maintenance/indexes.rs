@@ -1,4 +1,4 @@
-//! Mending and rebuilding indexes while everybody works.
+//! Repairs and rebuilds indexes while the application is in use.
 
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
@@ -8,7 +8,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use crate::db::sql;
 use crate::db::sql::Counted;
 
-/// An index that serves nobody.
+/// An invalid index that no query uses.
 #[derive(Debug, QueryableByName)]
 pub struct Broken {
     #[diesel(sql_type = Text)]
@@ -16,14 +16,15 @@ pub struct Broken {
 }
 
 impl Broken {
-    /// Left by a rebuild that was cut off: the new one half-built, or the old one not dropped yet.
+    /// Whether an interrupted rebuild left it: the new index half-built, or the old one not yet
+    /// dropped.
     pub fn is_leftover(&self) -> bool {
         let stem = self.name.trim_end_matches(|c: char| c.is_ascii_digit());
         stem.ends_with("_ccnew") || stem.ends_with("_ccold")
     }
 }
 
-/// Invalid indexes that nobody is building at this moment.
+/// Invalid indexes that are not being built at the moment.
 pub async fn broken(conn: &mut AsyncPgConnection) -> QueryResult<Vec<Broken>> {
     sql("SELECT c.relname::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid AND c.relkind = 'i' \
          WHERE NOT i.indisvalid AND c.relnamespace = 'public'::regnamespace \
@@ -33,24 +34,25 @@ pub async fn broken(conn: &mut AsyncPgConnection) -> QueryResult<Vec<Broken>> {
     .await
 }
 
-/// Drops what a rebuild left, and builds anew what is wanted. Returns what was done.
+/// Drops an index that a rebuild left, and rebuilds any other. Returns a description of the action.
 pub async fn mend(conn: &mut AsyncPgConnection, index: &Broken) -> QueryResult<&'static str> {
     if index.is_leftover() {
         conn.batch_execute(&format!("DROP INDEX CONCURRENTLY IF EXISTS {}", quoted(&index.name))).await?;
-        return Ok("dropped: it was left by a rebuild that was cut off");
+        return Ok("dropped: an interrupted rebuild left it");
     }
     reindex(conn, &index.name).await?;
-    Ok("built anew: it was invalid")
+    Ok("rebuilt: it was invalid")
 }
 
-/// Rebuilds an index. Returns its size now, in bytes.
+/// Rebuilds an index. Returns its new size in bytes.
 pub async fn rebuild(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<i64> {
     reindex(conn, name).await?;
     let rows: Vec<Counted> = sql("SELECT pg_relation_size($1::regclass) AS n").bind::<Text, _>(quoted(name)).load(conn).await?;
     Ok(rows.iter().map(|row| row.n).sum())
 }
 
-/// Never a plain REINDEX, which keeps every writer out. One that is cut off leaves its half-built index, which is dropped.
+/// Never runs a plain REINDEX, which blocks all writers. If the rebuild is interrupted, this drops
+/// the half-built index that it left.
 async fn reindex(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<()> {
     let known = leftovers(conn, name).await?;
     let rebuilt = conn.batch_execute(&format!("REINDEX INDEX CONCURRENTLY {}", quoted(name))).await;
@@ -62,7 +64,7 @@ async fn reindex(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<()> {
     rebuilt
 }
 
-/// Invalid indexes on the table of an index that a rebuild has left there.
+/// Invalid indexes that a rebuild left on the table of this index.
 async fn leftovers(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<Vec<String>> {
     let rows: Vec<Broken> = sql("SELECT c.relname::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
          WHERE NOT i.indisvalid AND i.indrelid = (SELECT indrelid FROM pg_index WHERE indexrelid = $1::regclass)")
@@ -72,7 +74,7 @@ async fn leftovers(conn: &mut AsyncPgConnection, name: &str) -> QueryResult<Vec<
     Ok(rows.into_iter().filter(Broken::is_leftover).map(|index| index.name).collect())
 }
 
-/// A name from the catalogue as an identifier.
+/// Quotes a name from the catalog as an identifier.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
