@@ -1,4 +1,4 @@
-//! Lists of bags: filters, each with the index that answers it, and what to do where no index can.
+//! Lists of bags: the filters, the index that serves each, and the fallback where no index can.
 
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
@@ -11,13 +11,15 @@ use crate::db::sql;
 use crate::db::sql::{Conditions, Counted, Sql, Value, cut, escape_like, limit_in_text};
 use crate::http::page::Sort;
 
-/// Bags at the beginning of the list that are looked at for a part of a code before any index is.
+/// Number of bags at the start of the list that are searched for a part of a code before any index
+/// is used.
 const WINDOW: i64 = 1_000;
-/// Bags with a part in their codes that are fetched through the index of parts. With more of them, walking along the list
-/// comes upon a page of them sooner: at 1.8 million bags both take some 7 ms then.
+/// Maximum number of bags that are fetched through the index of code parts. With more matches,
+/// scanning the list finds a page of them sooner: at 1.8 million bags, both take about 7 ms at this
+/// number.
 const FEW: i64 = 2_000;
 
-/// What a list of bags is narrowed to.
+/// The filters of a list of bags.
 #[derive(Debug, Default)]
 pub struct BagFilter {
     /// Part of the code.
@@ -25,21 +27,22 @@ pub struct BagFilter {
     pub kind: Option<BagKind>,
     pub status: Option<BagStatus>,
     pub area_id: Option<i32>,
-    /// On a bill or not.
+    /// Whether the bag is on a bill.
     pub billed: Option<bool>,
-    /// In a parent or not.
+    /// Whether the bag is in a parent.
     pub linked: Option<bool>,
     pub created_after: Option<DateTime<Utc>>,
     pub created_before: Option<DateTime<Utc>>,
 }
 
 impl BagFilter {
-    /// The part of the code as codes are written; none when there is nothing to look for.
+    /// The part of the code in the form of stored codes; `None` if it is empty.
     fn part(&self) -> Option<String> {
         self.q.as_deref().map(|q| q.trim().to_ascii_uppercase()).filter(|part| !part.is_empty())
     }
 
-    /// Narrows to bags with the part in their codes, as the index of parts has them where it can serve.
+    /// Adds the condition on the part of the code, in the form that the index of code parts
+    /// supports where it can serve.
     fn look_for_part(&self, conditions: &mut Conditions) {
         if let Some(part) = self.part() {
             let collated = if part.chars().count() < 3 { "b.qr_code" } else { "b.qr_code COLLATE \"default\"" };
@@ -47,16 +50,16 @@ impl BagFilter {
         }
     }
 
-    /// Narrows to the bags of the area.
+    /// Adds the condition on the area.
     fn look_in_area(&self, conditions: &mut Conditions) {
         if let Some(area_id) = self.area_id {
             conditions.and_with("b.dispatch_area_id = $", Value::Integer(area_id));
         }
     }
 
-    /// As [`Self::look_in_area`], with the order that only an index which begins with the area has. Of an equality the
-    /// planner would drop the area from the order, go through the bags of all areas by id, and never end where one area's
-    /// are rare or old.
+    /// Like [`Self::look_in_area`], but with an order that only an index that starts with the area
+    /// provides. For an equality, the planner would drop the area from the order and scan the bags
+    /// of all areas by id, which takes very long if the bags of the area are rare or old.
     fn look_along_area(&self, conditions: &mut Conditions, sort: Sort) -> String {
         let (direction, _) = sort.sql();
         let Some(area_id) = self.area_id else { return format!("b.id {direction}") };
@@ -65,8 +68,8 @@ impl BagFilter {
         format!("b.dispatch_area_id {opposite}, b.id {direction}")
     }
 
-    /// The parts of the list, apart from each other, that together are what is asked for. Each has an order of ids that it
-    /// can be read in: one query for all of them would have to go through the bags and look at each.
+    /// The disjoint parts of the list that together form the result. Each part can be read in the
+    /// order of its ids. A single query for all parts would have to scan and check every bag.
     fn parts(&self, sort: Sort) -> Vec<&'static str> {
         let may_be_parents = self.kind != Some(BagKind::Child) && self.linked != Some(true);
         let may_be_children = self.kind != Some(BagKind::Parent) && self.status.is_none();
@@ -85,8 +88,9 @@ impl BagFilter {
             (Some(false), _) => vec![
                 (may_be_parents, "bags b LEFT JOIN bill_bags bb ON bb.bag_id = b.id WHERE b.kind = 'parent' AND bb.bag_id IS NULL"),
                 (may_be_loose, "bags b WHERE b.kind = 'child' AND b.is_loose"),
-                // What is on no bill yet is new: it is soon come upon among the newest, and never among the oldest, where
-                // it is looked for in its parents. OFFSET 0 keeps the planner from beginning at the other end.
+                // Bags that are on no bill yet are new. A scan from the newest bag finds them soon,
+                // but a scan from the oldest does not, so the oldest are found through their
+                // parents. OFFSET 0 keeps the planner from starting at the other end.
                 match sort {
                     Sort::Newest => (
                         may_be_linked,
@@ -105,8 +109,8 @@ impl BagFilter {
         parts.into_iter().filter(|(is_possible, _)| *is_possible).map(|(_, part)| part).collect()
     }
 
-    /// All other filters but the part of the code and the area. With words in place of parameters where the planner has to
-    /// see which index serves.
+    /// All other filters except the part of the code and the area. Values are inlined instead of
+    /// bound where the planner must see them to choose an index.
     fn conditions(&self) -> Conditions {
         let mut conditions = Conditions::default();
         if let Some(kind) = self.kind {
@@ -115,8 +119,9 @@ impl BagFilter {
         if let Some(status) = self.status {
             conditions.and(&format!("b.kind = 'parent' AND b.status = '{status}'"));
         }
-        // Times are ranges of ids, six hours wider at each end: no transaction that makes bags runs longer. Said as comparisons of
-        // rows: of a range between two ids the planner expects a two-hundredth of the table, and would read and sort it all.
+        // Time filters are ranges of ids, six hours wider at each end: no transaction that creates
+        // bags runs longer. They are written as row comparisons: for a range between two ids, the
+        // planner expects a two-hundredth of the table, and would read and sort all of it.
         if let Some(after) = self.created_after {
             conditions.and_with("b.created_at >= $ AND (b.id, 0) >= ((SELECT bags_made_since($ - interval '6 hours')), 0)", Value::Time(after));
         }
@@ -127,12 +132,12 @@ impl BagFilter {
     }
 }
 
-/// Bags, newest first, that were made before the one with id `before`.
+/// Bags, newest first, created before the one with id `before`.
 pub async fn list(conn: &mut AsyncPgConnection, filter: &BagFilter, before: Option<i64>, limit: i64) -> QueryResult<Vec<BagRecord>> {
     list_sorted(conn, filter, Sort::Newest, before, limit).await
 }
 
-/// As [`list`], in either order; `cursor` is the last one seen.
+/// Like [`list`], in either order. `cursor` is the last bag of the previous page.
 pub async fn list_sorted(
     conn: &mut AsyncPgConnection,
     filter: &BagFilter,
@@ -151,7 +156,8 @@ pub async fn list_sorted(
     let found = match filter.part() {
         _ if parts.is_empty() => return Ok(Vec::new()),
         Some(part) => list.with_part(&mut conditions, &part),
-        // Of a range of ids the planner does not know where it begins, and would read the links from their beginning on.
+        // The planner does not know where a range of ids starts, and would read the links from the
+        // first one on. So this shortcut excludes time filters.
         None if parts == ["bags b WHERE true"] && filter.created_after.is_none() && filter.created_before.is_none() => {
             let List { narrowed, order, limit, .. } = list;
             let statement = format!("{SELECT} WHERE true{narrowed} ORDER BY {order} LIMIT {limit}");
@@ -159,23 +165,23 @@ pub async fn list_sorted(
         }
         None => format!("WITH found AS MATERIALIZED ({}) ", list.beginning("", list.limit)),
     };
-    // Through an array: of a subquery the planner would expect half the table.
+    // Passed as an array: for a subquery, the planner would expect half the table.
     let statement = format!("{found}{SELECT} WHERE b.id = ANY(ARRAY(SELECT id FROM found)) ORDER BY b.id {direction}");
     Ok(cut(conditions.statement(&statement).load(conn).await?, wanted))
 }
 
-/// A list in the making: SQL of its parts, of what narrows them, and how many rows in which order are wanted.
+/// The SQL of a list: its parts, their conditions, the order and the limit.
 struct List<'a> {
     parts: &'a [&'static str],
     narrowed: String,
-    /// How each part is read.
+    /// The order in which each part is read.
     order: String,
     direction: &'static str,
     limit: i64,
 }
 
 impl List<'_> {
-    /// Ids and codes of the first `most` bags that a further condition leaves.
+    /// Ids and codes of the first `most` bags that satisfy a further condition.
     fn beginning(&self, condition: &str, most: i64) -> String {
         let Self { narrowed, order, direction, .. } = self;
         let parts: Vec<String> = self
@@ -191,16 +197,18 @@ impl List<'_> {
         }
     }
 
-    /// Bags with a part in their codes, as `found`, whether they are frequent or rare. Three steps, each only when the one
-    /// before was not enough: the beginning of the list; all of them by the index of parts, when they are few; or as far
-    /// along the list as a page of them takes, when they are many.
+    /// A CTE named `found` with the bags whose code contains the part, for frequent and rare parts.
+    /// It has three steps, and each runs only if the one before did not find enough: the start of
+    /// the list; all matches through the index of code parts, if they are few; or a scan of the
+    /// list until a page is full, if they are many.
     fn with_part(&self, conditions: &mut Conditions, part: &str) -> String {
         let raw = conditions.place(Value::Text(part.to_owned()));
         let pattern = conditions.place(Value::Text(pattern(part)));
         let limit = self.limit;
         let window = self.beginning("", WINDOW);
         let few = self.beginning(&format!(" AND b.id = ANY(ARRAY(SELECT id FROM few)) AND (SELECT count(*) FROM few) <= {FEW}"), limit);
-        // In a CASE, so that the planner takes it for frequent, as it is then, and goes along the list.
+        // A CASE makes the planner treat the part as frequent, which it is in this step, and scan
+        // the list.
         let is_part = format!("CASE WHEN b.qr_code LIKE {pattern} THEN true ELSE false END");
         let many = self.beginning(&format!(" AND {is_part} AND (SELECT count(*) FROM few) > {FEW}"), limit);
         format!(
@@ -212,13 +220,13 @@ impl List<'_> {
     }
 }
 
-/// The index of parts needs three characters; shorter terms are looked up as a beginning of the code.
+/// The index of code parts needs three characters. Shorter terms match only the start of a code.
 fn pattern(part: &str) -> String {
     let escaped = escape_like(part);
     if part.chars().count() < 3 { format!("{escaped}%") } else { format!("%{escaped}%") }
 }
 
-/// How many there are of a filter.
+/// The number of bags that match a filter.
 pub async fn count(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryResult<i64> {
     if filter.part().is_none()
         && filter.billed.is_none()
@@ -226,7 +234,7 @@ pub async fn count(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryRes
         && filter.created_after.is_none()
         && filter.created_before.is_none()
     {
-        return count_kept(conn, filter).await;
+        return count_from_counters(conn, filter).await;
     }
     let mut conditions = filter.conditions();
     filter.look_in_area(&mut conditions);
@@ -239,8 +247,9 @@ pub async fn count(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryRes
     Ok(rows.into_iter().next().map_or(0, |row| row.n))
 }
 
-/// As [`count`], from what triggers keep, whatever the number of bags; for filters of kind, status and area alone.
-async fn count_kept(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryResult<i64> {
+/// Like [`count`], from counters that triggers maintain. It takes the same time for any number of
+/// bags, and supports only filters of kind, status and area.
+async fn count_from_counters(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryResult<i64> {
     let metrics = match (filter.kind, filter.status) {
         (Some(BagKind::Child), Some(_)) => return Ok(0),
         (_, Some(status)) => format!("metric = 'bags_parent_{status}'"),
@@ -248,14 +257,15 @@ async fn count_kept(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryRe
         (Some(BagKind::Child), None) => "metric = 'bags_child'".to_owned(),
         (None, None) => "metric LIKE 'bags\\_%'".to_owned(),
     };
-    // Area 0 holds those that have none, which no filter asks for.
+    // Area 0 holds the bags without an area, which no filter selects.
     let query =
         format!("SELECT coalesce(sum(value), 0)::bigint AS n FROM stat_counters WHERE {metrics} AND ($1 IS NULL OR area_id = $1 AND area_id <> 0)");
     let rows: Vec<Counted> = sql(&query).bind::<Nullable<Integer>, _>(filter.area_id).load(conn).await?;
     Ok(rows.into_iter().next().map_or(0, |row| row.n))
 }
 
-/// The bags of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.
+/// The bags of a filter, read by `select` (which is [`SELECT`] or contains it), and the number of
+/// bound values.
 pub fn narrowed(select: &str, filter: &BagFilter, before: Option<i64>) -> (Sql<'static>, usize) {
     let mut conditions = filter.conditions();
     filter.look_in_area(&mut conditions);

@@ -1,4 +1,4 @@
-//! Reading `bags` with what belongs to them.
+//! Reads `bags` with their related rows.
 
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
@@ -10,8 +10,9 @@ use super::model::{BagRecord, BagStatus, ChildBag};
 use super::qr_code::QrCode;
 use crate::db::sql;
 
-/// Columns of a [`BagRecord`]. Every join is on a primary key, so a bag costs a handful of index probes. A child's bill is its
-/// parent's (`pb`), a parent's its own (`ob`): apart from each other, so that siblings share what was found for their parent.
+/// Columns of a [`BagRecord`]. Every join is on a primary key, so a bag costs a handful of index
+/// probes. The bill of a child is that of its parent (`pb`), and a parent has its own (`ob`). They
+/// are joined separately, so that siblings share the rows found for their parent.
 pub const SELECT: &str = include_str!("select_bag.sql");
 
 /// The bag with this code.
@@ -20,10 +21,11 @@ pub async fn find(conn: &mut AsyncPgConnection, code: &QrCode) -> QueryResult<Op
     Ok(rows.into_iter().next())
 }
 
-/// Locks the bags with these codes until the transaction ends, in id order, so that nobody who locks bags this
-/// way ever waits for another in a circle; then reads them as they are now.
+/// Locks the bags with these codes until the transaction ends, in id order, so that transactions
+/// that lock bags this way never deadlock. Then reads their current state.
 ///
-/// Two statements: a join in the locking one would still see links as they were before it waited for the lock.
+/// Two statements are necessary: a join in the locking statement would still see the links from
+/// before it waited for the lock.
 pub async fn lock(conn: &mut AsyncPgConnection, codes: &[&QrCode]) -> QueryResult<Vec<BagRecord>> {
     let codes: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
     sql("SELECT id FROM bags WHERE qr_code = ANY($1) ORDER BY id FOR UPDATE").bind::<Array<Text>, _>(codes.clone()).execute_on(conn).await?;
@@ -36,16 +38,16 @@ pub async fn children(conn: &mut AsyncPgConnection, parent_id: i64, after: Optio
          FROM bag_links l JOIN bags c ON c.id = l.child_id JOIN bag_formats f ON f.id = c.format_id LEFT JOIN users u ON u.id = l.linked_by \
          WHERE l.parent_id = $1")
     .bind::<BigInt, _>(parent_id);
-    let limit_place = if let Some((linked_at, id)) = after {
+    let limit_placeholder = if let Some((linked_at, id)) = after {
         query = query.sql(" AND (l.linked_at, l.child_id) > ($2, $3)").bind::<Timestamptz, _>(linked_at).bind::<BigInt, _>(id);
         "$4"
     } else {
         "$2"
     };
-    query.sql(&format!(" ORDER BY l.linked_at, l.child_id LIMIT {limit_place}")).bind::<BigInt, _>(limit).load(conn).await
+    query.sql(&format!(" ORDER BY l.linked_at, l.child_id LIMIT {limit_placeholder}")).bind::<BigInt, _>(limit).load(conn).await
 }
 
-/// Writes status, counts and whether the last child completed it.
+/// Updates the status, the counts, and whether the last child completed the parent.
 pub async fn update_parent(conn: &mut AsyncPgConnection, parent: &BagRecord) -> QueryResult<()> {
     sql("UPDATE bags SET child_count = $2, status = $3::text::bag_status, auto_completed = $4 WHERE id = $1")
         .bind::<BigInt, _>(parent.id.unwrap_or_default())
