@@ -1,4 +1,4 @@
-//! The forms an export can have, and single values in them.
+//! The formats of an export, and the encoding of single values.
 
 use std::borrow::Cow;
 
@@ -9,21 +9,21 @@ use utoipa::ToSchema;
 use super::rows::Row;
 use crate::reports::csv::defused;
 
-/// Form of an export.
+/// Format of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportFormat {
-    /// One JSON object a line, as the list has it.
+    /// One JSON object per line, as in the list.
     Ndjson,
-    /// RFC 4180 with a head, UTF-8.
+    /// RFC 4180 with a header row, UTF-8.
     #[default]
     Csv,
-    /// An Excel workbook of one sheet.
+    /// An Excel workbook with one sheet.
     Xlsx,
 }
 
 impl ExportFormat {
-    /// The `Content-Type` of such a file.
+    /// The `Content-Type` of the file.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Ndjson => "application/x-ndjson",
@@ -32,7 +32,7 @@ impl ExportFormat {
         }
     }
 
-    /// The ending of its name.
+    /// The file extension.
     pub const fn ending(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
@@ -54,17 +54,17 @@ pub enum Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// A text.
+    /// Borrowed text.
     pub fn text(text: &'a str) -> Self {
         Self::Text(Cow::Borrowed(text))
     }
 
-    /// A text made for this.
+    /// Text created for this cell.
     pub fn made(text: impl ToString) -> Self {
         Self::Text(Cow::Owned(text.to_string()))
     }
 
-    /// What there is, or an empty cell.
+    /// The value, or an empty cell.
     pub fn maybe<T>(value: Option<T>, cell: impl FnOnce(T) -> Self) -> Self {
         value.map_or(Self::Empty, cell)
     }
@@ -72,7 +72,7 @@ impl<'a> Cell<'a> {
     fn csv_field(&self) -> Cow<'_, str> {
         match self {
             Self::Empty => Cow::Borrowed(""),
-            // Numbers of ours may begin with a minus; text may not begin like a formula.
+            // Our own numbers may start with a minus. Text must not start like a formula.
             Self::Text(text) => Cow::Owned(defused(text)),
             Self::Integer(number) => Cow::Owned(number.to_string()),
             Self::Decimal(number) => Cow::Owned(number.to_string()),
@@ -82,10 +82,10 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// Writes rows as lines of JSON.
+/// Serializes rows as lines of JSON.
 ///
 /// # Errors
-/// When a row can't be written as JSON (never for plain structures).
+/// Fails if a row can't be serialized as JSON (never for plain structures).
 pub fn ndjson<R: Row>(rows: &[R]) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(rows.len() * 256);
     for row in rows {
@@ -95,10 +95,10 @@ pub fn ndjson<R: Row>(rows: &[R]) -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Writes rows as CSV, with the head where it is the first part of a file.
+/// Writes rows as CSV. The first part of a file includes the header row.
 ///
 /// # Errors
-/// When the writer fails (never in memory).
+/// Fails if the writer fails (never in memory).
 pub fn csv<R: Row>(rows: &[R], has_head: bool) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::with_capacity(rows.len() * 160));
     if has_head {

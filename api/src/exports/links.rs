@@ -25,7 +25,7 @@ pub struct Link {
     pub dispatch_area: Option<String>,
     #[diesel(sql_type = Timestamptz)]
     pub linked_at: DateTime<Utc>,
-    /// User name of who linked it.
+    /// User name of the person who linked it.
     #[diesel(sql_type = Nullable<Text>)]
     pub linked_by: Option<String>,
     /// Row id of the child: the sort key.
@@ -48,10 +48,10 @@ impl Row for Link {
     }
 }
 
-/// What links are narrowed to.
+/// The filters of a list of links.
 #[derive(Debug, Default)]
 pub struct LinkFilter {
-    /// Of the parent.
+    /// Area of the parent.
     pub area_id: Option<i32>,
     pub parent: Option<QrCode>,
 }
@@ -62,7 +62,8 @@ pub const SELECT: &str = "SELECT p.qr_code AS parent_qr_code, c.qr_code AS child
      FROM bag_links l JOIN bags c ON c.id = l.child_id JOIN bags p ON p.id = l.parent_id \
      LEFT JOIN dispatch_areas a ON a.id = p.dispatch_area_id LEFT JOIN users u ON u.id = l.linked_by ";
 
-/// The links of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.
+/// The links of a filter, read by `select` (which is [`SELECT`] or contains it), and the number of
+/// bound values.
 pub fn narrowed(select: &str, filter: &LinkFilter, after: Option<i64>) -> (Sql<'static>, usize) {
     let mut query = sql(select).sql("WHERE l.child_id > $1").bind::<BigInt, _>(after.unwrap_or(0));
     let mut places = 1;
@@ -77,7 +78,7 @@ pub fn narrowed(select: &str, filter: &LinkFilter, after: Option<i64>) -> (Sql<'
     (query, places)
 }
 
-/// Links by child, after the one with id `after`.
+/// Links by child, after the child with id `after`.
 pub async fn list(conn: &mut AsyncPgConnection, filter: &LinkFilter, after: Option<i64>, limit: i64) -> QueryResult<Vec<Link>> {
     let (query, places) = narrowed(SELECT, filter, after);
     query.sql(&format!(" ORDER BY l.child_id LIMIT ${}", places + 1)).bind::<BigInt, _>(limit).load(conn).await

@@ -1,6 +1,6 @@
 //! Lists as files: NDJSON, CSV and XLSX, streamed while they are read.
 //!
-//! Owns no table. Reads what the lists read, by the same queries, all of it as it was at one moment.
+//! Owns no table. Runs the same queries as the lists, over one consistent snapshot.
 
 mod audit_logs;
 mod format;

@@ -1,4 +1,4 @@
-//! How many exports run at once.
+//! Limits the number of concurrent exports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
-/// How long an export waits for another to end before it is answered with 503.
+/// How long an export waits for a free slot before it is refused with 503.
 const WAIT: Duration = Duration::from_secs(5);
-/// What a caller is told to wait, in seconds.
+/// The `Retry-After` of the refusal, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 15;
 
-/// The places for exports in this process: each holds a database connection for as long as its client takes to
-/// read, so they must never hold all of them.
+/// The export slots of this process. An export holds a database connection for as long as its
+/// client reads, so exports must never hold all connections.
 #[derive(Clone)]
 pub struct ExportPlaces(Arc<Semaphore>);
 
@@ -23,15 +23,15 @@ impl ExportPlaces {
         Self(Arc::new(Semaphore::new((pool_size / 2).max(1))))
     }
 
-    /// Takes a place, given back when the permit is dropped.
+    /// Acquires a slot, which is released when the permit is dropped.
     ///
     /// # Errors
-    /// 503 `unavailable` when all places stay taken.
+    /// Returns 503 `unavailable` if no slot becomes free in time.
     pub async fn take(&self) -> Result<OwnedSemaphorePermit> {
         let permit = tokio::time::timeout(WAIT, self.0.clone().acquire_owned()).await;
         permit
             .ok()
             .and_then(std::result::Result::ok)
-            .ok_or_else(|| Error::unavailable("Others are exporting just now. Try again in a moment.").with_retry_after(RETRY_AFTER_SECONDS))
+            .ok_or_else(|| Error::unavailable("Other exports are running. Try again in a moment.").with_retry_after(RETRY_AFTER_SECONDS))
     }
 }

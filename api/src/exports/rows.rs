@@ -1,4 +1,4 @@
-//! Rows of tables: what each thing is in columns.
+//! The columns of each exported table.
 
 use serde::Serialize;
 
@@ -8,9 +8,9 @@ use crate::bills::model::Bill;
 use crate::scans::model::Scan;
 use crate::users::model::User;
 
-/// Something that can stand in a line of JSON and in a row of a table.
+/// A row that can be written as a line of JSON and as a row of a table.
 pub trait Row: Serialize + Send + 'static {
-    /// The head: the names of the API, those of nested objects joined with `_`.
+    /// The header row: the names of the API. The names of nested objects are joined with `_`.
     const COLUMNS: &'static [&'static str];
 
     /// The values, one for each column.

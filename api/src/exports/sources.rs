@@ -1,4 +1,4 @@
-//! Where the rows of an export come from: the lists, chunk by chunk.
+//! The sources of exported rows: the lists, read in chunks.
 
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
@@ -24,22 +24,23 @@ use crate::users;
 use crate::users::model::User;
 use crate::users::queries::UserFilter;
 
-/// Rows read at once: enough that the round trip does not matter, few enough that memory stays flat.
+/// Rows per chunk: large enough that the round trip does not matter, small enough that memory usage
+/// stays flat.
 const CHUNK_ROWS: i64 = 2_000;
 
-/// A list that is read from its beginning to its end.
+/// A list that is read from start to end.
 pub trait Source: 'static {
-    /// What it lists.
+    /// The rows of the list.
     type Row: Row;
 
-    /// The next rows; none at the end.
+    /// The next rows; empty at the end.
     async fn next(&mut self, conn: &mut AsyncPgConnection) -> QueryResult<Vec<Self::Row>>;
 
-    /// How many rows there are; `most` when there are more.
+    /// The number of rows, or `most` if there are more.
     async fn count_up_to(&self, conn: &mut AsyncPgConnection, most: i64) -> QueryResult<i64>;
 }
 
-/// Begins a count; the planner leaves out what the columns of `select` alone would need.
+/// Starts a count. The planner omits the joins that only the columns of `select` need.
 fn counting(select: &str) -> String {
     format!("SELECT count(*) AS n FROM ({select}")
 }
@@ -169,7 +170,7 @@ impl Source for Users {
         Ok(rows)
     }
 
-    /// Of all users: there are never so many of them that a filter would decide.
+    /// Counts all users: there are never so many that a filter would matter.
     async fn count_up_to(&self, conn: &mut AsyncPgConnection, most: i64) -> QueryResult<i64> {
         count(conn, (sql(&counting("SELECT id FROM users")), 0), most).await
     }

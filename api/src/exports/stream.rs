@@ -1,4 +1,4 @@
-//! Reading and sending at the same time, with a chunk or two in memory.
+//! Reads and sends at the same time, with one or two chunks in memory.
 
 use std::fs::File;
 use std::io::Read;
@@ -25,11 +25,13 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::http::client::Client;
 use crate::state::AppState;
 
-/// A client that reads nothing for this long is given up, so that it does not hold a connection for ever.
+/// A client that reads nothing for this long is disconnected, so that it does not hold a database
+/// connection forever.
 const STALLED: Duration = Duration::from_secs(60);
-/// The transaction may rest this long between two chunks: a little longer than a client may stall.
+/// How long the transaction may be idle between two chunks: slightly longer than a client may
+/// stall.
 const MAY_REST: &str = "SET LOCAL idle_in_transaction_session_timeout = '90s'";
-/// One moment for the whole export, however long it takes.
+/// One snapshot for the whole export, however long it takes.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Bytes of a finished file that are sent at once.
 const FILE_CHUNK: usize = 256 * 1024;
@@ -37,46 +39,46 @@ const FILE_CHUNK: usize = 256 * 1024;
 type Manager = <AsyncPgConnection as AsyncConnection>::TransactionManager;
 type Sender = mpsc::Sender<anyhow::Result<Bytes>>;
 
-/// A place among the exports that run, and a connection to read with.
+/// A slot among the running exports, and a connection to read with.
 pub struct Turn {
     pub conn: ReadConnection,
     place: OwnedSemaphorePermit,
 }
 
 impl Turn {
-    /// Waits for its turn: for the place first, so that those who wait hold no connection.
+    /// Waits for a slot and then for a connection, so that waiting exports hold no connection.
     ///
     /// # Errors
-    /// 503 when too many exports run already, or no connection is free.
+    /// Returns 503 if too many exports are running, or no connection is free.
     pub async fn take(state: &AppState, reads: &Reads) -> Result<Self> {
         let place = state.export_places.take().await?;
-        // The entry in the audit log.
+        // The export writes an entry to the audit log.
         reads.wrote();
         Ok(Self { conn: reads.get().await?, place })
     }
 }
 
-/// An export that was asked for.
+/// A requested export.
 pub struct Export<'a> {
-    /// What is exported: the last part of the address.
+    /// What is exported: the last segment of the address.
     pub name: &'static str,
     pub format: ExportFormat,
-    /// As they were given, for the audit log.
+    /// The filters as sent, for the audit log.
     pub filters: Value,
     pub caller: &'a Caller,
     pub client: &'a Client,
 }
 
-/// Answers with all rows of a source. The answer begins when the first rows are read.
+/// Answers with all rows of a source. The response starts after the first rows are read.
 ///
 /// # Errors
-/// 422 `too_many_rows` when they are more than a workbook takes.
+/// Returns 422 `too_many_rows` if a workbook can't hold all rows.
 pub async fn respond<S: Source>(state: &AppState, turn: Turn, export: Export<'_>, mut source: S) -> Result<HttpResponse> {
     let Turn { mut conn, place } = turn;
     if export.format == ExportFormat::Xlsx && source.count_up_to(&mut conn, xlsx::MAX_ROWS + 1).await? > xlsx::MAX_ROWS {
         return Err(Error::refused(
             ErrorCode::TooManyRows,
-            format!("An Excel sheet takes {} rows, and this export has more. Ask for csv or ndjson, or narrow it down.", xlsx::MAX_ROWS),
+            format!("An Excel sheet can hold {} rows, and this export has more. Use csv or ndjson, or narrow the filters.", xlsx::MAX_ROWS),
         ));
     }
     let entry = Entry::new(Action::Export, Entity::Export, export.name).after(json!({"format": export.format, "filters": export.filters}));
@@ -89,7 +91,8 @@ pub async fn respond<S: Source>(state: &AppState, turn: Turn, export: Export<'_>
 
     Manager::begin_transaction_sql(&mut *conn, BEGIN).await?;
     conn.batch_execute(MAY_REST).await?;
-    // The first rows before the answer: a database that is away is still told as a problem.
+    // Read the first rows before the response starts, so that an unavailable database can still be
+    // reported as a problem.
     let first = source.next(&mut conn).await?;
     let (sender, receiver) = mpsc::channel(1);
     let running = Running { conn, source, sender, _place: place };
@@ -103,7 +106,7 @@ pub async fn respond<S: Source>(state: &AppState, turn: Turn, export: Export<'_>
         .insert_header((header::CACHE_CONTROL, "private, no-store"))
         .insert_header(ContentDisposition::attachment(format!("{}-{today}.{}", export.name, export.format.ending())));
     if export.format == ExportFormat::Xlsx {
-        // A workbook is compressed already.
+        // A workbook is already compressed.
         response.insert_header(ContentEncoding::Identity);
     }
     Ok(response.streaming(stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)))))
@@ -118,7 +121,7 @@ struct Running<S> {
 
 /// Why an export ended early.
 enum Stop {
-    /// Nobody reads any more.
+    /// The client has disconnected.
     Gone,
     Failed(anyhow::Error),
 }
@@ -138,17 +141,17 @@ impl<S: Source> Running<S> {
         };
         match ended {
             Ok(rows) => tracing::info!(rows, "exported"),
-            // The connection of a dropped transaction is thrown away by the pool.
-            Err(Stop::Gone) => tracing::info!("export given up: nobody reads it any more"),
+            // The pool discards a connection whose transaction was dropped.
+            Err(Stop::Gone) => tracing::info!("export cancelled: the client has disconnected"),
             Err(Stop::Failed(cause)) => {
                 tracing::error!(error = format!("{cause:#}"), "export failed");
-                // An answer cut off in the middle is the only way left to say so.
+                // Aborting the response is the only remaining way to report the error.
                 let _gone = sender.send_timeout(Err(cause), STALLED).await;
             }
         }
     }
 
-    /// Reads the next rows while those before are written out on another thread and sent.
+    /// Reads the next rows while another thread writes the previous ones and they are sent.
     async fn send_text(mut self, format: ExportFormat, first: Vec<S::Row>) -> Result<u64, Stop> {
         let mut sent = 0;
         let mut rows = first;
@@ -165,7 +168,7 @@ impl<S: Source> Running<S> {
                 if text.is_empty() { Ok(()) } else { send(sender, text.into()).await }
             };
             let read = async { if is_last { Ok(Vec::new()) } else { self.source.next(&mut self.conn).await } };
-            // Both to their end: a connection in the middle of a statement is of no use to anybody.
+            // Run both to completion: a connection in the middle of a statement can't be reused.
             let (next, written) = tokio::join!(read, write_and_send);
             written?;
             rows = next?;
@@ -195,7 +198,7 @@ impl<S: Source> Running<S> {
             }
             rows = self.source.next(&mut self.conn).await?;
         }
-        // The writer may have gone already, as above.
+        // The writer may have stopped already, as above.
         let _failed = parts.send(Part::End).await;
         Manager::commit_transaction(&mut *self.conn).await?;
         let Self { conn, sender, _place, .. } = self;

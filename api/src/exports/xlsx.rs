@@ -1,4 +1,4 @@
-//! An export as an Excel workbook, written to a temporary file row by row.
+//! An export as an Excel workbook, written row by row to a temporary file.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
@@ -10,24 +10,25 @@ use super::format::Cell;
 use super::rows::Row;
 use crate::reports::csv::defused;
 
-/// Rows a sheet can have besides its head: Excel's own limit.
+/// Maximum number of rows of a sheet without its header row: Excel's own limit.
 pub const MAX_ROWS: i64 = 1_048_575;
-/// Characters a cell can have: Excel's own limit.
+/// Maximum number of characters of a cell: Excel's own limit.
 const MAX_CELL_CHARS: usize = 32_767;
 
-/// What the writing thread is sent.
+/// Input of the writing thread.
 pub enum Part<R> {
     Rows(Vec<R>),
-    /// The last part. Without it whoever asked has gone, and the file is not finished.
+    /// The last part. If it is missing, the client has disconnected and the file is not finished.
     End,
 }
 
-/// Writes the rows that come; blocks its thread until the last one. `None` when they ended without [`Part::End`].
+/// Writes the received rows, and blocks its thread until the last one. Returns `None` if the
+/// channel closed without [`Part::End`].
 ///
-/// The file has no name, so it goes with the process at the latest.
+/// The file has no name, so the operating system deletes it at the latest when the process ends.
 ///
 /// # Errors
-/// When the temporary folder is full, or there are more rows than Excel takes.
+/// Fails if the temporary folder is full, or if there are more rows than Excel supports.
 pub fn write<R: Row>(mut parts: mpsc::Receiver<Part<R>>) -> anyhow::Result<Option<File>> {
     let mut workbook = Workbook::new();
     let head = Format::new().set_bold();
@@ -50,7 +51,7 @@ pub fn write<R: Row>(mut parts: mpsc::Receiver<Part<R>>) -> anyhow::Result<Optio
             for (column, cell) in (0_u16..).zip(row.cells()) {
                 match cell {
                     Cell::Empty => continue,
-                    Cell::Text(text) => sheet.write_string(line, column, shortened(defused(&text)))?,
+                    Cell::Text(text) => sheet.write_string(line, column, truncated(defused(&text)))?,
                     Cell::Integer(number) => sheet.write_number(line, column, number as f64)?,
                     Cell::Decimal(number) => sheet.write_number(line, column, number)?,
                     Cell::Truth(value) => sheet.write_boolean(line, column, value)?,
@@ -65,8 +66,8 @@ pub fn write<R: Row>(mut parts: mpsc::Receiver<Part<R>>) -> anyhow::Result<Optio
     Ok(Some(file))
 }
 
-fn shortened(text: String) -> String {
-    // Almost all texts are short, and bytes are counted faster than characters.
+fn truncated(text: String) -> String {
+    // Almost all texts are short, and counting bytes is faster than counting characters.
     if text.len() <= MAX_CELL_CHARS || text.chars().count() <= MAX_CELL_CHARS {
         return text;
     }
