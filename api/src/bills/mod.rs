@@ -1,7 +1,7 @@
 //! Bills: which parent bags go on which vehicle.
 //!
-//! Owns `bills` and `bill_bags`. A completed bill locks its bags and their links; `bags` and `scans` read that lock
-//! with every bag they look at.
+//! Owns `bills` and `bill_bags`. A completed bill locks its bags and their links. `bags` and
+//! `scans` read that lock together with every bag.
 
 pub mod add_bags;
 pub mod edit_bill;

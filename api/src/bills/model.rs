@@ -1,4 +1,4 @@
-//! Bills as they are read and as JSON.
+//! Bills as rows and as JSON.
 
 use std::fmt;
 
@@ -17,13 +17,13 @@ use crate::pg_enum;
 pub const MAX_NUMBER_LENGTH: usize = 64;
 
 pg_enum! {
-    /// How far a bill is.
+    /// The state of a bill.
     BillStatus as BillStatusSql = "bill_status" {
-        /// No bag yet.
+        /// It has no bag yet.
         New = "new",
         /// Bags are being collected.
         Processing = "processing",
-        /// Finished: locked, with its bags and their links.
+        /// Finished: the bill, its bags and their links are locked.
         Completed = "completed",
     }
 }
@@ -33,7 +33,7 @@ pg_enum! {
 pub struct BillNumber(String);
 
 impl BillNumber {
-    /// Normalises what was typed; `None` when it can't be a bill number.
+    /// Normalizes typed text. Returns `None` if it can't be a bill number.
     pub fn parse(typed: &str) -> Option<Self> {
         let number = typed.trim().to_ascii_uppercase();
         let is_inner = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -45,10 +45,10 @@ impl BillNumber {
         is_number.then_some(Self(number))
     }
 
-    /// Reads the number in an address.
+    /// Parses the number in an address.
     ///
     /// # Errors
-    /// 404 `bill_not_found`: what is no number names no bill.
+    /// Returns 404 `bill_not_found`: an invalid number belongs to no bill.
     pub fn in_path(text: &str) -> Result<Self> {
         Self::parse(text).ok_or_else(|| Error::refused(ErrorCode::BillNotFound, "No bill has this number."))
     }
@@ -58,7 +58,7 @@ impl BillNumber {
         &self.0
     }
 
-    /// The refusal for a bill that does not exist or may not be seen.
+    /// The refusal for a bill that does not exist or that the caller may not see.
     pub fn not_found(&self) -> Error {
         Error::refused(ErrorCode::BillNotFound, format!("No bill has the number {self}."))
     }
@@ -70,7 +70,7 @@ impl fmt::Display for BillNumber {
     }
 }
 
-/// All there is to know of a bill, read by [`super::queries::SELECT`].
+/// All data of a bill, read by [`super::queries::SELECT`].
 #[derive(Debug, Clone, PartialEq, QueryableByName)]
 pub struct BillRecord {
     #[diesel(sql_type = BigInt)]
@@ -117,26 +117,26 @@ pub struct Bill {
     #[schema(example = "RJ14 GB 1234")]
     pub vehicle_number: String,
     pub status: BillStatus,
-    /// Parent bags that are to go.
+    /// Expected number of parent bags.
     #[schema(example = 40)]
     pub expected_parent_bags: i32,
-    /// Parent bags on it now.
+    /// Parent bags on the bill now.
     pub parent_bag_count: i64,
-    /// Children in them now.
+    /// Children in those parents now.
     pub child_bag_count: i64,
-    /// Kilograms on it now: children × weight of a child.
+    /// Kilograms on the bill now: children × weight of a child.
     pub actual_weight_kg: f64,
-    /// Kilograms when all expected parents are on it and full.
+    /// Kilograms when all expected parents are on the bill and full.
     pub expected_weight_kg: f64,
     /// Actual − expected, in kilograms.
     pub variance_kg: f64,
-    /// User name of who made it.
+    /// User name of the person who created it.
     #[schema(required, example = "shanti")]
     pub created_by: Option<String>,
     pub created_at: DateTime<Utc>,
     #[schema(required)]
     pub finished_at: Option<DateTime<Utc>>,
-    /// Counts the edits of this bill; part of its `ETag`.
+    /// Number of edits of this bill; part of its `ETag`.
     pub version: i64,
 }
 
@@ -153,7 +153,8 @@ impl From<BillRecord> for Bill {
             child_bag_count: record.child_bag_count,
             actual_weight_kg: record.actual_weight_kg,
             expected_weight_kg: record.expected_weight_kg,
-            // Weights have grams at most (numeric(8,3)): rounding takes the binary dust away.
+            // Weights are stored in grams at most (numeric(8,3)): rounding removes binary
+            // floating-point noise.
             variance_kg: ((record.actual_weight_kg - record.expected_weight_kg) * 1e3).round() / 1e3,
             created_by: record.created_by,
             created_at: record.created_at,
@@ -179,7 +180,7 @@ pub struct BilledBag {
     pub child_count: i32,
     #[diesel(sql_type = Integer)]
     pub capacity: i32,
-    /// Kilograms in it now.
+    /// Kilograms in the bag now.
     #[diesel(sql_type = Double)]
     pub weight_kg: f64,
     /// Code of the dispatch area.
@@ -188,7 +189,7 @@ pub struct BilledBag {
     pub dispatch_area: Option<String>,
     #[diesel(sql_type = Timestamptz)]
     pub added_at: DateTime<Utc>,
-    /// User name of who added it.
+    /// User name of the person who added it.
     #[schema(required, example = "shanti")]
     #[diesel(sql_type = Nullable<Text>)]
     pub added_by: Option<String>,

@@ -1,4 +1,4 @@
-//! The report of a bill: summary, parents with counts and weights, their children.
+//! The report of a bill: summary, parents with counts and weights, and their children.
 
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
@@ -30,18 +30,18 @@ pub struct ReportedParent {
     pub children: Vec<ReportedChild>,
 }
 
-/// Everything about a bill, to be read, printed and handed over.
+/// The complete data of a bill, to read, print and hand over.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct BillReport {
     pub bill: Bill,
-    /// By code.
+    /// Sorted by code.
     pub parents: Vec<ReportedParent>,
 }
 
 /// Reads the report of a bill in two statements, whatever its size.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn read(conn: &mut AsyncPgConnection, bill: BillRecord, area_id: Option<i32>) -> QueryResult<BillReport> {
     #[derive(QueryableByName)]
     struct ChildRow {
@@ -69,7 +69,7 @@ pub async fn read(conn: &mut AsyncPgConnection, bill: BillRecord, area_id: Optio
     Ok(BillReport { bill: bill.into(), parents })
 }
 
-/// The report as a document: for print, spreadsheets and PDF.
+/// The report as a document, for printing, spreadsheets and PDF.
 pub fn document(report: &BillReport) -> Document {
     let bill = &report.bill;
     let text = |value: &str| Cell::Text(value.to_owned());
@@ -77,9 +77,9 @@ pub fn document(report: &BillReport) -> Document {
         ("Destination".into(), text(&bill.destination)),
         ("Vehicle".into(), text(&bill.vehicle_number)),
         ("Status".into(), text(bill.status.as_str())),
-        ("Made".into(), Cell::Time(bill.created_at)),
+        ("Created".into(), Cell::Time(bill.created_at)),
         ("Finished".into(), bill.finished_at.map_or(Cell::Empty, Cell::Time)),
-        ("Made by".into(), Cell::maybe(bill.created_by.as_deref())),
+        ("Created by".into(), Cell::maybe(bill.created_by.as_deref())),
         ("Parent bags".into(), Cell::Text(format!("{} of {}", bill.parent_bag_count, bill.expected_parent_bags))),
         ("Child bags".into(), Cell::Integer(bill.child_bag_count)),
         ("Weight, kg".into(), Cell::Decimal(bill.actual_weight_kg)),
@@ -146,7 +146,7 @@ pub fn document(report: &BillReport) -> Document {
     }
 }
 
-/// A row for each child, or one for a parent without any, each with what it is in and on.
+/// One row for each child, or one row for a parent without children, each with its parent and bill.
 fn flat(report: &BillReport) -> Table {
     let bill = &report.bill;
     let text = |value: &str| Cell::Text(value.to_owned());

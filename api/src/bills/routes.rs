@@ -1,4 +1,4 @@
-//! Bills over HTTP.
+//! The HTTP API of bills.
 
 use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
@@ -32,11 +32,11 @@ use crate::idempotency::{Idempotency, Reply};
 use crate::reports::document::Format;
 use crate::state::AppState;
 
-/// A bill to be.
+/// A bill to create.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CreateBillRequest {
-    /// Letters, digits, and `.`, `_`, `-` inside; made by the server when absent.
+    /// Letters, digits, and `.`, `_`, `-` inside. The server generates a number if it is absent.
     #[schema(required = false, example = "BILL-000001", max_length = 64)]
     pub bill_number: Option<String>,
     #[validate(length(min = 1, max = 1000), custom(function = no_control_characters))]
@@ -48,13 +48,13 @@ pub struct CreateBillRequest {
     #[validate(length(min = 1, max = 32), custom(function = is_filled), custom(function = no_control_characters))]
     #[schema(example = "RJ14 GB 1234", min_length = 1, max_length = 32)]
     pub vehicle_number: String,
-    /// Parent bags that are to go.
+    /// Expected number of parent bags.
     #[validate(range(min = 1, max = 100_000))]
     #[schema(example = 40, minimum = 1, maximum = 100_000)]
     pub expected_parent_bags: i32,
 }
 
-/// A merge patch of a bill: what is absent stays.
+/// A merge patch of a bill: absent fields do not change.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeBillRequest {
@@ -68,23 +68,23 @@ pub struct ChangeBillRequest {
     #[validate(length(min = 1, max = 32), custom(function = is_filled), custom(function = no_control_characters))]
     #[schema(required = false, nullable = false, min_length = 1, max_length = 32)]
     pub vehicle_number: Option<String>,
-    /// Not fewer than are on the bill.
+    /// Not less than the number of parent bags on the bill.
     #[validate(range(min = 1, max = 100_000))]
     #[schema(required = false, nullable = false, minimum = 1, maximum = 100_000)]
     pub expected_parent_bags: Option<i32>,
 }
 
-/// Parent bags to put on a bill.
+/// Parent bags to add to a bill.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct AddBagsRequest {
-    /// 1 to 500 codes; each is decided for itself.
+    /// 1 to 500 codes. Each bag is accepted or refused separately.
     #[validate(length(min = 1, max = 500))]
     #[schema(min_items = 1, max_items = 500, example = json!(["SB12345", "M444-12345"]))]
     pub qr_codes: Vec<String>,
 }
 
-/// Why a finished bill is opened again.
+/// The reason for reopening a finished bill.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ReopenBillRequest {
@@ -93,7 +93,7 @@ pub struct ReopenBillRequest {
     pub reason: String,
 }
 
-/// Filters and paging of the list of bills.
+/// Filters and pagination of the list of bills.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -101,28 +101,28 @@ pub struct ListBillsQuery {
     /// Part of the number, destination or vehicle number.
     pub q: Option<String>,
     pub status: Option<BillStatus>,
-    /// Id of the user who made it.
+    /// Id of the user who created it.
     pub created_by: Option<i64>,
     pub created_after: Option<DateTime<Utc>>,
     pub created_before: Option<DateTime<Utc>>,
-    /// Code of a dispatch area: bills with bags of it.
+    /// Code of a dispatch area: only bills with bags of this area.
     pub area: Option<String>,
     /// `newest` first by default.
     #[serde(default)]
     #[param(inline, value_type = Option<Sort>)]
     pub sort: Sort,
-    /// `exact` adds `total`, the rows of the whole list; it costs a count.
+    /// `exact` adds `total`, the number of rows in the whole list. This runs a count query.
     #[param(inline)]
     pub count: Option<Count>,
-    /// Rows of a page.
+    /// Rows per page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     pub limit: Limit,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
-/// Form of a report.
+/// Format of a report.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -135,10 +135,10 @@ pub struct ReportQuery {
 
 /// List bills, newest first.
 ///
-/// Dispatchers see those with bags of their own area.
+/// Dispatchers see bills with bags of their own area.
 #[utoipa::path(
     operation_id = "list_bills", tag = "bills", params(ListBillsQuery),
-    responses((status = 200, description = "One page of bills the caller may see", body = Page<Bill>), Always, SignedIn, WithQuery),
+    responses((status = 200, description = "One page of the bills that the caller may see", body = Page<Bill>), Always, SignedIn, WithQuery),
 )]
 #[get("/bills")]
 pub async fn list_bills(caller: Caller, reads: Reads, req: HttpRequest, query: Query<ListBillsQuery>) -> Result<impl Responder> {
@@ -165,7 +165,7 @@ pub async fn list_bills(caller: Caller, reads: Reads, req: HttpRequest, query: Q
 /// Create a bill.
 #[utoipa::path(
     operation_id = "create_bill", tag = "bills", request_body = CreateBillRequest,
-    responses((status = 201, description = "Created; `Location` names it", body = Bill),
+    responses((status = 201, description = "Created; `Location` is its address", body = Bill),
               (status = 409, description = "`bill_exists`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
 #[post("/bills")]
@@ -194,7 +194,7 @@ pub async fn create_bill(
 /// Show a bill.
 #[utoipa::path(
     operation_id = "get_bill", tag = "bills", params(("bill_number" = String, Path, description = "Number of the bill", example = "BILL-000001")),
-    responses((status = 200, description = "The bill; its `ETag` is for If-Match", body = Bill), (status = 304, description = "Unchanged"),
+    responses((status = 200, description = "The bill; send its `ETag` in If-Match", body = Bill), (status = 304, description = "Unchanged"),
               (status = 404, description = "`bill_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/bills/{bill_number}")]
@@ -209,7 +209,7 @@ pub async fn get_bill(caller: Caller, reads: Reads, req: HttpRequest, path: web:
 #[utoipa::path(
     operation_id = "change_bill", tag = "bills", params(("bill_number" = String, Path, description = "Number of the bill", example = "BILL-000001")),
     request_body(content = ChangeBillRequest, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The bill as it is now", body = Bill),
+    responses((status = 200, description = "The changed bill", body = Bill),
               (status = 404, description = "`bill_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`bill_completed` or `bill_at_capacity`", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody, WithIfMatch),
@@ -241,7 +241,7 @@ pub async fn change_bill(
 
 /// Delete a bill.
 ///
-/// Not a finished one. Its bags are free again.
+/// A finished bill can't be deleted. The bags of the bill can be added to other bills again.
 #[utoipa::path(
     operation_id = "delete_bill", tag = "bills", params(("bill_number" = String, Path, description = "Number of the bill", example = "BILL-000001")),
     responses((status = 204, description = "Deleted"),
@@ -264,7 +264,7 @@ pub async fn delete_bill(
 
 /// List the parent bags of a bill.
 ///
-/// Dispatchers see those of their own area.
+/// Dispatchers see the bags of their own area.
 #[utoipa::path(
     operation_id = "list_bill_bags", tag = "bills",
     params(("bill_number" = String, Path, description = "Number of the bill", example = "BILL-000001"), PageQuery),
@@ -288,13 +288,14 @@ pub async fn list_bill_bags(
     Ok(Page::new(bags, query.0.limit, &position, |bag| bag.id).into_response(&req))
 }
 
-/// Put parent bags on a bill.
+/// Add parent bags to a bill.
 ///
-/// Each is decided for itself; the answer tells what came of every one, in the order sent.
+/// Each bag is accepted or refused separately. The response contains the result for each bag, in
+/// the order of the request.
 #[utoipa::path(
     operation_id = "add_bill_bags", tag = "bills", params(("bill_number" = String, Path, description = "Number of the bill", example = "BILL-000001")),
     request_body = AddBagsRequest,
-    responses((status = 200, description = "What came of each bag, and the bill", body = AddBagsResponse),
+    responses((status = 200, description = "The result for each bag, and the bill", body = AddBagsResponse),
               (status = 404, description = "`bill_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`bill_completed`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
@@ -315,13 +316,13 @@ pub async fn add_bill_bags(
     idempotency.run(&mut *state.pool.get().await?, add).await
 }
 
-/// Take a parent bag off a bill.
+/// Remove a parent bag from a bill.
 #[utoipa::path(
     operation_id = "remove_bill_bag", tag = "bills",
     params(("bill_number" = String, Path, description = "Number of the bill", example = "BILL-000001"),
            ("qr_code" = String, Path, description = "Code of the parent", example = "SB12345")),
-    responses((status = 204, description = "It is off the bill"),
-              (status = 404, description = "`bill_not_found`; `bag_not_found` when it is not on this bill", body = Problem, content_type = "application/problem+json"),
+    responses((status = 204, description = "Removed"),
+              (status = 404, description = "`bill_not_found`; `bag_not_found` if the bag is not on this bill", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`bill_completed` or `kind_mismatch`", body = Problem, content_type = "application/problem+json"),
               (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
@@ -363,11 +364,11 @@ pub async fn finish_bill_by_number(
     idempotency.run(&mut *state.pool.get().await?, finish).await
 }
 
-/// Open a finished bill again.
+/// Reopen a finished bill.
 #[utoipa::path(
     operation_id = "reopen_bill", tag = "bills", params(("bill_number" = String, Path, description = "Number of the bill", example = "BILL-000001")),
     request_body = ReopenBillRequest,
-    responses((status = 200, description = "Open again", body = Bill),
+    responses((status = 200, description = "Reopened", body = Bill),
               (status = 404, description = "`bill_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`bill_not_completed`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
@@ -390,7 +391,7 @@ pub async fn reopen_bill(
 
 /// Show the report of a bill.
 ///
-/// Summary, parents with counts and weights, children; as JSON, CSV, XLSX or PDF.
+/// Summary, parents with counts and weights, and children, as JSON, CSV, XLSX or PDF.
 #[utoipa::path(
     operation_id = "get_bill_report", tag = "bills",
     params(("bill_number" = String, Path, description = "Number of the bill", example = "BILL-000001"), ReportQuery),
@@ -422,7 +423,7 @@ fn parse_number(typed: &str) -> Result<BillNumber> {
     })
 }
 
-/// Mounts the calls of this feature.
+/// Registers the routes of this feature.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(list_bills)
         .service(create_bill)
