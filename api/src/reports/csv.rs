@@ -2,15 +2,15 @@
 
 use super::document::{Cell, Document};
 
-/// Takes the meaning from text that a spreadsheet would run as a formula (OWASP, CSV injection).
+/// Escapes text that a spreadsheet would run as a formula (OWASP, CSV injection).
 pub fn defused(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }
 
-/// Writes the flat table of a document, with its heads.
+/// Writes the flat table of a document, with a header row.
 ///
 /// # Errors
-/// When the writer fails (never in memory).
+/// Fails if the writer fails (never in memory).
 pub fn write(document: &Document, time_zone: chrono_tz::Tz) -> anyhow::Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     if let Some(table) = document.flat.as_ref().or(document.tables.first()) {
@@ -25,7 +25,7 @@ pub fn write(document: &Document, time_zone: chrono_tz::Tz) -> anyhow::Result<Ve
 fn field(cell: &Cell, time_zone: chrono_tz::Tz) -> String {
     match cell {
         Cell::Text(text) => defused(text),
-        // For machines: with the offset, so that nobody has to guess the zone.
+        // For machines: with the UTC offset, so that the time zone is unambiguous.
         Cell::Time(at) => at.with_timezone(&time_zone).to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         Cell::Integer(_) | Cell::Decimal(_) | Cell::Empty => cell.display(time_zone),
     }

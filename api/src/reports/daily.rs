@@ -1,4 +1,4 @@
-//! What was scanned on a day, by hour and person, compared with the day before.
+//! The scans of a day by hour and person, compared with the day before.
 
 use chrono::NaiveDate;
 use diesel::QueryResult;
@@ -13,24 +13,24 @@ use crate::stats::breakdowns::{self, Day, HourlyScans, PersonStats};
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DailyScansReport {
     pub date: NaiveDate,
-    /// User name, when the report is of one person.
+    /// User name, if the report covers one person.
     #[schema(required, example = "asha")]
     pub person: Option<String>,
     pub scans: i64,
     pub scans_day_before: i64,
-    /// Difference to the day before, in per cent of it; null when that had none.
+    /// Difference to the day before, in percent of it; null if the day before had no scans.
     #[schema(required, example = 12.5)]
     pub change_percent: Option<f64>,
-    /// By hour of the day; only for all people together.
+    /// By hour of the day; only if the report covers all people.
     pub hours: Vec<HourlyScans>,
-    /// Most scans first.
+    /// Sorted by scans, most first.
     pub people: Vec<PersonStats>,
 }
 
-/// Reads the report; of one area or one person, if asked.
+/// Reads the report, optionally for one area or one person.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn read(
     conn: &mut AsyncPgConnection,
     area_id: Option<i32>,
@@ -53,13 +53,13 @@ pub async fn read(
         scans,
         scans_day_before: before,
         change_percent: change_percent(scans, before),
-        // Hours to come are no hours without scans.
+        // Omit future hours: they are not hours without scans.
         hours: hours.into_iter().filter(|hour| hour.hour >= day.begins && hour.hour < day.ends).collect(),
         people,
     })
 }
 
-/// Difference in per cent, to one decimal.
+/// Difference in percent, with one decimal.
 pub fn change_percent(now: i64, before: i64) -> Option<f64> {
     (before > 0).then(|| ((now - before) as f64 / before as f64 * 1000.0).round() / 10.0)
 }
@@ -86,7 +86,7 @@ pub fn document(report: &DailyScansReport) -> Document {
     }
 }
 
-/// People and their scans.
+/// The table of people and their scans.
 pub fn people_table(people: &[PersonStats]) -> Table {
     Table {
         name: "People".into(),

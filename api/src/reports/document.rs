@@ -1,10 +1,10 @@
-//! A report before it has a form: facts and tables that CSV, XLSX and PDF are written from.
+//! A report before formatting: facts and tables from which CSV, XLSX and PDF files are written.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// Form of a report.
+/// Format of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
@@ -28,12 +28,12 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// A text, or nothing.
+    /// The text, or an empty cell.
     pub fn maybe(text: Option<&str>) -> Self {
         text.map_or(Self::Empty, |text| Self::Text(text.to_owned()))
     }
 
-    /// As people read it.
+    /// The value as shown to people.
     pub fn display(&self, time_zone: chrono_tz::Tz) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -45,21 +45,21 @@ impl Cell {
     }
 }
 
-/// Up to three decimals: weights have grams at most.
+/// Up to three decimals: weights are stored in grams at most.
 pub fn decimal(number: f64) -> String {
     let text = format!("{number:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// Which side of a column its values stand on.
+/// Horizontal alignment of the values in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     Left,
     Right,
 }
 
-/// Head of a column.
+/// Header of a column.
 #[derive(Debug, Clone)]
 pub struct Column {
     pub name: String,
@@ -67,13 +67,13 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column with this head.
+    /// A column with this header.
     pub fn new(name: &str, align: Align) -> Self {
         Self { name: name.to_owned(), align }
     }
 }
 
-/// Rows under heads; each row has a cell for each column.
+/// Rows under column headers. Each row has one cell per column.
 #[derive(Debug, Clone)]
 pub struct Table {
     pub name: String,
@@ -86,15 +86,15 @@ pub struct Table {
 #[derive(Debug, Clone)]
 pub struct Document {
     pub title: String,
-    /// Without an ending.
+    /// Without the file extension.
     pub file_name: String,
-    /// What the QR code beside the title says.
+    /// Content of the QR code beside the title.
     pub qr_code: Option<String>,
     pub facts: Vec<(String, Cell)>,
     pub tables: Vec<Table>,
-    /// What stands in CSV, which has room for one table: this one, or else the first.
+    /// The table for CSV, which can hold only one table. If absent, the first table is used.
     pub flat: Option<Table>,
-    /// Ends with lines to sign on.
+    /// Whether the document ends with signature lines.
     pub has_signatures: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The summary of the day by e-mail: once a day, however many processes there are.
+//! The daily summary by e-mail: sent once a day, whatever the number of processes.
 
 use std::time::Duration;
 
@@ -26,9 +26,9 @@ use crate::state::AppState;
 use crate::stats::breakdowns::Day;
 use crate::users::model::UserId;
 
-/// The clock is looked at this often.
+/// Interval at which the time is checked.
 const INTERVAL: Duration = Duration::from_secs(20);
-/// People named in the e-mail; the report has all.
+/// Number of people listed in the e-mail. The report lists all.
 const MAX_PEOPLE: usize = 10;
 
 #[derive(Serialize, Deserialize)]
@@ -36,20 +36,20 @@ struct Payload {
     date: NaiveDate,
 }
 
-/// Looks at the clock until the task is aborted.
+/// Checks the time until the task is aborted.
 pub async fn keep_sending(state: web::Data<AppState>) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         if let Err(error) = enqueue_when_due(&state, Utc::now()).await {
-            tracing::warn!(%error, "the end-of-day summary could not be enqueued");
+            tracing::warn!(%error, "could not enqueue the end-of-day summary");
         }
     }
 }
 
-/// Makes the job of today when its time has come. Its unique key lets only one process's job in.
+/// Enqueues today's job when it is due. The unique key of the job admits it from one process only.
 ///
 /// # Errors
-/// When the database can't be written.
+/// Fails if the database can't be written.
 pub async fn enqueue_when_due(state: &AppState, now: DateTime<Utc>) -> Result<bool> {
     let Some(at) = state.config.end_of_day_at.0 else { return Ok(false) };
     let local = now.with_timezone(&state.config.time_zone);
@@ -59,17 +59,18 @@ pub async fn enqueue_when_due(state: &AppState, now: DateTime<Utc>) -> Result<bo
     let date = local.date_naive();
     let payload = serde_json::to_value(Payload { date }).map_err(anyhow::Error::from)?;
     let job = NewJob { unique_key: Some(format!("end_of_day:{date}")), ..NewJob::new(JobKind::EndOfDay, payload) };
-    let made = enqueue(&mut *state.pool.get().await?, job).await?.is_some();
-    if made {
+    let is_enqueued = enqueue(&mut *state.pool.get().await?, job).await?.is_some();
+    if is_enqueued {
         state.jobs.now();
     }
-    Ok(made)
+    Ok(is_enqueued)
 }
 
-/// Makes an e-mail for each person who is to get the summary, and notes it. Done twice it makes none twice.
+/// Enqueues an e-mail for each recipient of the summary, and writes an audit entry. Idempotent: a
+/// second run enqueues no e-mail twice.
 ///
 /// # Errors
-/// When the database can't be read or written.
+/// Fails if the database can't be read or written.
 pub async fn send(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     #[derive(QueryableByName)]
     struct Row {
@@ -87,14 +88,14 @@ pub async fn send(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     let keys: Vec<String> = people.iter().map(|person| format!("end_of_day:{date}:{}", person.n)).collect();
     let payloads = people.iter().map(|person| serde_json::to_value(MailJob::EndOfDay { user_id: UserId(person.n), date }));
     let payloads: Vec<Value> = payloads.collect::<Result<_, _>>()?;
-    // One statement, so that an e-mail is in the queue exactly when it is in the audit log.
-    let sent: Vec<Row> = sql("WITH made AS ( \
+    // One statement, so that an e-mail is in the queue if and only if it is in the audit log.
+    let sent: Vec<Row> = sql("WITH queued AS ( \
            INSERT INTO jobs (id, kind, payload, unique_key) SELECT * FROM unnest($1, array_fill('email'::text, ARRAY[cardinality($1)]), $2, $3) \
            ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING RETURNING id), \
-         noted AS ( \
+         audited AS ( \
            INSERT INTO audit_logs (id, action, entity_type, entity_id, after) \
-           SELECT $4, $5, 'report', 'end_of_day', jsonb_build_object('date', $6, 'recipients', count(*)) FROM made HAVING count(*) > 0) \
-         SELECT count(*) AS n FROM made")
+           SELECT $4, $5, 'report', 'end_of_day', jsonb_build_object('date', $6, 'recipients', count(*)) FROM queued HAVING count(*) > 0) \
+         SELECT count(*) AS n FROM queued")
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Array<Jsonb>, _>(payloads)
     .bind::<Array<Text>, _>(keys)
@@ -107,12 +108,12 @@ pub async fn send(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     Ok(json!({"recipients": sent.into_iter().next().map_or(0, |row| row.n)}))
 }
 
-/// What the e-mail says.
+/// The template variables of the e-mail.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn mail_context(state: &AppState, date: NaiveDate, username: &str, public_url: &str) -> anyhow::Result<Value> {
-    let day = Day::of(state.config.time_zone, date).context("a date of our own is in our calendar")?;
+    let day = Day::of(state.config.time_zone, date).context("the date of the job is out of range")?;
     let report = summaries::end_of_day(&mut *state.pool.get().await?, day).await?;
     let areas: Vec<Value> = report
         .areas

@@ -1,6 +1,6 @@
-//! Reports: one document each, as JSON, CSV, XLSX and PDF.
+//! Reports: each is one document, as JSON, CSV, XLSX and PDF.
 //!
-//! Owns no table. Knows how reports look; the features know what is in them.
+//! Owns no table. This module defines the layout of reports; the features define their content.
 
 pub mod csv;
 pub mod daily;
@@ -19,10 +19,11 @@ use serde::Serialize;
 use crate::error::Result;
 use document::{Document, Format};
 
-/// Answers with a report in the form asked for. Spreadsheets and PDF are written off the async threads.
+/// Answers with a report in the requested format. Spreadsheets and PDF files are written outside
+/// the async threads.
 ///
 /// # Errors
-/// When the report can't be written, for example more rows than Excel takes.
+/// Fails if the report can't be written, for example if it has more rows than Excel supports.
 pub async fn respond<T: Serialize>(
     format: Format,
     report: &T,
@@ -46,7 +47,7 @@ pub async fn respond<T: Serialize>(
         Format::Csv | Format::Json => csv::write(&document, time_zone),
     };
     let bytes = tokio::task::spawn_blocking(write).await.map_err(anyhow::Error::from)??;
-    // A PDF is looked at, the others are opened by another program.
+    // Browsers show a PDF. Other programs open the other formats.
     let disposition = if format == Format::Pdf { DispositionType::Inline } else { DispositionType::Attachment };
     Ok(HttpResponse::Ok()
         .content_type(content_type)

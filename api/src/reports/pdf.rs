@@ -1,4 +1,5 @@
-//! A document as PDF, A4: title and QR code, facts, tables with their heads on every page, totals, lines to sign on.
+//! A document as an A4 PDF: title and QR code, facts, tables with headers on every page, totals,
+//! signature lines.
 
 use chrono::Utc;
 use krilla::Document as Pdf;
@@ -19,17 +20,17 @@ const PAGE_WIDTH: f32 = 595.0;
 const PAGE_HEIGHT: f32 = 842.0;
 const MARGIN: f32 = 42.0;
 const CONTENT_WIDTH: f32 = PAGE_WIDTH - 2.0 * MARGIN;
-/// Nothing but the footer stands below this.
+/// Only the footer is below this position.
 const BOTTOM: f32 = PAGE_HEIGHT - MARGIN - 16.0;
 const ROW_HEIGHT: f32 = 16.0;
 const TEXT_SIZE: f32 = 9.0;
 const QR_SIZE: f32 = 84.0;
 const CELL_PADDING: f32 = 4.0;
 const SIGNATURE_HEIGHT: f32 = 60.0;
-/// Columns of facts beside each other.
+/// Number of fact columns.
 const FACT_COLUMNS: usize = 2;
 
-/// Red, green, blue.
+/// Red, green and blue.
 #[derive(Clone, Copy)]
 struct Ink(u8, u8, u8);
 
@@ -38,7 +39,7 @@ const GREY_INK: Ink = Ink(95, 99, 108);
 const LINE: Ink = Ink(212, 215, 221);
 const HEAD_FILL: Ink = Ink(238, 240, 244);
 
-/// One thing on a page.
+/// One element on a page.
 enum Block<'a> {
     TableName(&'a str),
     Heads(&'a Layout<'a>),
@@ -57,7 +58,7 @@ impl Block<'_> {
     }
 }
 
-/// A table and how wide its columns are.
+/// A table and the widths of its columns.
 struct Layout<'a> {
     table: &'a Table,
     widths: Vec<f32>,
@@ -66,7 +67,7 @@ struct Layout<'a> {
 /// Writes the PDF.
 ///
 /// # Errors
-/// When it can't be put together (never for plain text).
+/// Fails if the PDF can't be assembled (never for plain text).
 pub fn write(document: &Document, time_zone: chrono_tz::Tz) -> anyhow::Result<Vec<u8>> {
     let writer = Writer { document, fonts: Fonts::load()?, time_zone };
     let layouts: Vec<Layout<'_>> = document.tables.iter().map(|table| writer.layout(table)).collect();
@@ -74,7 +75,7 @@ pub fn write(document: &Document, time_zone: chrono_tz::Tz) -> anyhow::Result<Ve
     let mut pdf = Pdf::new();
     pdf.set_metadata(Metadata::new().title(document.title.clone()).creator("TraitorTrack".into()).language("en".into()));
     for (index, blocks) in pages.iter().enumerate() {
-        let settings = PageSettings::from_wh(PAGE_WIDTH, PAGE_HEIGHT).ok_or_else(|| anyhow::anyhow!("A4 is no page size"))?;
+        let settings = PageSettings::from_wh(PAGE_WIDTH, PAGE_HEIGHT).ok_or_else(|| anyhow::anyhow!("A4 is not a valid page size"))?;
         let mut page = pdf.start_page_with(settings);
         let mut surface = page.surface();
         let mut y = MARGIN;
@@ -89,7 +90,7 @@ pub fn write(document: &Document, time_zone: chrono_tz::Tz) -> anyhow::Result<Ve
         surface.finish();
         page.finish();
     }
-    pdf.finish().map_err(|error| anyhow::anyhow!("the PDF could not be written: {error:?}"))
+    pdf.finish().map_err(|error| anyhow::anyhow!("could not write the PDF: {error:?}"))
 }
 
 struct Writer<'a> {
@@ -99,9 +100,9 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Columns as wide as their widest value, scaled to the width of the page.
+    /// Column widths in proportion to the widest value of each column, scaled to the page width.
     fn layout<'t>(&self, table: &'t Table) -> Layout<'t> {
-        // Of a long table a part tells the widths well enough.
+        // A sample of a long table is enough to determine the widths.
         let sample = table.rows.iter().take(200).chain(&table.totals);
         let mut widths: Vec<f32> = table.columns.iter().map(|column| self.fonts.width(&column.name, TEXT_SIZE, Weight::Bold)).collect();
         for row in sample {
@@ -121,7 +122,7 @@ impl Writer<'_> {
         let mut pages = vec![Vec::new()];
         let mut y = self.title_height();
         for layout in layouts {
-            // A name and heads alone at the foot of a page would be an orphan.
+            // Avoid a table name and headers alone at the bottom of a page.
             if y + 28.0 + 2.0 * ROW_HEIGHT > BOTTOM {
                 pages.push(Vec::new());
                 y = MARGIN;
@@ -242,15 +243,15 @@ impl Writer<'_> {
 
     fn draw_footer(&self, surface: &mut Surface<'_>, page: usize, pages: usize) {
         fill(surface, GREY_INK);
-        let made = format!("TraitorTrack, {}", Cell::Time(Utc::now()).display(self.time_zone));
-        self.fonts.draw(surface, MARGIN, PAGE_HEIGHT - MARGIN, &made, 8.0, Weight::Regular);
+        let footer = format!("TraitorTrack, {}", Cell::Time(Utc::now()).display(self.time_zone));
+        self.fonts.draw(surface, MARGIN, PAGE_HEIGHT - MARGIN, &footer, 8.0, Weight::Regular);
         let number = format!("{page} / {pages}");
         let x = PAGE_WIDTH - MARGIN - self.fonts.width(&number, 8.0, Weight::Regular);
         self.fonts.draw(surface, x, PAGE_HEIGHT - MARGIN, &number, 8.0, Weight::Regular);
     }
 }
 
-/// As one path, so that no viewer shows seams between the modules.
+/// Draws the code as one path, so that viewers show no seams between the modules.
 fn draw_qr_code(surface: &mut Surface<'_>, text: &str) -> anyhow::Result<()> {
     let code = QrCode::with_error_correction_level(text, EcLevel::M)?;
     let modules = code.width();

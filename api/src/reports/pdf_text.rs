@@ -13,7 +13,7 @@ static BOLD: &[u8] = include_bytes!("../../assets/fonts/NotoSans-Bold.ttf");
 static DEVANAGARI: &[u8] = include_bytes!("../../assets/fonts/NotoSansDevanagari-Regular.ttf");
 static DEVANAGARI_BOLD: &[u8] = include_bytes!("../../assets/fonts/NotoSansDevanagari-Bold.ttf");
 
-/// Thickness of letters.
+/// Font weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
     Regular,
@@ -25,23 +25,23 @@ struct Cut {
     face: Face<'static>,
 }
 
-/// The fonts of a document. Only the glyphs used are embedded.
+/// The fonts of a document. Only the used glyphs are embedded.
 #[derive(Clone)]
 pub struct Fonts(Arc<[Cut; 4]>);
 
 impl Fonts {
-    /// Reads the built-in fonts, once for the process.
+    /// Loads the built-in fonts, once per process.
     ///
     /// # Errors
-    /// Never for the fonts that are built in.
+    /// Never for the built-in fonts.
     pub fn load() -> anyhow::Result<Self> {
         static LOADED: OnceLock<Fonts> = OnceLock::new();
         if let Some(loaded) = LOADED.get() {
             return Ok(loaded.clone());
         }
         let cut = |data: &'static [u8]| {
-            let font = Font::new(data.to_vec().into(), 0).context("a built-in font can't be read")?;
-            let face = Face::from_slice(data, 0).context("a built-in font can't be shaped with")?;
+            let font = Font::new(data.to_vec().into(), 0).context("could not read a built-in font")?;
+            let face = Face::from_slice(data, 0).context("could not load a built-in font for shaping")?;
             anyhow::Ok(Cut { font, face })
         };
         let fonts = Self(Arc::new([cut(REGULAR)?, cut(BOLD)?, cut(DEVANAGARI)?, cut(DEVANAGARI_BOLD)?]));
@@ -66,7 +66,7 @@ impl Fonts {
         advance as f32 * size / cut.face.units_per_em() as f32
     }
 
-    /// Draws a line; `x`, `y` is the left end of its baseline.
+    /// Draws a line of text. `x`, `y` is the left end of its baseline.
     pub fn draw(&self, surface: &mut Surface<'_>, x: f32, y: f32, text: &str, size: f32, weight: Weight) {
         let mut x = x;
         for (run, is_devanagari) in runs(text) {
@@ -76,7 +76,7 @@ impl Fonts {
         }
     }
 
-    /// The text, cut off with an ellipsis where it is wider than `width` points.
+    /// The text, truncated with an ellipsis if it is wider than `width` points.
     pub fn fitted(&self, text: &str, size: f32, weight: Weight, width: f32) -> String {
         if self.width(text, size, weight) <= width {
             return text.to_owned();
@@ -92,7 +92,7 @@ impl Fonts {
     }
 }
 
-/// Splits a line into runs of one script; spaces and signs stay with what is before them.
+/// Splits a line into runs of one script. Spaces and punctuation belong to the run before them.
 fn runs(text: &str) -> impl Iterator<Item = (&str, bool)> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -105,7 +105,7 @@ fn runs(text: &str) -> impl Iterator<Item = (&str, bool)> {
     })
 }
 
-/// Is it Devanagari? `None` for what belongs to no script.
+/// Whether the character is Devanagari. `None` if it belongs to no script.
 fn script(c: char) -> Option<bool> {
     match c {
         '\u{0900}'..='\u{097F}' | '\u{A8E0}'..='\u{A8FF}' | '\u{1CD0}'..='\u{1CFF}' | '\u{200C}' | '\u{200D}' => Some(true),

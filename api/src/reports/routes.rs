@@ -1,4 +1,4 @@
-//! Reports over HTTP, each as JSON, CSV, XLSX or PDF.
+//! The HTTP API of reports, each as JSON, CSV, XLSX or PDF.
 
 use actix_web::{Responder, get, web};
 use chrono::NaiveDate;
@@ -18,15 +18,15 @@ use crate::state::AppState;
 use crate::stats::breakdown_routes::day;
 use crate::users::model::Role;
 
-/// Longest range of days.
+/// Maximum number of days in a range.
 const MAX_DAYS: i64 = 366;
 
-/// Which day, and in which form.
+/// The day and the format.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DayReportQuery {
-    /// A date of the warehouse's time zone; today by default.
+    /// A date in the warehouse's time zone; today by default.
     #[param(example = "2026-11-24")]
     pub date: Option<NaiveDate>,
     /// `json` by default.
@@ -35,15 +35,15 @@ pub struct DayReportQuery {
     pub format: Format,
 }
 
-/// Which day, whose, and in which form.
+/// The day, the person and the format.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DailyScansQuery {
-    /// A date of the warehouse's time zone; today by default.
+    /// A date in the warehouse's time zone; today by default.
     #[param(example = "2026-11-24")]
     pub date: Option<NaiveDate>,
-    /// Id of one person; all when absent. Dispatchers get their own.
+    /// Id of one person; all people if absent. Dispatchers get their own report.
     pub user_id: Option<i64>,
     /// `json` by default.
     #[serde(default)]
@@ -51,15 +51,15 @@ pub struct DailyScansQuery {
     pub format: Format,
 }
 
-/// Which days, and in which form.
+/// The range of days and the format.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DaysReportQuery {
-    /// First day; 30 days before the last by default.
+    /// First day; 30 days before the last day by default.
     #[param(example = "2026-11-01")]
     pub from: Option<NaiveDate>,
-    /// Last day, included; today by default. At most 366 days.
+    /// Last day, inclusive; today by default. At most 366 days after the first.
     #[param(example = "2026-11-24")]
     pub to: Option<NaiveDate>,
     /// `json` by default.
@@ -70,7 +70,8 @@ pub struct DaysReportQuery {
 
 /// Report the scans of a day.
 ///
-/// Of all people, compared with the day before, or of one. Dispatchers get the report of their own scans.
+/// The report covers all people, or one person, and compares with the day before. Dispatchers get
+/// the report of their own scans.
 #[utoipa::path(
     operation_id = "report_daily_scans", tag = "reports", params(DailyScansQuery),
     responses((status = 200, description = "The report", content(
@@ -84,7 +85,7 @@ pub async fn report_daily_scans(caller: Caller, state: web::Data<AppState>, read
     let day = day(&state, query.date)?;
     let own = caller.user_id.0;
     if caller.role == Role::Dispatcher && query.user_id.is_some_and(|id| id != own) {
-        return Err(Error::refused(ErrorCode::Forbidden, "You may see the report of your own scans only."));
+        return Err(Error::refused(ErrorCode::Forbidden, "You can only see the report of your own scans."));
     }
     let user_id = if caller.role == Role::Dispatcher { Some(own) } else { query.user_id };
     let report = daily::read(&mut *reads.get().await?, None, user_id, day, state.config.time_zone).await?;
@@ -131,7 +132,7 @@ pub async fn report_dispatch_areas(
     respond(query.0.format, &report, summaries::dispatch_area_document, state.config.time_zone).await
 }
 
-/// Report what people did in a range of days.
+/// Report the activity of people in a range of days.
 #[utoipa::path(
     operation_id = "report_user_activity", tag = "reports", params(DaysReportQuery),
     responses((status = 200, description = "The report", content(
@@ -153,7 +154,7 @@ pub async fn report_user_activity(
 
 /// Report a whole day on one page.
 ///
-/// The same that goes out by e-mail at the end of the day: this is its preview.
+/// A preview of the report that is sent by e-mail at the end of the day.
 #[utoipa::path(
     operation_id = "report_end_of_day", tag = "reports", params(DayReportQuery),
     responses((status = 200, description = "The report", content(
@@ -183,7 +184,7 @@ fn days(state: &AppState, query: &DaysReportQuery) -> Result<Days> {
     Ok(Days { from, to })
 }
 
-/// Mounts the calls of this feature.
+/// Registers the routes of this feature.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(report_daily_scans)
         .service(report_bill_summary)

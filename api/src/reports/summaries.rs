@@ -15,17 +15,17 @@ use crate::bills::queries::{self as bill_queries, BillFilter};
 use crate::db::sql;
 use crate::stats::breakdowns::{self, AreaStats, Day, PersonStats};
 
-/// Most bills a summary lists; its totals are of all of them.
+/// Maximum number of bills in a summary. Its totals cover only these bills.
 const MAX_BILLS: i64 = 5_000;
 
-/// Days from one to another, both included.
+/// A range of days, both ends inclusive.
 #[derive(Debug, Clone, Copy)]
 pub struct Days {
     pub from: Day,
     pub to: Day,
 }
 
-/// Bills made in a range of days.
+/// Bills created in a range of days.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct BillSummaryReport {
     pub from: NaiveDate,
@@ -38,14 +38,14 @@ pub struct BillSummaryReport {
     pub expected_weight_kg: f64,
     /// Actual − expected, in kilograms.
     pub variance_kg: f64,
-    /// Newest first; 5,000 at most.
+    /// Newest first; at most 5,000.
     pub bills: Vec<Bill>,
 }
 
-/// Reads the bills made in a range of days.
+/// Reads the bills created in a range of days.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn bill_summary(conn: &mut AsyncPgConnection, days: Days) -> QueryResult<BillSummaryReport> {
     let filter = BillFilter { created_after: Some(days.from.begins), created_before: Some(days.to.ends), ..BillFilter::default() };
     let bills: Vec<Bill> = bill_queries::list(conn, &filter, None, MAX_BILLS).await?.into_iter().map(Bill::from).collect();
@@ -94,7 +94,7 @@ fn bills_table(bills: &[Bill]) -> Table {
             Column::new("Destination", Align::Left),
             Column::new("Vehicle", Align::Left),
             Column::new("Status", Align::Left),
-            Column::new("Made", Align::Left),
+            Column::new("Created", Align::Left),
             Column::new("Parents", Align::Right),
             Column::new("Weight, kg", Align::Right),
             Column::new("Difference, kg", Align::Right),
@@ -128,7 +128,7 @@ pub struct DispatchAreaReport {
 /// Reads the areas.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn dispatch_areas(conn: &mut AsyncPgConnection, day: Day) -> QueryResult<DispatchAreaReport> {
     Ok(DispatchAreaReport { date: day.date, areas: breakdowns::areas(conn, None, day).await? })
 }
@@ -155,7 +155,7 @@ fn areas_table(areas: &[AreaStats]) -> Table {
             Column::new("Completed", Align::Right),
             Column::new("Child bags", Align::Right),
             Column::new("Scans", Align::Right),
-            Column::new("Scans in all", Align::Right),
+            Column::new("Total scans", Align::Right),
         ],
         rows: areas
             .iter()
@@ -174,7 +174,7 @@ fn areas_table(areas: &[AreaStats]) -> Table {
     }
 }
 
-/// What one person did in a range of days.
+/// Activity of one person in a range of days.
 #[derive(Debug, Clone, Serialize, ToSchema, QueryableByName)]
 pub struct UserActivity {
     #[schema(example = 7)]
@@ -190,31 +190,31 @@ pub struct UserActivity {
     pub scans: i64,
     #[diesel(sql_type = BigInt)]
     pub undone: i64,
-    /// Bills made.
+    /// Number of bills created.
     #[diesel(sql_type = BigInt)]
     pub bills: i64,
     #[schema(required)]
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub last_login_at: Option<DateTime<Utc>>,
-    /// The busiest day.
+    /// The day with the most scans.
     #[schema(required)]
     #[diesel(sql_type = Nullable<Date>)]
     pub busiest_day: Option<NaiveDate>,
 }
 
-/// What people did in a range of days.
+/// Activity of people in a range of days.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct UserActivityReport {
     pub from: NaiveDate,
     pub to: NaiveDate,
-    /// Most scans first; only people who did something.
+    /// Sorted by scans, most first. Only people with activity.
     pub people: Vec<UserActivity>,
 }
 
-/// Reads what people did.
+/// Reads the activity of people.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn user_activity(conn: &mut AsyncPgConnection, days: Days, time_zone: chrono_tz::Tz) -> QueryResult<UserActivityReport> {
     let people = sql("WITH daily AS ( \
            SELECT user_id, (hour AT TIME ZONE $3)::date AS day, sum(count) AS scans, sum(count) FILTER (WHERE kind = 'undo') AS undone \
@@ -235,7 +235,7 @@ pub async fn user_activity(conn: &mut AsyncPgConnection, days: Days, time_zone: 
     Ok(UserActivityReport { from: days.from.date, to: days.to.date, people })
 }
 
-/// What people did, as a document.
+/// The activity of people as a document.
 pub fn user_activity_document(report: &UserActivityReport) -> Document {
     let table = Table {
         name: "People".into(),
@@ -285,7 +285,7 @@ pub struct EndOfDayReport {
     pub date: NaiveDate,
     pub scans: i64,
     pub scans_day_before: i64,
-    /// Difference to the day before, in per cent of it; null when that had none.
+    /// Difference to the day before, in percent of it; null if the day before had no scans.
     #[schema(required, example = 12.5)]
     pub change_percent: Option<f64>,
     pub areas: Vec<AreaStats>,
@@ -296,7 +296,7 @@ pub struct EndOfDayReport {
 /// Reads a whole day.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn end_of_day(conn: &mut AsyncPgConnection, day: Day) -> QueryResult<EndOfDayReport> {
     let areas = breakdowns::areas(conn, None, day).await?;
     let people = breakdowns::people(conn, None, None, day).await?;

@@ -1,17 +1,17 @@
-//! A document as an Excel workbook: a sheet of facts, then one for each table.
+//! A document as an Excel workbook: a sheet of facts, then one sheet per table.
 
 use chrono::NaiveDateTime;
 use rust_xlsxwriter::{Format, FormatAlign, Workbook, Worksheet};
 
 use super::document::{Align, Cell, Document, Table};
 
-/// Longest name of a sheet, in characters: Excel's own limit.
+/// Maximum length of a sheet name, in characters: Excel's own limit.
 const MAX_SHEET_NAME: usize = 31;
 
-/// Writes the workbook. Text goes in as text, so nothing in it is ever run as a formula.
+/// Writes the workbook. Text is written as text, so Excel never runs it as a formula.
 ///
 /// # Errors
-/// When a sheet has more rows than Excel takes.
+/// Fails if a sheet has more rows than Excel supports.
 pub fn write(document: &Document, time_zone: chrono_tz::Tz) -> anyhow::Result<Vec<u8>> {
     let mut workbook = Workbook::new();
     let formats = Formats::new();
