@@ -1,4 +1,4 @@
-//! Numbers by hour, area and person over HTTP, and what was scanned last.
+//! The HTTP API of statistics by hour, area and person, and of the most recent scans.
 
 use actix_web::{HttpRequest, Responder, get, web};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -17,27 +17,27 @@ use crate::scans::model::Scan;
 use crate::scans::queries::{self, ScanFilter};
 use crate::state::AppState;
 
-/// How far to look back.
+/// The number of hours.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct HoursQuery {
-    /// 1 to 168, by default 24; this hour is the last.
+    /// 1 to 168, by default 24; the current hour is the last.
     #[param(minimum = 1, maximum = 168, default = 24)]
     pub hours: Option<i32>,
 }
 
-/// Which day.
+/// The day.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct DayQuery {
-    /// A date of the warehouse's time zone; today by default.
+    /// A date in the warehouse's time zone; today by default.
     #[param(example = "2026-11-24")]
     pub date: Option<NaiveDate>,
 }
 
-/// How many.
+/// The number of scans.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -67,12 +67,12 @@ pub struct StatsByArea {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatsByPerson {
     pub date: NaiveDate,
-    /// Most scans first.
+    /// Sorted by scans, most first.
     pub data: Vec<PersonStats>,
     pub as_of: DateTime<Utc>,
 }
 
-/// What was scanned last.
+/// The most recent scans.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RecentScans {
     /// Newest first.
@@ -84,7 +84,7 @@ pub struct RecentScans {
 #[utoipa::path(
     operation_id = "get_scans_per_hour", tag = "stats", params(HoursQuery),
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
-              (status = 200, description = "One row an hour; dispatchers see their own area", body = ScansPerHour), Always, SignedIn, WithQuery),
+              (status = 200, description = "One row per hour; dispatchers see their own area", body = ScansPerHour), Always, SignedIn, WithQuery),
 )]
 #[get("/stats/scans-per-hour")]
 pub async fn get_scans_per_hour(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<HoursQuery>) -> Result<impl Responder> {
@@ -105,7 +105,7 @@ pub async fn get_scans_per_hour(caller: Caller, state: web::Data<AppState>, req:
 #[utoipa::path(
     operation_id = "get_stats_by_area", tag = "stats", params(DayQuery),
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
-              (status = 200, description = "One row an area; dispatchers see their own", body = StatsByArea), Always, SignedIn, WithQuery),
+              (status = 200, description = "One row per area; dispatchers see their own", body = StatsByArea), Always, SignedIn, WithQuery),
 )]
 #[get("/stats/areas")]
 pub async fn get_stats_by_area(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<DayQuery>) -> Result<impl Responder> {
@@ -125,7 +125,7 @@ pub async fn get_stats_by_area(caller: Caller, state: web::Data<AppState>, req: 
 #[utoipa::path(
     operation_id = "get_stats_by_person", tag = "stats", params(DayQuery),
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
-              (status = 200, description = "One row a person who scanned that day or the day before; dispatchers see their own area", body = StatsByPerson),
+              (status = 200, description = "One row per person with scans on that day or the day before; dispatchers see their own area", body = StatsByPerson),
               Always, SignedIn, WithQuery),
 )]
 #[get("/stats/people")]
@@ -142,7 +142,7 @@ pub async fn get_stats_by_person(caller: Caller, state: web::Data<AppState>, req
     Ok(answer.respond(&req))
 }
 
-/// Show what was scanned last.
+/// Show the most recent scans.
 #[utoipa::path(
     operation_id = "get_recent_scans", tag = "stats", params(RecentQuery),
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
@@ -164,10 +164,10 @@ pub async fn get_recent_scans(caller: Caller, state: web::Data<AppState>, req: H
     Ok(answer.respond(&req))
 }
 
-/// The day asked for, or today.
+/// The requested day, or today.
 ///
 /// # Errors
-/// 400 `invalid_query` for a date that is in no calendar of ours.
+/// Returns 400 `invalid_query` if the date is out of range.
 pub fn day(state: &AppState, date: Option<NaiveDate>) -> Result<Day> {
     match date {
         None => Ok(Day::today(state.config.time_zone, Utc::now())),
@@ -186,7 +186,7 @@ fn refused(parameter: &str, detail: String) -> Error {
     Error::refused(ErrorCode::InvalidQuery, detail.clone()).with_errors(vec![FieldError::new(parameter, "invalid_parameter", detail)])
 }
 
-/// Mounts the calls of this module.
+/// Registers the routes of this module.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(get_scans_per_hour).service(get_stats_by_area).service(get_stats_by_person).service(get_recent_scans);
 }

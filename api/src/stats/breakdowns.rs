@@ -1,4 +1,4 @@
-//! Scans by hour, area and person, from the rollup: cheap at any size.
+//! Scans by hour, area and person, from the rollup tables: cheap at any size.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::QueryResult;
@@ -33,10 +33,10 @@ pub struct HourlyScans {
     pub undo: i64,
 }
 
-/// The last `hours` hours up to now, oldest first, hours without scans too.
+/// The last `hours` hours up to now, oldest first, including hours without scans.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn scans_per_hour(
     conn: &mut AsyncPgConnection,
     area_id: Option<i32>,
@@ -78,18 +78,18 @@ pub struct AreaStats {
     pub completed_parents: i64,
     #[diesel(sql_type = BigInt)]
     pub children: i64,
-    /// Of the day asked for.
+    /// On the requested day.
     #[diesel(sql_type = BigInt)]
     pub scans: i64,
-    /// Of all days.
+    /// On all days.
     #[diesel(sql_type = BigInt)]
     pub scans_total: i64,
 }
 
-/// Every area with its bags now and its scans of a day.
+/// Every area with its current bags and its scans on a day.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn areas(conn: &mut AsyncPgConnection, area_id: Option<i32>, day: Day) -> QueryResult<Vec<AreaStats>> {
     sql("WITH counted AS ( \
            SELECT area_id, sum(value) FILTER (WHERE metric = 'bags_parent_open') AS open_parents, \
@@ -134,15 +134,15 @@ pub struct PersonStats {
     /// Scans undone.
     #[diesel(sql_type = BigInt)]
     pub undo: i64,
-    /// Scans of the day before, to compare with.
+    /// Scans on the day before, for comparison.
     #[diesel(sql_type = BigInt)]
     pub scans_day_before: i64,
 }
 
-/// Who scanned how much on a day, most first; of one area or one person, if asked.
+/// The scans of each person on a day, most first; optionally of one area or one person.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn people(conn: &mut AsyncPgConnection, area_id: Option<i32>, user_id: Option<i64>, day: Day) -> QueryResult<Vec<PersonStats>> {
     sql("SELECT u.id AS user_id, u.username, a.code AS area, s.scans, s.parent, s.child, s.undo, s.scans_day_before FROM ( \
            SELECT user_id, coalesce(sum(count) FILTER (WHERE hour >= $3), 0)::bigint AS scans, \
@@ -161,7 +161,7 @@ pub async fn people(conn: &mut AsyncPgConnection, area_id: Option<i32>, user_id:
     .await
 }
 
-/// A day of the warehouse, from midnight to midnight, and when the day before began.
+/// A day in the warehouse's time zone, from midnight to midnight, and the start of the day before.
 #[derive(Debug, Clone, Copy)]
 pub struct Day {
     pub date: NaiveDate,
@@ -171,7 +171,7 @@ pub struct Day {
 }
 
 impl Day {
-    /// The day of a date. `None` for dates that no calendar of the database has.
+    /// The day of a date. `None` if the database can't represent the date.
     pub fn of(time_zone: chrono_tz::Tz, date: NaiveDate) -> Option<Self> {
         let year = chrono::Datelike::year(&date);
         if !(1970..=9998).contains(&year) {
@@ -181,7 +181,7 @@ impl Day {
         Some(Self { date, before_begins: at(date.pred_opt()?)?, begins: at(date)?, ends: at(date.succ_opt()?)? })
     }
 
-    /// The day that it is now.
+    /// The current day.
     pub fn today(time_zone: chrono_tz::Tz, now: DateTime<Utc>) -> Self {
         let date = now.with_timezone(&time_zone).date_naive();
         let whole = TimeDelta::days(1);

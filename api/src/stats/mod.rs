@@ -1,7 +1,8 @@
-//! Numbers for the dashboard: exact, and as cheap at 18 million bags as at 18 thousand.
+//! Statistics for the dashboard: exact, and as cheap at 18 million bags as at 18 thousand.
 //!
-//! Reads `stat_counters`, `scan_quarters` and `scan_hours`, which database triggers keep for every way of writing. In
-//! `scan_quarters`, area 0 is of scans without one, and -1 of all together.
+//! Reads `stat_counters`, `scan_quarters` and `scan_hours`, which database triggers maintain for
+//! every kind of write. In `scan_quarters`, area 0 stands for scans without an area, and area -1
+//! for all scans.
 
 pub mod breakdown_routes;
 pub mod breakdowns;
@@ -18,19 +19,19 @@ use utoipa::ToSchema;
 use crate::db::sql;
 use crate::scans::queries::floor_id;
 
-/// Bags now.
+/// Current bags.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BagStats {
     pub total: i64,
     pub parents: i64,
     pub children: i64,
-    /// Parents being packed.
+    /// Parents that are being packed.
     pub open: i64,
-    /// Parents done.
+    /// Completed parents.
     pub completed: i64,
 }
 
-/// Scan events, refused and undone ones included.
+/// Scan events, including refused and undone ones.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScanStats {
     pub total: i64,
@@ -39,7 +40,7 @@ pub struct ScanStats {
     pub last_24h: i64,
 }
 
-/// Bills now.
+/// Current bills.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BillStats {
     pub total: i64,
@@ -48,14 +49,14 @@ pub struct BillStats {
     pub completed: i64,
 }
 
-/// People.
+/// Users.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UserStats {
     pub total: i64,
     pub active: i64,
 }
 
-/// All totals at one moment.
+/// All totals at one point in time.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Stats {
     pub bags: BagStats,
@@ -65,10 +66,11 @@ pub struct Stats {
     pub as_of: DateTime<Utc>,
 }
 
-/// Reads the totals of one dispatch area, or of all; bills have no area and are always all.
+/// Reads the totals of one dispatch area, or of all. Bills have no area, so their totals always
+/// cover all bills.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn totals(conn: &AsyncPgConnection, area_id: Option<i32>, time_zone: chrono_tz::Tz, now: DateTime<Utc>) -> QueryResult<Stats> {
     #[derive(QueryableByName)]
     struct Counter {
@@ -78,8 +80,8 @@ pub async fn totals(conn: &AsyncPgConnection, area_id: Option<i32>, time_zone: c
         value: i64,
     }
     let day_ago = now - TimeDelta::hours(24);
-    // Whole quarters from the rollup; only the scans between a day ago and the nearest quarter are counted one by one, to be
-    // added or taken away.
+    // Reads whole quarter hours from the rollup table. Only the scans between 24 hours ago and the
+    // nearest quarter hour are counted one by one, and then added or subtracted.
     let quarter = TimeDelta::minutes(15);
     let began = day_ago.duration_trunc(quarter).unwrap_or(day_ago);
     let is_just_begun = day_ago - began < quarter / 2;
@@ -112,7 +114,7 @@ struct Count {
     count: i64,
 }
 
-/// Scans since each of two starts of quarters.
+/// Scans since each of two starts of quarter hours.
 async fn scans_since(conn: &mut &AsyncPgConnection, (one, other): (DateTime<Utc>, DateTime<Utc>), area_id: Option<i32>) -> QueryResult<(i64, i64)> {
     #[derive(QueryableByName)]
     struct Sums {
@@ -140,12 +142,12 @@ async fn scans_between(conn: &mut &AsyncPgConnection, (from, to): (DateTime<Utc>
     Ok(counts.into_iter().next().map_or(0, |row| row.count))
 }
 
-/// The last midnight of a time zone.
+/// The last midnight in a time zone.
 fn midnight(time_zone: chrono_tz::Tz, now: DateTime<Utc>) -> DateTime<Utc> {
     midnight_of(time_zone, now.with_timezone(&time_zone).date_naive()).unwrap_or(now)
 }
 
-/// When a date begins. Where clocks skip midnight, the first moment of the day.
+/// The start of a date. If clocks skip midnight, the first moment of the day.
 pub fn midnight_of(time_zone: chrono_tz::Tz, date: NaiveDate) -> Option<DateTime<Utc>> {
     let candidates = [NaiveTime::MIN, NaiveTime::from_hms_opt(1, 0, 0).unwrap_or(NaiveTime::MIN)];
     candidates.iter().find_map(|time| match time_zone.from_local_datetime(&date.and_time(*time)) {

@@ -1,4 +1,4 @@
-//! Numbers over HTTP.
+//! The HTTP API of the totals.
 
 use actix_web::{HttpRequest, Responder, get, web};
 use chrono::Utc;
@@ -14,7 +14,7 @@ use crate::state::AppState;
 
 /// Show the totals of the dashboard.
 ///
-/// Dispatchers see the bags, scans and people of their own area; bills are always all.
+/// Dispatchers see the bags, scans and users of their own area; bills always cover all areas.
 #[utoipa::path(
     operation_id = "get_stats", tag = "stats",
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
@@ -32,7 +32,7 @@ pub async fn get_stats(caller: Caller, state: web::Data<AppState>, req: HttpRequ
     Ok(answer.respond(&req))
 }
 
-/// Mounts the calls of this feature.
+/// Registers the routes of this feature.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(get_stats);
 }
