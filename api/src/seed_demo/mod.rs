@@ -1,6 +1,8 @@
-//! A believable warehouse for trying things out and for measuring: some weeks of work in set-based SQL.
+//! A realistic demo warehouse for trials and benchmarks: some weeks of work, created with set-based
+//! SQL.
 //!
-//! Everything goes in through the tables that the application writes, so that triggers count it as they count work.
+//! All data goes through the tables that the application writes, so that triggers count it as they
+//! count real work.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,13 +15,13 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 use crate::auth::password;
 use crate::db::sql;
 
-/// Settings of the one transaction: sorts and index work in memory.
+/// Settings of the single transaction: memory for sorts and index builds.
 const PREPARE: &str = "SET LOCAL work_mem = '256MB'; SET LOCAL maintenance_work_mem = '1GB'; \
      SET LOCAL traitortrack.links_are_noted = 'on'; \
      CREATE FUNCTION pg_temp.uuidv7(at timestamptz) RETURNS uuid LANGUAGE sql VOLATILE AS $$ \
          SELECT (lpad(to_hex((date_part('epoch', at) * 1000)::bigint), 12, '0') || '7' || substr(gen_random_uuid()::text, 16))::uuid $$;";
 
-/// So far back there are partitions for sure.
+/// Partitions are guaranteed to exist this far back.
 const MAX_DAYS: u32 = 60;
 
 /// Name and SQL of each step, in order.
@@ -34,7 +36,7 @@ const STEPS: [(&str, &str); 8] = [
     ("close tables", include_str!("close_tables.sql")),
 ];
 
-/// What was made.
+/// The created data.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Summary {
     pub parents: i64,
@@ -50,8 +52,8 @@ impl fmt::Display for Summary {
         let Self { parents, children, scans, bills, people, took } = self;
         write!(
             f,
-            "Made {parents} parent bags, {children} child bags, {scans} scans and {bills} bills in {:.1} s.\n\
-             {people} people can sign in, among them the packer `asha` and the biller `shanti`, all with the demo password.",
+            "Created {parents} parent bags, {children} child bags, {scans} scans and {bills} bills in {:.1} s.\n\
+             {people} people can sign in, including the packer `asha` and the biller `shanti`, with the demo password.",
             took.as_secs_f64()
         )
     }
@@ -71,19 +73,21 @@ struct Counts {
     people: i64,
 }
 
-/// Makes `bags` bags, parents and children together, packed within the last `days` days, in one transaction: all of it or
-/// nothing.
+/// Creates `bags` bags, parents and children together, packed within the last `days` days. One
+/// transaction creates all of them or none.
 ///
 /// # Errors
-/// When the password breaks the rules, the database holds bags already, or the database fails.
+/// Fails if the password is too weak, if the database already contains bags, or if the database
+/// fails.
 pub async fn seed(conn: &mut AsyncPgConnection, bags: u32, days: u32, demo_password: &str) -> anyhow::Result<Summary> {
     let started = Instant::now();
-    ensure!(bags > 0, "--bags has to be 1 or more");
-    ensure!((1..=MAX_DAYS).contains(&days), "--days has to be 1 to {MAX_DAYS}");
+    ensure!(bags > 0, "--bags must be 1 or more");
+    ensure!((1..=MAX_DAYS).contains(&days), "--days must be between 1 and {MAX_DAYS}");
     password::check_strength(demo_password, "", "--password").map_err(|error| anyhow::anyhow!("{error}"))?;
     let hash = password::hash(demo_password.to_owned()).await.map_err(|error| anyhow::anyhow!("{error}"))?;
     conn.transaction(async |conn| fill(conn, bags, days, hash).await).await?;
-    // Counts the rows for the planner and sets the bits that let index-only scans skip the table.
+    // Updates the planner's statistics, and sets the visibility bits that let index-only scans skip
+    // the table.
     conn.batch_execute("VACUUM (ANALYZE) bags, bag_links, scans, audit_logs, bills, bill_bags, stat_counters, scan_hours, scan_quarters").await?;
     let counts: Counts = sql("SELECT count(*) FILTER (WHERE kind = 'parent') AS parents, count(*) FILTER (WHERE kind = 'child') AS children, \
                 (SELECT count(*) FROM scans) AS scans, (SELECT count(*) FROM bills) AS bills, (SELECT count(*) FROM users) AS people \
@@ -95,10 +99,10 @@ pub async fn seed(conn: &mut AsyncPgConnection, bags: u32, days: u32, demo_passw
 }
 
 async fn fill(conn: &mut AsyncPgConnection, bags: u32, days: u32, password_hash: String) -> anyhow::Result<()> {
-    // Nobody scans in between: the numbers of the new bags are laid out beforehand.
+    // The lock blocks all scans in the meantime: the ids of the new bags are assigned in advance.
     conn.batch_execute("LOCK TABLE bags, bag_links, bills, bill_bags IN SHARE ROW EXCLUSIVE MODE").await?;
     let is_empty = sql("SELECT 1 FROM bags LIMIT 1").execute_on(conn).await? == 0;
-    ensure!(is_empty, "this database holds bags already; the demo warehouse fills an empty one only");
+    ensure!(is_empty, "this database already contains bags; the demo warehouse requires an empty one");
     conn.batch_execute(PREPARE).await?;
     sql("CREATE TEMP TABLE seed_wish ON COMMIT DROP AS \
          SELECT $1 AS bags, $2 AS days, $3 AS password_hash, now() - interval '10 minutes' AS ends_at")
