@@ -30,7 +30,7 @@ use crate::state::AppState;
 /// A place that dispatches bags.
 #[derive(Debug, Clone, Serialize, ToSchema, Queryable)]
 pub struct DispatchArea {
-    /// Names the area in every other call; never changes.
+    /// Identifies the area in every other call; never changes.
     #[schema(example = "Lucknow")]
     pub code: String,
     #[schema(example = "Lucknow")]
@@ -39,10 +39,10 @@ pub struct DispatchArea {
     pub created_at: DateTime<Utc>,
 }
 
-/// Id and code of the active area with this code, whatever the case.
+/// Id and code of the active area with this code, case-insensitive.
 ///
 /// # Errors
-/// When the database can't be read.
+/// Fails if the database can't be read.
 pub async fn find_active(conn: &mut AsyncPgConnection, code: &str) -> QueryResult<Option<(i32, String)>> {
     dispatch_areas::table
         .filter(dispatch_areas::code.ilike(crate::db::sql::escape_like(code)))
@@ -53,26 +53,26 @@ pub async fn find_active(conn: &mut AsyncPgConnection, code: &str) -> QueryResul
         .optional()
 }
 
-/// The area a list is narrowed to: the caller's own, the one asked for, or the empty set (0 is no area's id) where
-/// the one asked for does not exist or is not the caller's.
+/// The area to filter a list by: the caller's own area, the requested one, or 0 (the id of no area,
+/// so the list is empty) if the requested area does not exist or is not the caller's.
 ///
 /// # Errors
-/// When the database can't be read.
-pub async fn narrowed(conn: &mut AsyncPgConnection, own: Option<i32>, asked: Option<&str>) -> QueryResult<Option<i32>> {
-    let asked = match asked {
-        // NUL can be in a query string, but not in the database.
+/// Fails if the database can't be read.
+pub async fn narrowed(conn: &mut AsyncPgConnection, own: Option<i32>, requested: Option<&str>) -> QueryResult<Option<i32>> {
+    let requested = match requested {
+        // A query string can contain NUL, but the database can't.
         Some(code) => Some(find_active(conn, &code.replace('\0', "")).await?.map_or(0, |(id, _)| id)),
         None => None,
     };
-    Ok(match (own, asked) {
-        (Some(own), Some(asked)) if own != asked => Some(0),
-        (own, asked) => own.or(asked),
+    Ok(match (own, requested) {
+        (Some(own), Some(requested)) if own != requested => Some(0),
+        (own, requested) => own.or(requested),
     })
 }
 
 /// List the dispatch areas.
 ///
-/// All of them, by name: there are tens, not thousands, so there is always one page.
+/// The response is a single page with all areas, sorted by name: there are tens, not thousands.
 #[utoipa::path(
     operation_id = "list_dispatch_areas", tag = "dispatch-areas",
     responses((status = 200, description = "All areas", body = Page<DispatchArea>), Always, SignedIn),
@@ -88,28 +88,28 @@ pub async fn list_dispatch_areas(_caller: Caller, reads: Reads) -> Result<impl R
     Ok(web::Json(Page::whole(data)))
 }
 
-/// An area to be.
+/// A dispatch area to create.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CreateDispatchAreaRequest {
-    /// Names the area in every other call, so it never changes; unique whatever the case.
+    /// Identifies the area in every other call, so it never changes. Unique, case-insensitive.
     #[validate(length(min = 1, max = 64), custom(function = is_filled), custom(function = no_control_characters))]
     #[schema(example = "Nagpur", min_length = 1, max_length = 64)]
     pub code: String,
-    /// What people read; the code when absent.
+    /// The displayed name; the code if absent.
     #[validate(length(min = 1, max = 100), custom(function = is_filled), custom(function = no_control_characters))]
     #[schema(required = false, example = "Nagpur", min_length = 1, max_length = 100)]
     pub name: Option<String>,
 }
 
-/// A merge patch of an area: what is absent stays.
+/// A merge patch of an area: absent fields do not change.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeDispatchAreaRequest {
     #[validate(length(min = 1, max = 100), custom(function = is_filled), custom(function = no_control_characters))]
     #[schema(required = false, nullable = false, min_length = 1, max_length = 100)]
     pub name: Option<String>,
-    /// Nobody is given an area that is not active; those who have it keep it.
+    /// An inactive area can't be assigned to users. Users who already have it keep it.
     #[schema(required = false, nullable = false)]
     pub is_active: Option<bool>,
 }
@@ -148,9 +148,9 @@ pub async fn create_dispatch_area(
 
 /// Change a dispatch area.
 #[utoipa::path(
-    operation_id = "change_dispatch_area", tag = "dispatch-areas", params(("code" = String, Path, description = "Code of the area, in any case", example = "Lucknow")),
+    operation_id = "change_dispatch_area", tag = "dispatch-areas", params(("code" = String, Path, description = "Code of the area, case-insensitive", example = "Lucknow")),
     request_body(content = ChangeDispatchAreaRequest, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The area as it is now", body = DispatchArea),
+    responses((status = 200, description = "The changed area", body = DispatchArea),
               (status = 404, description = "`dispatch_area_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
 #[patch("/dispatch-areas/{code}")]
@@ -193,13 +193,13 @@ pub async fn change_dispatch_area(
 fn code_taken(cause: DbError) -> Abort {
     match &cause {
         DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
-            Error::refused(ErrorCode::DispatchAreaExists, "There is a dispatch area with this code already. Choose another.").into()
+            Error::refused(ErrorCode::DispatchAreaExists, "A dispatch area with this code already exists. Choose another code.").into()
         }
         _ => cause.into(),
     }
 }
 
-/// Mounts the calls of this feature.
+/// Registers the routes of this feature.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(list_dispatch_areas).service(create_dispatch_area).service(change_dispatch_area);
 }

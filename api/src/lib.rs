@@ -1,4 +1,4 @@
-//! TraitorTrack: bag tracking for warehouses. One folder per thing the business has.
+//! TraitorTrack: bag tracking for warehouses. One folder per domain concept.
 
 pub mod api_keys;
 pub mod audit;

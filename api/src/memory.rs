@@ -1,4 +1,4 @@
-//! The allocator of the program, and giving back to the system what it keeps for later.
+//! The allocator of the program, and the return of unused memory to the operating system.
 
 use std::time::Duration;
 
@@ -8,31 +8,32 @@ use rustix::time::{ClockId, clock_gettime};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Processor time in an interval, below which nobody is working: then everything is given back.
+/// Below this processor time per interval, the process is idle: then all free memory is returned.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// Gives freed memory back again and again, as long as the program runs. The allocator does so by itself only while
-/// somebody allocates: a server that has become idle would keep what its busiest second needed.
+/// Periodically returns freed memory to the operating system, for as long as the program runs. The
+/// allocator does this by itself only during allocations, so an idle server would hold the memory
+/// that its busiest second needed.
 pub async fn give_back_forever() {
     let mut ticks = tokio::time::interval(INTERVAL);
     let mut before = processor_time();
     loop {
         ticks.tick().await;
         let now = processor_time();
-        give_back(now.saturating_sub(before) < IDLE);
+        collect(now.saturating_sub(before) < IDLE);
         before = now;
     }
 }
 
-/// Of the process, since it began.
+/// Processor time of the process since its start.
 fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
 }
 
-/// Everything that is free, or what has been free for a while.
-fn give_back(everything: bool) {
-    // SAFETY: takes no pointers, and may be called by any thread at any time.
-    #[allow(unsafe_code, reason = "the crate of the allocator has no safe function for it")]
+/// Returns all free memory, or only memory that has been free for a while.
+fn collect(everything: bool) {
+    // SAFETY: takes no pointers, and any thread may call it at any time.
+    #[allow(unsafe_code, reason = "the allocator's crate has no safe function for this")]
     unsafe {
         libmimalloc_sys::mi_collect(everything);
     }

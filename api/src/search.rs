@@ -1,4 +1,4 @@
-//! One search over bags, bills and people.
+//! A single search over bags, bills and users.
 
 use actix_web::{HttpRequest, Responder, get, web};
 use serde::{Deserialize, Serialize};
@@ -20,38 +20,39 @@ use crate::users::model::{Role, User};
 use crate::users::queries::UserFilter;
 use crate::{bags, bills, users};
 
-/// Most rows of a group, unless asked otherwise.
+/// Default maximum number of rows per group.
 const DEFAULT_LIMIT: u32 = 10;
-/// Longest term, in characters.
+/// Maximum length of a term, in characters.
 const MAX_TERM: usize = 100;
 
-/// What to look for.
+/// The search term and the limit.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SearchQuery {
-    /// Part of a code, bill number, destination, vehicle number or, for admins, user name; one or two characters: the beginning of a code.
+    /// Part of a code, bill number, destination, vehicle number or, for admins, user name. One or
+    /// two characters match only the start of a code.
     #[param(min_length = 1, max_length = 100, example = "SB123")]
     pub q: String,
-    /// Most rows of each group: 1 to 50, by default 10.
+    /// Maximum number of rows per group: 1 to 50, by default 10.
     #[param(minimum = 1, maximum = 50, default = 10)]
     pub limit: Option<u32>,
 }
 
-/// What was found, newest first in each group.
+/// The results, newest first in each group.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SearchResults {
     pub bags: Vec<Bag>,
     pub bills: Vec<Bill>,
-    /// Empty for all but admins.
+    /// Empty for non-admins.
     pub users: Vec<User>,
 }
 
-/// Search bags, bills and people.
+/// Search bags, bills and users.
 #[utoipa::path(
     operation_id = "search", tag = "search", params(SearchQuery),
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
-              (status = 200, description = "What the caller may see of it", body = SearchResults), Always, SignedIn, WithQuery),
+              (status = 200, description = "The results that the caller may see", body = SearchResults), Always, SignedIn, WithQuery),
 )]
 #[get("/search")]
 pub async fn search(caller: Caller, state: web::Data<AppState>, req: HttpRequest, query: Query<SearchQuery>) -> Result<impl Responder> {
@@ -68,7 +69,7 @@ pub async fn search(caller: Caller, state: web::Data<AppState>, req: HttpRequest
     }
     let (limit, area_id) = (i64::from(limit), caller.own_area_only());
     let is_admin = caller.role == Role::Admin;
-    // The term comes last: whatever is in it can't be taken for anything else.
+    // The term comes last: then no character in it can be mistaken for another part of the key.
     let key = format!("{limit}:{area_id:?}:{is_admin}:{term}");
     let make = async { Tagged::new(&found(&state, term, limit, area_id, is_admin).await?, None) };
     let answer = state.cache.answer(Topic::Search, &key, Freshness::of(&req, caller.person()), make).await?;
@@ -91,7 +92,7 @@ async fn found(state: &AppState, term: String, limit: i64, area_id: Option<i32>,
     })
 }
 
-/// Mounts the calls of this feature.
+/// Registers the routes of this feature.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(search);
 }

@@ -1,4 +1,4 @@
-//! Logs: one line per event on standard output, written off the request threads.
+//! Logs: one line per event on standard output, written outside the request threads.
 
 use std::io::IsTerminal;
 
@@ -7,15 +7,15 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// Lines that wait to be written, a line each request: some seconds of the busiest server. Room is taken for all of them at the
-/// start; with the default of 128,000 that is 4 MB.
-const WAITING_LINES: usize = 16_384;
+/// Capacity of the log queue, at one line per request: some seconds of the busiest server. The
+/// memory for all lines is allocated at the start; the default of 128,000 lines would need 4 MB.
+const QUEUED_LINES: usize = 16_384;
 
-/// Starts logging. Lines are flushed when the returned guard is dropped.
+/// Starts logging. Dropping the returned guard flushes the lines.
 ///
-/// `RUST_LOG` chooses what is logged (default `info`).
+/// `RUST_LOG` selects what is logged (default `info`).
 pub fn start(format: LogFormat) -> WorkerGuard {
-    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).finish(std::io::stdout());
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES).finish(std::io::stdout());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let json = match format {
         LogFormat::Json => true,

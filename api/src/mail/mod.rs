@@ -1,7 +1,8 @@
-//! E-mails: written from templates, sent by SMTP, by SendGrid, or into files where neither is set.
+//! E-mails: rendered from templates and sent by SMTP or SendGrid, or written to files if neither is
+//! configured.
 //!
-//! Whoever wants one sent enqueues a [`MailJob`] in the transaction it belongs to; the job queue sends it, and tries
-//! again when the mail server is away.
+//! To send one, a feature enqueues a [`MailJob`] in the transaction that causes it. The job queue
+//! sends it, and retries if the mail server is unavailable.
 
 pub mod job;
 pub mod mailer;

@@ -1,6 +1,7 @@
-//! The texts of e-mails, in English and Hindi, from the files in `templates/`.
+//! The texts of e-mails in English and Hindi, from the files in `templates/`.
 //!
-//! Each e-mail is `<name>.<language>.txt`, whose first line is its subject, and `<name>.<language>.html`.
+//! Each e-mail consists of `<name>.<language>.txt`, whose first line is the subject, and
+//! `<name>.<language>.html`.
 
 use std::sync::OnceLock;
 
@@ -31,7 +32,7 @@ const FILES: &[(&str, &str)] = files![
     "password_reset.hi.txt",
 ];
 
-/// What an e-mail says.
+/// The content of an e-mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     pub subject: String,
@@ -46,10 +47,11 @@ struct WithLanguage<'a, C> {
     context: C,
 }
 
-/// Writes the e-mail `name`. What the context lacks is an error, so that no e-mail has a hole in it.
+/// Renders the e-mail `name`. A variable that the context lacks is an error, so that no e-mail has
+/// gaps.
 ///
 /// # Errors
-/// When there is no such template, or the context lacks something.
+/// Fails if the template does not exist, or if the context lacks a variable.
 pub fn render<C: Serialize>(name: &str, language: Language, context: C) -> anyhow::Result<Content> {
     let context = minijinja::Value::from(Serde(WithLanguage { language: language.as_str(), context }));
     let part = |ending: &str| {
@@ -58,7 +60,7 @@ pub fn render<C: Serialize>(name: &str, language: Language, context: C) -> anyho
     };
     let text = part("txt")?;
     let (subject, text) = text.split_once("\n\n").with_context(|| format!("template {name} has no subject"))?;
-    let subject = subject.strip_prefix("Subject: ").with_context(|| format!("template {name} does not begin with its subject"))?;
+    let subject = subject.strip_prefix("Subject: ").with_context(|| format!("template {name} does not start with its subject"))?;
     Ok(Content { subject: subject.to_owned(), text: text.to_owned(), html: part("html")? })
 }
 
@@ -68,7 +70,7 @@ fn environment() -> &'static Environment<'static> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         for (name, source) in FILES {
-            environment.add_template(name, source).expect("a test renders every template");
+            environment.add_template(name, source).expect("a test parses every template");
         }
         environment
     })
@@ -94,7 +96,7 @@ mod tests {
                 assert!(content.html.starts_with(&format!("<!doctype html>\n<html lang=\"{}\">", language.as_str())));
             }
         }
-        assert!(render("password_reset", Language::En, json!({"username": "asha"})).is_err(), "no holes");
+        assert!(render("password_reset", Language::En, json!({"username": "asha"})).is_err(), "a missing variable is an error");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How the system itself is, for admins: pools, memory, database, jobs.
+//! The status of the system, for admins: pools, memory, database, jobs.
 //!
 //! Owns no table.
 

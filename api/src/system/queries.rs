@@ -1,4 +1,4 @@
-//! What PostgreSQL knows of itself.
+//! Statistics that PostgreSQL collects about itself.
 
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
@@ -21,7 +21,7 @@ pub struct DatabaseFigures {
     pub connections: i64,
     #[diesel(sql_type = BigInt)]
     pub max_connections: i64,
-    /// Share of blocks that were found in memory, since the statistics began.
+    /// Share of block reads served from memory, since the statistics were reset.
     #[schema(required, example = 0.99)]
     #[diesel(sql_type = Nullable<Double>)]
     pub cache_hit_ratio: Option<f64>,
@@ -29,7 +29,7 @@ pub struct DatabaseFigures {
     pub deadlocks: i64,
 }
 
-/// A table, its partitions added up.
+/// A table, including its partitions.
 #[derive(Debug, Serialize, ToSchema, QueryableByName)]
 pub struct TableFigures {
     #[schema(example = "scans")]
@@ -38,12 +38,12 @@ pub struct TableFigures {
     /// An estimate.
     #[diesel(sql_type = BigInt)]
     pub rows: i64,
-    /// With indexes.
+    /// Including indexes.
     #[diesel(sql_type = BigInt)]
     pub size_bytes: i64,
     #[diesel(sql_type = BigInt)]
     pub index_bytes: i64,
-    /// Rows that vacuum has yet to clear away.
+    /// Rows that vacuum has not yet removed.
     #[diesel(sql_type = BigInt)]
     pub dead_rows: i64,
 }

@@ -1,4 +1,4 @@
-//! The system over HTTP, for admins.
+//! The HTTP API of the system status, for admins.
 
 use actix_web::{HttpRequest, HttpResponse, Responder, get, post, web};
 use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
@@ -34,7 +34,7 @@ pub struct PoolFigures {
     pub waiting: usize,
 }
 
-/// How the system is.
+/// The status of the system.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SystemReport {
     /// Version of TraitorTrack.
@@ -43,15 +43,15 @@ pub struct SystemReport {
     pub pool: PoolFigures,
     /// Scans that wait for the scan writer of this process.
     pub waiting_scans: usize,
-    /// Answers that this process has cached, about.
+    /// Approximate number of responses in the caches of this process.
     pub cached_answers: u64,
-    /// Memory of this process, in bytes; null where the operating system does not tell.
+    /// Memory of this process, in bytes; null if the operating system does not report it.
     #[schema(required)]
     pub memory_bytes: Option<u64>,
     #[schema(required)]
     pub database: Option<DatabaseFigures>,
     pub largest_tables: Vec<TableFigures>,
-    /// The monthly partitions of each table that has them.
+    /// The monthly partitions of each partitioned table.
     pub partitions: Vec<PartitionFigures>,
     /// Indexes that are unused, duplicate, bloated or invalid, the largest first.
     pub index_findings: Vec<IndexFigures>,
@@ -59,11 +59,11 @@ pub struct SystemReport {
     /// `healthy`, `degraded` or `not_configured`.
     #[schema(example = "healthy")]
     pub redis: &'static str,
-    /// Replicas of the database, in the order of the settings; none by default.
+    /// Replicas of the database, in the order of the settings; empty by default.
     pub replicas: Vec<ReplicaFigures>,
 }
 
-/// Filters and paging of the list of jobs.
+/// Filters and pagination of the list of jobs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -71,15 +71,15 @@ pub struct ListJobsQuery {
     /// `email`, `import` or `end_of_day`.
     pub kind: Option<String>,
     pub status: Option<JobStatus>,
-    /// Rows of a page.
+    /// Rows per page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     pub limit: Limit,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
-/// Show how the system is.
+/// Show the status of the system.
 #[utoipa::path(
     operation_id = "get_system", tag = "admin",
     responses((status = 200, description = "Pools, memory, database, indexes, jobs", body = SystemReport), Always, SignedIn),
@@ -136,10 +136,10 @@ pub async fn list_jobs(
     Ok(Page::new(rows, query.0.limit, &position, |job| job.id).into_response(&req))
 }
 
-/// Forget every cached answer, in every process.
+/// Clear the caches of every process.
 #[utoipa::path(
     operation_id = "clear_cache", tag = "admin",
-    responses((status = 204, description = "Forgotten"), Always, SignedIn),
+    responses((status = 204, description = "Cleared"), Always, SignedIn),
 )]
 #[post("/admin/cache/clear")]
 pub async fn clear_cache(admin: RequireRole<Admin>, client: Client, state: web::Data<AppState>) -> Result<impl Responder> {
@@ -158,7 +158,7 @@ fn memory_bytes() -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
-/// Mounts the calls of this feature.
+/// Registers the routes of this feature.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(get_system).service(list_jobs).service(clear_cache);
 }
