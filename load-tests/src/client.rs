@@ -1,6 +1,8 @@
-//! A lean HTTP/1.1 client: the machine is shared with the server, so what the client costs is taken from what is measured.
+//! A minimal HTTP/1.1 client. The client shares the machine with the server, so every cycle it uses
+//! distorts the measurement.
 //!
-//! Knows what these measurements need and no more: keep-alive, `Content-Length`, no redirects, no compression, no chunks.
+//! Supports only what these measurements need: keep-alive and `Content-Length`; no redirects, no
+//! compression, no chunked encoding.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -11,25 +13,25 @@ use tokio::net::TcpStream;
 
 use crate::{block_on, process};
 
-/// Latencies in microseconds, to three digits.
+/// Latencies in microseconds, with three significant digits.
 pub type Latencies = hdrhistogram::Histogram<u64>;
 
-/// An empty histogram, up to ten minutes.
+/// An empty histogram for latencies of up to ten minutes.
 pub fn latencies() -> Latencies {
-    Latencies::new_with_bounds(1, 600_000_000, 3).expect("the bounds are in order")
+    Latencies::new_with_bounds(1, 600_000_000, 3).expect("the bounds are valid")
 }
 
-/// The latency that `share` of all stay below, in milliseconds.
+/// The latency at quantile `share`, in milliseconds.
 pub fn percentile(latencies: &Latencies, share: f64) -> f64 {
     latencies.value_at_quantile(share) as f64 / 1000.0
 }
 
-/// Notes a latency.
+/// Records a latency.
 pub fn note(latencies: &mut Latencies, took: Duration) {
     latencies.saturating_record(took.as_micros().try_into().unwrap_or(u64::MAX));
 }
 
-/// A request as it goes over the wire. `headers` are whole lines, each with its end.
+/// A request as sent over the wire. `headers` are complete lines, including line ends.
 pub fn request(method: &str, path: &str, token: &str, headers: &str, body: &str) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n{headers}");
     if !body.is_empty() || method == "POST" {
@@ -40,11 +42,11 @@ pub fn request(method: &str, path: &str, token: &str, headers: &str, body: &str)
     text.into_bytes()
 }
 
-/// A connection that stays open.
+/// A keep-alive connection.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// Where the body of the last answer begins and ends.
+    /// The range of the last response's body.
     body: std::ops::Range<usize>,
 }
 
@@ -55,7 +57,7 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), body: 0..0 })
     }
 
-    /// Sends a request and reads the whole answer; its status.
+    /// Sends a request and reads the whole response. Returns its status.
     pub async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<u16> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -65,12 +67,12 @@ impl Connection {
             }
             self.read().await?;
         };
-        let head = std::str::from_utf8(&self.buffer[..head_end]).context("an answer's head is not text")?;
-        let status: u16 = head.get(9..12).context("an answer without a status")?.parse()?;
+        let head = std::str::from_utf8(&self.buffer[..head_end]).context("the response head is not text")?;
+        let status: u16 = head.get(9..12).context("a response without a status")?.parse()?;
         let length = match header(head, "content-length") {
             Some(length) => length.parse()?,
             None if matches!(status, 204 | 304) => 0,
-            None => bail!("an answer without a length: {head}"),
+            None => bail!("a response without a length: {head}"),
         };
         self.body = head_end..head_end + length;
         while self.buffer.len() < self.body.end {
@@ -79,7 +81,7 @@ impl Connection {
         Ok(status)
     }
 
-    /// Head and body of the last answer.
+    /// Head and body of the last response.
     pub fn head(&self) -> &str {
         std::str::from_utf8(&self.buffer[..self.body.start]).unwrap_or_default()
     }
@@ -94,7 +96,7 @@ impl Connection {
     }
 }
 
-/// Value of a header in the head of an answer.
+/// Value of a header in a response head.
 pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| {
         let (found, value) = line.split_once(':')?;
@@ -105,44 +107,45 @@ pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 /// One request of a load.
 pub struct Call {
     pub bytes: Vec<u8>,
-    /// The status that counts as done.
+    /// The status that counts as success.
     pub expected: u16,
-    /// How many things are done by it.
+    /// Number of operations in this request.
     pub weight: u64,
 }
 
 impl Call {
-    /// A GET answered with 200.
+    /// A GET request that expects 200.
     pub fn get(path: &str, token: &str) -> Self {
         Self { bytes: request("GET", path, token, "", ""), expected: 200, weight: 1 }
     }
 }
 
-/// What a load came to.
+/// The result of a load.
 pub struct Load {
     pub done: u64,
     pub seconds: f64,
     pub latencies: Latencies,
-    /// Processor time this client took, in cores.
+    /// Processor time that this client used, in cores.
     pub client_cores: f64,
 }
 
 impl Load {
-    /// Things done per second.
+    /// Operations per second.
     pub fn rate(&self) -> f64 {
         self.done as f64 / self.seconds
     }
 
-    /// As [`percentile`].
+    /// Same as [`percentile`].
     pub fn percentile(&self, share: f64) -> f64 {
         percentile(&self.latencies, share)
     }
 }
 
-/// Keeps `connections` busy for `seconds`: each sends its next call when the one before is answered. Every call has to
-/// be answered as expected; one that is not fails the run.
+/// Keeps `connections` busy for `seconds`: each sends its next call when the previous one is
+/// answered. A response with an unexpected status fails the run.
 ///
-/// `call(connection, n, token)` makes the n-th call of a connection, or none when it has no more.
+/// `call(connection, n, token)` returns the n-th call of a connection, or `None` if there are no
+/// more.
 pub fn load(
     address: &str,
     tokens: &[String],
@@ -160,13 +163,13 @@ pub fn load(
             let mut wire = Connection::open(address).await?;
             let mut n = 0;
             while Instant::now() < until {
-                let call = call(connection, n, token).context("a connection ran out of calls: prepare more")?;
+                let call = call(connection, n, token).context("a connection ran out of prepared calls")?;
                 n += 1;
                 let sent = Instant::now();
                 let status = wire.exchange(&call.bytes).await?;
                 note(&mut latencies.borrow_mut(), sent.elapsed());
                 if status != call.expected {
-                    bail!("{} was answered {status}: {}", String::from_utf8_lossy(&call.bytes), String::from_utf8_lossy(wire.body()));
+                    bail!("{} returned {status}: {}", String::from_utf8_lossy(&call.bytes), String::from_utf8_lossy(wire.body()));
                 }
                 done.set(done.get() + call.weight);
             }

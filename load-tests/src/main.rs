@@ -1,4 +1,5 @@
-//! Measures TraitorTrack: against PostgreSQL alone and others (`bench`), and as a warehouse at work (`day`, `spike`, …).
+//! Measures TraitorTrack: against PostgreSQL alone and other systems (`bench`), and under the load
+//! of a working warehouse (`day`, `spike`, …).
 
 mod bench;
 mod client;
@@ -19,31 +20,32 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure everything that is claimed of speed, side by side with what it is compared with
+    /// Measure every published performance figure, side by side with its reference
     Bench(Box<bench::Options>),
-    /// A short look at the ratios, against the stored ones
+    /// Run a short check of the ratios against the stored ones
     BenchCheck(bench::CheckOptions),
-    /// A warehouse day: packers, billers, dashboards, integrators
+    /// Simulate a warehouse day: packers, billers, dashboards, integrators
     Day(load::Options),
-    /// Five times as many people at once, and back
+    /// Increase the number of people fivefold, and back
     Spike(load::Options),
-    /// A day that does not end: does memory or anything else grow?
+    /// Run the day for a long time: does memory or anything else grow?
     Soak(load::Options),
-    /// Devices that come back and send what they collected, each twice
+    /// Simulate devices that reconnect and send their collected scans, each twice
     Rush(load::Options),
-    /// Requests at a fixed rate whether or not those before are answered: latencies as they are felt
+    /// Send requests at a fixed rate, whether or not earlier ones are answered: latencies as users
+    /// experience them
     Open(load::Options),
-    /// The server that does no work, for `bench`
+    /// Run the server without application logic, for `bench`
     #[command(hide = true)]
     Floor,
 }
 
-/// Runs what waits for the network, on this thread alone: the server needs the other processors.
+/// Runs a future on this thread alone: the server needs the other processors.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-#[expect(clippy::print_stdout, reason = "a command-line tool talks to its terminal")]
+#[expect(clippy::print_stdout, reason = "a command-line tool prints to its terminal")]
 fn say(text: &str) {
     println!("{text}");
 }

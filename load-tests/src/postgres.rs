@@ -1,4 +1,4 @@
-//! PostgreSQL's own tools on the server's database.
+//! Runs PostgreSQL's own tools on the server's database.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,23 +11,23 @@ const NAME: &str = "traitortrack";
 /// `psql` and `pgbench` of the newest installed version.
 pub struct Tools {
     bin: PathBuf,
-    /// Arguments that say which database.
+    /// Arguments that select the database.
     database: Vec<String>,
 }
 
 impl Tools {
-    /// For the database whose private socket is in this folder.
+    /// Tools for the database whose private socket is in this folder.
     pub fn on_socket(socket: &Path) -> anyhow::Result<Self> {
         let socket = socket.to_str().context("the folder's name is not text")?;
         Ok(Self { bin: newest()?, database: ["-h", socket, "-U", NAME, "-d", NAME].map(str::to_owned).into() })
     }
 
-    /// For the database with this address.
+    /// Tools for the database at this address.
     pub fn at(url: &str) -> anyhow::Result<Self> {
         Ok(Self { bin: newest()?, database: vec!["-d".into(), url.into()] })
     }
 
-    /// Runs SQL and returns what it selects, unadorned: a line for each row, `|` between its values.
+    /// Runs SQL and returns the unformatted result: one line per row, with `|` between the values.
     pub fn sql(&self, statements: &str) -> anyhow::Result<String> {
         let mut file = tempfile::NamedTempFile::new()?;
         file.write_all(statements.as_bytes())?;
@@ -36,7 +36,7 @@ impl Tools {
         Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
-    /// Runs a query whose rows go nowhere.
+    /// Runs a query and discards its rows.
     pub fn discard(&self, statement: &str) -> anyhow::Result<()> {
         let status = self.psql().args(["-c", statement]).stdout(Stdio::null()).status()?;
         ensure!(status.success(), "psql failed: {statement}");
@@ -49,7 +49,7 @@ impl Tools {
         command
     }
 
-    /// Runs a script on many connections; transactions per second.
+    /// Runs a script on many connections. Returns transactions per second.
     pub fn rate(&self, script: &str, clients: u32, seconds: u64) -> anyhow::Result<f64> {
         let mut file = tempfile::NamedTempFile::new()?;
         file.write_all(script.as_bytes())?;

@@ -1,4 +1,5 @@
-//! Processes: where they can listen, how they end, and what Linux knows of them in /proc: memory and processor time.
+//! Processes: free addresses, termination, and the memory and processor time that Linux reports in
+//! /proc.
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,27 +11,27 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-/// Clock ticks a second in /proc/PID/stat; 100 on every Linux this runs on.
+/// Clock ticks per second in /proc/PID/stat; 100 on every supported Linux.
 const TICKS: f64 = 100.0;
 const SAMPLE: Duration = Duration::from_millis(20);
 
-/// Asks a process to end, and waits until it has: a server stops what it started.
+/// Terminates a process and waits until it has ended. A server stops the processes that it started.
 pub fn end(process: &mut Child) {
     let _ = Command::new("kill").arg(process.id().to_string()).status();
     let _ = process.wait();
 }
 
-/// A `host:port` on this machine that nobody listens on.
+/// A `host:port` on this machine that no process listens on.
 pub fn free_address() -> std::io::Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-/// Resident memory now, in megabytes.
+/// Current resident memory, in megabytes.
 pub fn resident_mb(pid: u32) -> anyhow::Result<f64> {
     status(pid, "VmRSS:")
 }
 
-/// The most resident memory since the start, in megabytes.
+/// Peak resident memory since the start, in megabytes.
 pub fn peak_mb(pid: u32) -> anyhow::Result<f64> {
     status(pid, "VmHWM:")
 }
@@ -41,26 +42,27 @@ fn status(pid: u32, field: &str) -> anyhow::Result<f64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }
 
-/// Processor time taken since the start, in seconds.
+/// Processor time since the start, in seconds.
 pub fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     cpu_times(pid, 2)
 }
 
-/// As [`cpu_seconds`], with that of children that have ended.
+/// Same as [`cpu_seconds`], including children that have ended.
 pub fn cpu_seconds_with_ended_children(pid: u32) -> anyhow::Result<f64> {
     cpu_times(pid, 4)
 }
 
-/// Sums the first of the four times in /proc/PID/stat: user, system, and both of children that were waited for.
+/// Sums the first of the four times in /proc/PID/stat: user, system, and both for children that
+/// were waited for.
 fn cpu_times(pid: u32, times: usize) -> anyhow::Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name, in brackets, may hold blanks.
+    // The name, in parentheses, may contain spaces.
     let (_, fields) = text.rsplit_once(") ").context("/proc/PID/stat is not as expected")?;
     let ticks: f64 = fields.split(' ').skip(11).take(times).filter_map(|field| field.parse::<f64>().ok()).sum();
     Ok(ticks / TICKS)
 }
 
-/// Watches the resident memory of a process.
+/// Monitors the resident memory of a process.
 pub struct MemoryWatch {
     most: Arc<AtomicU64>,
     is_over: Arc<AtomicBool>,
@@ -80,7 +82,7 @@ impl MemoryWatch {
         Self { most, is_over, thread }
     }
 
-    /// The most that was seen, in megabytes.
+    /// The peak value, in megabytes.
     pub fn most_mb(self) -> f64 {
         self.is_over.store(true, Ordering::Relaxed);
         let _ = self.thread.join();

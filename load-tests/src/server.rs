@@ -1,4 +1,4 @@
-//! The real binary on a durable database of its own.
+//! Runs the real binary on its own durable database.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,16 +16,16 @@ use crate::process;
 pub const ADMIN: (&str, &str) = ("admin", "Rules-The-House-1");
 const START: Duration = Duration::from_secs(60);
 
-/// A filled database, before a server runs on it.
+/// A filled database that no server uses yet.
 pub struct Data {
     folder: PathBuf,
-    /// Removed at the end; none when the database is kept.
+    /// Removed at the end; `None` if the database is retained.
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl Data {
-    /// A new database with `bags` bags, in a folder of `parent`. With `keep` it stays there, and one that is there is used
-    /// again.
+    /// Creates a database with `bags` bags in a folder below `parent`. With `keep` the database
+    /// remains there, and an existing one is reused.
     pub fn fill(binary: &Path, parent: &Path, bags: u64, keep: bool) -> anyhow::Result<Self> {
         fs::create_dir_all(parent)?;
         let parent = fs::canonicalize(parent)?;
@@ -38,19 +38,20 @@ impl Data {
         let (folder, filled) = (root.join("var"), root.join("filled"));
         if !filled.exists() {
             fs::create_dir_all(&root)?;
-            // PostgreSQL runs as a user of its own when this is run by root.
+            // PostgreSQL runs as a separate user if root runs this program.
             fs::set_permissions(&root, fs::Permissions::from_mode(0o755))?;
             let mut seed = Command::new(binary);
             seed.args(["seed-demo", "--bags", &bags.to_string()]).env("DATA_DIR", &folder).env("RUST_LOG", "warn").stdout(Stdio::null());
-            let status = seed.status().with_context(|| format!("{} can't be run: build it, or name another with --binary", binary.display()))?;
-            ensure!(status.success(), "the database could not be filled");
+            let status = seed.status().with_context(|| format!("could not run {}: build it, or select another with --binary", binary.display()))?;
+            ensure!(status.success(), "could not fill the database");
             fs::write(filled, "")?;
         }
         Ok(Self { folder, _temporary: temporary })
     }
 }
 
-/// A server that ends when this is dropped; its data go with it, unless they are kept.
+/// A server that stops when this is dropped. Its data are removed with it, unless they are
+/// retained.
 pub struct Server {
     pub address: String,
     /// Folder of the database's private socket.
@@ -61,7 +62,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves a database, and waits until it is ready.
+    /// Starts a server on a database, and waits until it is ready.
     pub fn start(binary: &Path, data: Data) -> anyhow::Result<Self> {
         let address = process::free_address()?;
         let process = spawn(binary, &data, &address)?;
@@ -70,7 +71,8 @@ impl Server {
         Ok(server)
     }
 
-    /// Stops and starts again, so that what was before is not in its memory. How long it took from start to ready.
+    /// Restarts the server, so that its memory contains nothing from before. Returns the time from
+    /// start to ready.
     pub fn restart(&mut self) -> anyhow::Result<Duration> {
         self.stop();
         let started = Instant::now();
@@ -79,7 +81,7 @@ impl Server {
         Ok(started.elapsed())
     }
 
-    /// Of the server itself; its PostgreSQL has others.
+    /// Process id of the server itself; its PostgreSQL runs in other processes.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -88,7 +90,7 @@ impl Server {
         let started = Instant::now();
         while !is_ready(&self.address) {
             if let Some(status) = self.process.try_wait()? {
-                bail!("the server ended with {status}");
+                bail!("the server exited with {status}");
             }
             ensure!(started.elapsed() < START, "the server did not start within {} s", START.as_secs());
             std::thread::sleep(Duration::from_millis(2));
@@ -112,12 +114,12 @@ fn spawn(binary: &Path, data: &Data, address: &str) -> anyhow::Result<Child> {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "--"]).arg(fs::canonicalize(binary)?).arg("serve");
     command.env("BIND", address).env("DATA_DIR", &data.folder).env("ADMIN_PASSWORD", ADMIN.1).env("RUST_LOG", "warn");
-    // Limits are not what is measured, and one machine plays a thousand callers.
+    // Rate limits are not measured, and one machine simulates a thousand callers.
     for limit in ["SIGN_IN_LIMIT_PER_MINUTE", "REQUEST_LIMIT_PER_MINUTE", "SCAN_LIMIT_PER_MINUTE"] {
         command.env(limit, "100000000");
     }
     command.env("ACCESS_TOKEN_SECONDS", "86400").stdout(Stdio::null());
-    command.spawn().with_context(|| format!("{} can't be run", binary.display()))
+    command.spawn().with_context(|| format!("could not run {}", binary.display()))
 }
 
 fn is_ready(address: &str) -> bool {

@@ -1,5 +1,5 @@
-//! `bench-check`: a short look at the same ratios, to catch what has become much slower. Wide margins: it runs on machines
-//! that do other things too.
+//! `bench-check`: a short check of the same ratios that detects large regressions. The margins are
+//! wide, because it runs on shared machines.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::table::{Aim, Line};
 use super::{Options, export, lookups, scans, search, size};
 use crate::say;
 
-/// Where the stored ratios are.
+/// Location of the binary and the stored ratios.
 #[derive(Debug, clap::Args)]
 pub struct CheckOptions {
     /// The binary; the stored ratios are those of a debug build
@@ -23,18 +23,18 @@ pub struct CheckOptions {
     /// The stored ratios
     #[arg(long, default_value = "load-tests/bench-check.json")]
     stored: PathBuf,
-    /// Store what is measured now instead of comparing
+    /// Store the measured ratios instead of comparing them
     #[arg(long)]
     store: bool,
-    /// How many times worse is a regression
+    /// Factor beyond which a ratio counts as a regression
     #[arg(long, default_value_t = 2.5)]
     margin: f64,
 }
 
-/// Measures a minute or less, and compares.
+/// Measures for at most a minute, and compares.
 ///
 /// # Errors
-/// When a ratio is `margin` times worse than the stored one, twice.
+/// Fails if a ratio is `margin` times worse than the stored one in two measurements.
 pub fn check(options: &CheckOptions) -> anyhow::Result<()> {
     let bench = Options {
         binary: options.binary.clone(),
@@ -64,11 +64,15 @@ pub fn check(options: &CheckOptions) -> anyhow::Result<()> {
     if suspects.is_empty() {
         return Ok(());
     }
-    say("measuring once more: what has become slower is so twice, what the machine did meanwhile is not");
+    say("measuring again: a real regression repeats, other load on the machine does not");
     let again = worse(&measure(&mut stage)?, &stored, options)?;
     let worse: Vec<String> = again.into_iter().filter(|(key, _)| suspects.contains_key(key)).map(|(_, sentence)| sentence).collect();
     if !worse.is_empty() {
-        bail!("{} (at {}): find out why, or store the new ratios with --store and say why", worse.join(", "), size::shown(bench.bags));
+        bail!(
+            "{} (at {}): find the cause, or store the new ratios with --store and explain why in the commit",
+            worse.join(", "),
+            size::shown(bench.bags)
+        );
     }
     Ok(())
 }
@@ -81,11 +85,12 @@ fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// A sentence for each figure that is worse than stored by more than the margin.
+/// A sentence for each figure that is worse than the stored one by more than the margin.
 fn worse(lines: &[Line], stored: &BTreeMap<String, f64>, options: &CheckOptions) -> anyhow::Result<BTreeMap<&'static str, String>> {
     let mut worse = BTreeMap::new();
     for line in lines {
-        let before = *stored.get(line.key).with_context(|| format!("{} has no {}: store it with --store", options.stored.display(), line.key))?;
+        let before =
+            *stored.get(line.key).with_context(|| format!("{} does not contain {}: store it with --store", options.stored.display(), line.key))?;
         let times = times_worse(line, before);
         say(&format!("{:18} {:8.2} {} (stored {before:.2}){}", line.key, line.got, line.unit, if times > options.margin { "  WORSE" } else { "" }));
         if times > options.margin {
@@ -95,11 +100,12 @@ fn worse(lines: &[Line], stored: &BTreeMap<String, f64>, options: &CheckOptions)
     Ok(worse)
 }
 
-/// How many times worse a figure is than before; below 1 when it is better.
+/// The factor by which a figure is worse than before; below 1 if it is better.
 fn times_worse(line: &Line, before: f64) -> f64 {
     match line.aim {
         Aim::AtLeast(_) | Aim::Stated => before / line.got.max(f64::MIN_POSITIVE),
-        // What is to be small is often noise when it is: below half of what it may be, it is good.
+        // A small value below a limit is mostly noise: anything below half of the limit counts as
+        // good.
         Aim::AtMost(limit) | Aim::Below(limit) => line.got / before.max(limit / 2.0),
     }
 }

@@ -1,19 +1,20 @@
-//! What one scan and one read cost: processor time of the server and of its PostgreSQL, and bytes of write-ahead log.
-//! `docs/scaling.md` plans with these figures.
+//! The cost of one scan and of one read: processor time of the server and of its PostgreSQL, and
+//! bytes of write-ahead log. The capacity plan in `docs/scaling.md` uses these figures.
 
 use std::fs;
 
 use anyhow::Context;
 
-use super::lookups::{again_and_again, spread};
+use super::lookups::{repeated, spread};
 use super::scans::Packing;
 use super::stage::Stage;
 use super::table::{Aim, Line};
 use crate::client::{Call, Load, load};
 use crate::process::{cpu_seconds, cpu_seconds_with_ended_children};
 
-/// Packers at once, beside those of the other measurements. One waits for each answer: nothing is written together with
-/// anything else, so that is the most a scan can cost.
+/// Numbers of concurrent packers, in addition to those of the other measurements. A single packer
+/// waits for each response, so no scans share a transaction, and the cost per scan is at its
+/// maximum.
 const FEW: [(u32, &str); 3] = [(1, "cost_scan_1"), (4, "cost_scan_4"), (16, "cost_scan_16")];
 
 pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
@@ -43,22 +44,22 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     let get = |path: &'static str| load(&stage.server.address, &stage.admin, crowd, seconds as f64, move |_, _, token| Some(Call::get(path, token)));
     let mut lines = Vec::new();
     for (packers, key) in FEW.into_iter().chain([(crowd, "cost_scan")]) {
-        // Parents are opened, and the table vacuumed, before anything is counted.
+        // Open the parents and vacuum the table before measuring.
         let packing = Packing::prepare(stage, packers)?;
         lines.extend(cost(key, &format!("a child scan, {packers} at once"), &|| packing.one_by_one())?);
     }
     let packing = Packing::prepare(stage, crowd)?;
     lines.extend(cost("cost_scan_batch", "a child scan in a batch of 30", &|| packing.in_batches())?);
     lines.extend(cost("cost_lookup", "a lookup of any bag", &|| spread(stage, crowd, seconds))?);
-    lines.extend(cost("cost_lookup_cached", "a lookup of a bag that was just looked up", &|| again_and_again(stage, &stage.server.address))?);
-    lines.extend(cost("cost_totals", "the totals of the dashboard, as they are asked for", &|| get("/api/v1/stats"))?);
+    lines.extend(cost("cost_lookup_cached", "a lookup of a bag that was just looked up", &|| repeated(stage, &stage.server.address))?);
+    lines.extend(cost("cost_totals", "the totals of the dashboard, served from the cache as usual", &|| get("/api/v1/stats"))?);
     lines.extend(cost("cost_list", "a page of 50 bags", &|| get("/api/v1/bags"))?);
     let size: f64 = stage.tools.sql("SELECT pg_database_size(current_database())::float8 / (SELECT count(*) FROM scans)")?.parse()?;
-    lines.push(Line::figure("cost_disk", "Disk for each scan with its bag, link, audit row and indexes", size, "bytes", Aim::Stated));
+    lines.push(Line::figure("cost_disk", "Disk for each scan with its bag, link, audit entry and indexes", size, "bytes", Aim::Stated));
     Ok(lines)
 }
 
-/// What had been spent at a moment.
+/// Resources used up to a point in time.
 struct Spent {
     /// Processor seconds.
     server: f64,

@@ -1,5 +1,5 @@
-//! A thousand people signed in at the same time, each at the pace of a person: packers scan every one to three seconds,
-//! viewers listen to events, look at the dashboard and look bags up.
+//! A thousand people, signed in at the same time, each at a human pace: packers scan every one to
+//! three seconds; viewers listen to events, view the dashboard and look up bags.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ use crate::client::{Connection, Latencies, header, latencies, note, percentile, 
 use crate::people::{CHILDREN, PASSWORD, login};
 use crate::{block_on, process, say};
 
-/// People who sign in at once; each sign-in is 20 MB and some 30 ms of hashing for the server.
+/// Number of concurrent sign-ins. Each needs 20 MB and about 30 ms of hashing on the server.
 const SIGN_INS: usize = 4;
-/// People come within this time.
+/// People arrive within this time.
 const ARRIVE: Duration = Duration::from_secs(10);
 
 struct Crowd<'a> {
@@ -47,7 +47,7 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
         events: Cell::new(0),
         errors: RefCell::default(),
     };
-    let everybody = tokens.iter().enumerate().map(async |(n, token)| {
+    let crowd_members = tokens.iter().enumerate().map(async |(n, token)| {
         let n = n as u32;
         tokio::time::sleep(ARRIVE * n / people).await;
         let result = if n < packers { crowd.pack(n, token).await } else { crowd.view(n, token).await };
@@ -56,17 +56,17 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
         }
     });
     block_on(async {
-        futures_util::future::join_all(everybody).await;
+        futures_util::future::join_all(crowd_members).await;
         Ok(())
     })?;
     let Crowd { latencies, acknowledged, events, errors, .. } = crowd;
     let (latencies, errors) = (latencies.into_inner(), errors.into_inner());
     let rows: u64 =
         stage.tools.sql(&format!("SELECT count(*) FROM scans s JOIN bag_links l ON l.scan_id = s.id WHERE s.qr_code LIKE 'C-{set}-%'"))?.parse()?;
-    ensure!(rows == acknowledged.get(), "{} scans were acknowledged, {rows} are there", acknowledged.get());
+    ensure!(rows == acknowledged.get(), "{} scans were acknowledged, but {rows} exist", acknowledged.get());
     let total = latencies.len();
     say(&format!(
-        "{people} people: {total} requests, {rows} of them scans, {} bytes of events, p50 {:.1} ms, p99.9 {:.1} ms; the client takes {:.2} cores{}",
+        "{people} people: {total} requests, {rows} of them scans, {} bytes of events, p50 {:.1} ms, p99.9 {:.1} ms; the client uses {:.2} cores{}",
         events.get(),
         percentile(&latencies, 0.5),
         percentile(&latencies, 0.999),
@@ -79,7 +79,7 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
         Line::figure("crowd_p99", format!("{what}: p99"), percentile(&latencies, 0.99), "ms", Aim::Below(100.0)),
         Line::figure(
             "crowd_memory",
-            format!("{what}: most memory of the process, sign-ins included"),
+            format!("{what}: peak memory of the process, including sign-ins"),
             process::peak_mb(stage.server.pid())?,
             "MB",
             Aim::Below(200.0),
@@ -87,7 +87,8 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
     ])
 }
 
-/// Makes the people (in SQL, with one password, because hashing two thousand is not what is measured) and signs each in.
+/// Creates the users in SQL with one shared password hash (the cost of hashing two thousand
+/// passwords is not measured), and signs each of them in.
 fn sign_in(stage: &Stage, people: u32) -> anyhow::Result<Vec<String>> {
     let run = stage.run;
     stage.tools.sql(&format!(
@@ -95,7 +96,7 @@ fn sign_in(stage: &Stage, people: u32) -> anyhow::Result<Vec<String>> {
          SELECT 'crowd{run}-' || n, b.password_hash, 'dispatcher', b.dispatch_area_id FROM generate_series(0, {people} - 1) AS n, \
                 (SELECT * FROM users WHERE username LIKE 'bench{run}-%' ORDER BY id LIMIT 1) AS b"
     ))?;
-    say(&format!("signing {people} people of {AREA} in"));
+    say(&format!("signing in {people} people of {AREA}"));
     block_on(async {
         use futures_util::{StreamExt, TryStreamExt};
         let (client, base) = (reqwest::Client::new(), format!("http://{}", stage.server.address));
@@ -129,7 +130,7 @@ impl Crowd<'_> {
                         known = header(connection.head(), "etag").map(|etag| format!("if-none-match: {etag}\r\n")).unwrap_or_default();
                     }
                 } else {
-                    // A bag of the viewers' own area: those that are being packed here.
+                    // A bag of the viewers' own area: one of those that are being packed here.
                     let parent = parent(&self.set, n % (self.stage.options.people / 2), 0);
                     self.ask(&mut connection, &request("GET", &format!("/api/v1/bags/{parent}"), token, "", ""), &[200]).await?;
                 }
@@ -138,11 +139,11 @@ impl Crowd<'_> {
         };
         tokio::select! {
             done = work => done,
-            ended = self.listen(token) => ended.and_then(|()| Err(anyhow::anyhow!("the stream of events ended"))),
+            ended = self.listen(token) => ended.and_then(|()| Err(anyhow::anyhow!("the event stream ended"))),
         }
     }
 
-    /// Listens to events as a browser does, on a connection of its own.
+    /// Listens to events like a browser, on a separate connection.
     async fn listen(&self, token: &str) -> anyhow::Result<()> {
         let mut stream = TcpStream::connect(&self.stage.server.address).await?;
         stream.write_all(&request("GET", "/api/v1/events", token, "accept: text/event-stream\r\n", "")).await?;
@@ -151,7 +152,7 @@ impl Crowd<'_> {
         loop {
             let read = stream.read(&mut buffer).await?;
             if std::mem::take(&mut is_first) {
-                ensure!(buffer.starts_with(b"HTTP/1.1 200"), "events were answered {}", String::from_utf8_lossy(&buffer[..read]));
+                ensure!(buffer.starts_with(b"HTTP/1.1 200"), "the event stream returned {}", String::from_utf8_lossy(&buffer[..read]));
             }
             if read == 0 {
                 return Ok(());
@@ -160,7 +161,8 @@ impl Crowd<'_> {
         }
     }
 
-    /// Waits as a person does between two things, each time for another while. `None` when it is over.
+    /// Pauses like a person between two actions, for a varying time. Returns `None` when the run is
+    /// over.
     async fn pause(&self, person: u32, n: u64, milliseconds: std::ops::Range<u64>) -> Option<()> {
         let span = milliseconds.end - milliseconds.start;
         let wait = milliseconds.start + (n * 2_654_435_761 + u64::from(person) * 40_503) % span;

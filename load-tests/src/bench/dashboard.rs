@@ -1,5 +1,5 @@
-//! The dashboard at different sizes, its cache emptied before each look: the numbers have to be as cheap at 18 million bags
-//! as at 18 thousand.
+//! The dashboard at different database sizes, with the cache cleared before each request: it must
+//! be as cheap at 18 million bags as at 18 thousand.
 
 use std::time::Instant;
 
@@ -12,10 +12,10 @@ use crate::block_on;
 use crate::client::{Connection, Latencies, latencies, note, percentile, request};
 
 const LOOKS: u32 = 150;
-/// What the overview page asks for besides the totals.
+/// What the overview page requests in addition to the totals.
 const OTHERS: [&str; 3] = ["/api/v1/stats/scans-per-hour?hours=168", "/api/v1/stats/recent?limit=10", "/api/v1/stats/people"];
 
-/// Round by round on servers that all stand at the same time.
+/// Measures in rounds, on servers that all run at the same time.
 pub fn measure(stages: &[&Stage]) -> anyhow::Result<Vec<Line>> {
     let rounds = stages[0].options.rounds;
     let mut totals: Vec<Vec<f64>> = vec![Vec::new(); stages.len()];
@@ -51,7 +51,7 @@ async fn look(stage: &Stage<'_>) -> anyhow::Result<(Latencies, Latencies)> {
     let (mut of_totals, mut of_page) = (latencies(), latencies());
     for _ in 0..LOOKS {
         let status = connection.exchange(&clear).await?;
-        ensure!(matches!(status, 200 | 204), "clearing the cache was answered {status}");
+        ensure!(matches!(status, 200 | 204), "clearing the cache returned {status}");
         let started = Instant::now();
         ensure!(connection.exchange(&totals).await? == 200, "{}", connection.head());
         note(&mut of_totals, started.elapsed());

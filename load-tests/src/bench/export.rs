@@ -1,4 +1,4 @@
-//! All bags as NDJSON against `COPY … TO STDOUT` of the same rows, and the memory it takes.
+//! All bags as NDJSON, compared with `COPY … TO STDOUT` of the same rows, and the memory usage.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::process::{MemoryWatch, resident_mb};
 const ROUNDS: u32 = 2;
 
 pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
-    // Memory that other measurements left to the allocator would hide what the export takes.
+    // Memory that other measurements left to the allocator would hide the usage of the export.
     stage.server.restart()?;
     let idle = resident_mb(stage.server.pid())?;
     let rows: f64 = stage.tools.sql("SELECT count(*) FROM bags")?.parse()?;
@@ -23,7 +23,7 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
     for _ in 0..ROUNDS {
         let started = Instant::now();
         let exported = export(stage)?;
-        ensure!(exported as f64 == rows, "{exported} of {rows} bags were exported");
+        ensure!(exported as f64 == rows, "only {exported} of {rows} bags were exported");
         let ours = rows / started.elapsed().as_secs_f64();
         let started = Instant::now();
         stage.tools.discard(&format!("COPY ({SELECT} ORDER BY b.id DESC) TO STDOUT"))?;
@@ -32,7 +32,7 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
     let more = watch.most_mb() - idle;
     Ok(vec![
         rounds.rates("export", "Export of all bags as NDJSON, rows", "COPY of the same rows", Aim::AtLeast(0.5)),
-        Line::figure("export_memory", "Memory of the process above idle during it", more, "MB", Aim::AtMost(64.0)),
+        Line::figure("export_memory", "Memory of the process above idle during the export", more, "MB", Aim::AtMost(64.0)),
     ])
 }
 

@@ -1,4 +1,5 @@
-//! The same three calls on a minimal Flask + SQLAlchemy + gunicorn app (load-tests/baseline), by the same client.
+//! The same three calls on a minimal Flask + SQLAlchemy + gunicorn app (load-tests/baseline), with
+//! the same client.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +15,7 @@ use crate::{process, say};
 
 const FOLDER: &str = "load-tests/baseline";
 const VENV: &str = "target/baseline-venv";
-/// Four times what the baseline can serve at once.
+/// Four times as many as the baseline can serve at once.
 const CONNECTIONS: u32 = 32;
 const AIM: Aim = Aim::AtLeast(10.0);
 const START: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
         dashboards.add(dashboard(stage, ours, &stage.admin)?.rate(), dashboard(stage, theirs, token)?.rate());
     }
     Ok(vec![
-        scans.rates("flask_scans", "Child scans, one a request", "Flask", AIM),
+        scans.rates("flask_scans", "Child scans, one per request", "Flask", AIM),
         lookups.rates("flask_lookups", "Bag lookups over all bags", "Flask", AIM),
         dashboards.rates("flask_dashboard", "Totals of the dashboard", "Flask", AIM),
     ])
@@ -59,7 +60,7 @@ fn dashboard(stage: &Stage, address: &str, tokens: &[String]) -> anyhow::Result<
     load(address, tokens, CONNECTIONS, stage.options.seconds as f64, |_, _, token| Some(Call::get("/api/v1/stats", token)))
 }
 
-/// gunicorn, until it is dropped.
+/// A gunicorn process that stops when this is dropped.
 struct Baseline {
     address: String,
     token: String,
@@ -76,7 +77,7 @@ impl Baseline {
             Command::new(bin.join("python")).args(["app.py", &packer, "bench", &area]).current_dir(FOLDER).env("DATABASE_URL", &url).output()?;
         ensure!(token.status.success(), "app.py: {}", String::from_utf8_lossy(&token.stderr));
         let process = Command::new(bin.join("gunicorn"))
-            // Connections stay open between requests, as they do at the other server.
+            // Connections stay open between requests, as on the other server.
             .args(["-w", "2", "--threads", "4", "--keep-alive", "30", "--log-level", "warning", "-b", &address, "app:app"])
             .current_dir(FOLDER)
             .env("DATABASE_URL", url)
@@ -99,14 +100,14 @@ impl Drop for Baseline {
     }
 }
 
-/// The pinned packages, in a virtual environment that is made once.
+/// The pinned packages, in a virtual environment that is created once.
 fn install() -> anyhow::Result<PathBuf> {
     let bin = std::path::absolute(Path::new(VENV).join("bin"))?;
     if !bin.join("gunicorn").exists() {
         say("installing the Flask baseline");
         let done = Command::new("python3").args(["-m", "venv", VENV]).status().context("python3 is not installed")?.success()
             && Command::new(bin.join("pip")).args(["install", "-q", "-r", &format!("{FOLDER}/requirements.txt")]).status()?.success();
-        ensure!(done, "the Flask baseline could not be installed");
+        ensure!(done, "could not install the Flask baseline");
     }
     Ok(bin)
 }

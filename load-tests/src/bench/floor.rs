@@ -1,5 +1,6 @@
-//! The least that an answer can cost with this HTTP library: an actix-web server of one route that returns bytes which are
-//! there, in a process of its own, with as many workers as the real one and no middleware.
+//! The minimum cost of a response with this HTTP library: an actix-web server with a single route
+//! that returns prepared bytes, in a separate process, with as many workers as the real server and
+//! no middleware.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -9,25 +10,25 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-/// What is returned, as it goes to the process.
+/// The response to return, in the form in which it is sent to the process.
 #[derive(Clone, Serialize, Deserialize)]
 struct Answer {
     headers: Vec<(String, String)>,
     body: String,
 }
 
-/// The process; it ends when this is dropped.
+/// The process; it is killed when this is dropped.
 pub struct Floor {
     pub address: String,
     process: Child,
 }
 
 impl Floor {
-    /// Starts it with the head and body of an answer of the real server.
+    /// Starts the process with the head and body of a response from the real server.
     pub fn start((head, body): &(String, Vec<u8>)) -> anyhow::Result<Self> {
-        let made_by_the_library = ["content-length", "date", "connection"];
+        let set_by_the_library = ["content-length", "date", "connection"];
         let headers = head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        let headers = headers.filter(|(name, _)| !made_by_the_library.contains(&name.to_ascii_lowercase().as_str()));
+        let headers = headers.filter(|(name, _)| !set_by_the_library.contains(&name.to_ascii_lowercase().as_str()));
         let answer =
             Answer { headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(), body: String::from_utf8(body.clone())? };
         let mut process = Command::new(std::env::current_exe()?).arg("floor").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -46,8 +47,9 @@ impl Drop for Floor {
     }
 }
 
-/// Runs as that process: reads the answer from standard input, writes its address to standard output.
-#[expect(clippy::print_stdout, reason = "the other process reads it")]
+/// Runs as that process: reads the response from standard input, and writes its address to standard
+/// output.
+#[expect(clippy::print_stdout, reason = "the parent process reads it")]
 pub fn serve() -> anyhow::Result<()> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;

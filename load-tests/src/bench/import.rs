@@ -1,5 +1,5 @@
-//! A CSV file of new bags, from the first byte sent to the last row written, against COPY into a table without anything, and
-//! against the least that PostgreSQL does for such rows.
+//! A CSV file of new bags, from the first byte sent to the last row written, compared with COPY
+//! into a bare table, and with the minimum work that PostgreSQL does for such rows.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -38,12 +38,13 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     let what = format!("Import of {} new bags from CSV, rows", super::size::shown(rows));
     Ok(vec![
         rounds.rates("import", &what, "COPY into a bare table", Aim::AtLeast(0.2)),
-        against_sql.rates("import_sql", "The same", "INSERT … SELECT of the same bags and audit entries, unchecked", Aim::Stated),
+        against_sql.rates("import_sql", "The same", "INSERT … SELECT of the same bags and audit entries, without checks", Aim::Stated),
     ])
 }
 
-/// The bags of the bare table and their audit entries, in one transaction of two statements: what PostgreSQL takes for their
-/// rows, indexes, keys and counters whoever sends them.
+/// Inserts the bags of the bare table and their audit entries, in one transaction of two
+/// statements: the time that PostgreSQL needs for their rows, indexes, keys and counters, whatever
+/// client sends them.
 fn by_sql_alone(stage: &Stage) -> String {
     let (area, person) = (stage.area, stage.packer);
     format!(
@@ -76,7 +77,7 @@ fn import(stage: &Stage, csv: &str, rows: u64) -> anyhow::Result<()> {
         );
         let sent = client.post(format!("{base}/api/v1/imports")).bearer_auth(&stage.admin[0]);
         let sent = sent.header("content-type", format!("multipart/form-data; boundary={BOUNDARY}")).body(form).send().await?;
-        ensure!(sent.status() == 202, "the import was answered {}: {}", sent.status(), sent.text().await?);
+        ensure!(sent.status() == 202, "the import returned {}: {}", sent.status(), sent.text().await?);
         let import: Value = sent.json().await?;
         let url = format!("{base}/api/v1/imports/{}", import["id"].as_str().unwrap_or_default());
         loop {
@@ -85,7 +86,7 @@ fn import(stage: &Stage, csv: &str, rows: u64) -> anyhow::Result<()> {
             match import["status"].as_str() {
                 Some("queued" | "running") => {}
                 Some("succeeded") if import["progress"]["rows_accepted"] == rows => return Ok(()),
-                _ => bail!("the import ended otherwise than expected: {import}"),
+                _ => bail!("the import ended unexpectedly: {import}"),
             }
         }
     })

@@ -1,4 +1,5 @@
-//! `bench`: everything that is claimed of speed, measured in one run, side by side with what it is compared with.
+//! `bench`: measures every published performance figure in one run, side by side with its
+//! reference.
 
 mod check;
 mod cost;
@@ -29,7 +30,7 @@ use table::{HEAD, Line};
 
 use crate::say;
 
-/// What can be measured, in the order it is: what reads before what writes.
+/// The measurements in execution order: those that only read come before those that write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Measurement {
     Start,
@@ -50,46 +51,46 @@ const ALL: [Measurement; 11] = {
     [Start, Lookups, Dashboard, Search, Export, Page, Crowd, Scans, Cost, Flask, Import]
 };
 
-/// What to measure, and how long.
+/// What to measure, and for how long.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// The release binary
     #[arg(long, default_value = "target/release/api")]
     binary: PathBuf,
-    /// Folder for the databases; on the disk to be measured
+    /// Folder for the databases, on the disk to measure
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
-    /// Leave the filled databases there, and use those that are there
+    /// Retain the filled databases, and reuse existing ones
     #[arg(long)]
     keep: bool,
-    /// Bags in the database that most is measured on
+    /// Number of bags in the main database
     #[arg(long, default_value = "1.8m", value_parser = size::parse)]
     bags: u64,
-    /// Sizes at which the dashboard is measured
+    /// Database sizes at which the dashboard is measured
     #[arg(long, default_value = "18k,1.8m,18m", value_delimiter = ',', value_parser = size::parse)]
     sizes: Vec<u64>,
-    /// Seconds of each measurement
+    /// Seconds per measurement
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Rounds; what is compared takes turns in each, and the median ratio counts
+    /// Number of rounds; compared systems take turns in each, and the median ratio counts
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// Packers scanning without a pause, each on a connection of its own
+    /// Packers that scan without a pause, each on a separate connection
     #[arg(long, default_value_t = 64)]
     packers: u32,
-    /// Connections of pgbench
+    /// Number of pgbench connections
     #[arg(long, default_value_t = 32)]
     pgbench_clients: u32,
-    /// People at work at the same time, with the pauses people make
+    /// People who work at the same time, with human pauses
     #[arg(long, default_value_t = 1000)]
     people: u32,
-    /// Rows of the import; as many as there are bags, unless told
+    /// Rows of the import; by default as many as there are bags
     #[arg(long)]
     import_rows: Option<u64>,
-    /// Measure only these
+    /// Run only these measurements
     #[arg(long, value_delimiter = ',')]
     only: Vec<Measurement>,
-    /// Write the report here instead of printing it
+    /// Write the report to this file instead of printing it
     #[arg(long)]
     report: Option<PathBuf>,
 }
@@ -97,7 +98,8 @@ pub struct Options {
 /// Measures and reports.
 ///
 /// # Errors
-/// When something could not be measured, or an answer was wrong. A missed aim is a line in the table and no error.
+/// Fails if something could not be measured, or if a response was wrong. A missed target is a row
+/// in the table, not an error.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let started = Instant::now();
     let is_wanted = |measurement| options.only.is_empty() || options.only.contains(&measurement);
@@ -131,7 +133,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             Measurement::Import => import::measure(&stage),
         };
         if measurement == Measurement::Dashboard {
-            // The other servers have done their part.
+            // The other servers are no longer needed.
             others.clear();
         }
         match measured {
@@ -161,9 +163,9 @@ fn report(options: &Options, lines: &[Line], minutes: u64) -> String {
     let missed = lines.iter().filter(|line| line.is_met() == Some(false)).count();
     let rows: String = lines.iter().map(ToString::to_string).collect();
     format!(
-        "# Benchmarks\n\nWritten by `make bench`; [load-tests/README.md](../load-tests/README.md) says what is measured and how to read it.\n\n\
-         {} bags, {rounds} rounds of {seconds} s each way, medians of the rounds; {cores} cores shared by server, PostgreSQL and load; \
-         {packers} connections over HTTP, {pgbench_clients} of pgbench. {met} aims met, {missed} missed; the run took {minutes} minutes.\n\n{HEAD}{rows}",
+        "# Benchmarks\n\nWritten by `make bench`; [load-tests/README.md](../load-tests/README.md) explains what is measured and how to read it.\n\n\
+         {} bags, {rounds} rounds of {seconds} s per system, medians of the rounds; {cores} cores shared by server, PostgreSQL and load; \
+         {packers} HTTP connections, {pgbench_clients} pgbench connections. {met} targets met, {missed} missed; the run took {minutes} minutes.\n\n{HEAD}{rows}",
         size::shown(*bags)
     )
 }

@@ -1,4 +1,5 @@
-//! The scan station in a browser, with an empty cache and again: a script with Playwright's Chromium measures.
+//! The scan station in a browser, with an empty cache and with a warm one. A script with
+//! Playwright's Chromium measures it.
 
 use std::process::Command;
 
@@ -25,7 +26,7 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
         let line = |key, what: &str, got, unit| Line::figure(key, format!("Scan station in Chromium, {visit}: {what}"), got, unit, Aim::Stated);
         lines.push(line(keys[0], "bytes over the network", figure("bytes")? / 1024.0, "kB"));
         lines.push(line(keys[1], "requests over the network", figure("requests")?, ""));
-        lines.push(line(keys[2], "until it takes a scan", figure("interactive_ms")?, "ms"));
+        lines.push(line(keys[2], "time until it accepts a scan", figure("interactive_ms")?, "ms"));
     }
     Ok(lines)
 }

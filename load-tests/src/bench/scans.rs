@@ -1,4 +1,5 @@
-//! Child scans, durable: over HTTP one by one and in batches, and by pgbench with a transaction each.
+//! Durable child scans: over HTTP one by one and in batches, and by pgbench with one transaction
+//! per scan.
 
 use anyhow::ensure;
 use serde_json::{Value, json};
@@ -9,9 +10,10 @@ use crate::client::{Call, Load, load, request};
 use crate::people::CHILDREN;
 use crate::say;
 
-/// Scans in one call of the batch measurement; a whole parent.
+/// Scans per call of the batch measurement: a whole parent.
 const BATCH: u64 = CHILDREN;
-/// More scans per second than this machine could do: so many parents are opened beforehand.
+/// More scans per second than this machine can process. Determines how many parents are opened in
+/// advance.
 const MOST_SCANS_PER_SECOND: u64 = 30_000;
 
 pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
@@ -32,28 +34,28 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     verify(stage, acknowledged)?;
     let middle = |values: Vec<f64>| super::table::median(values.into_iter());
     say(&format!(
-        "{acknowledged} scans acknowledged and found; p99 {:.1} ms single, {:.1} ms batch; the client takes {:.2} cores",
+        "{acknowledged} scans acknowledged and verified; p99 {:.1} ms single, {:.1} ms batch; the client uses {:.2} cores",
         middle(p99),
         middle(batch_p99),
         middle(cores)
     ));
     Ok(vec![
-        singles.rates("scans_single", "Child scans, one a request", "pgbench, a transaction each", Aim::AtLeast(1.5)),
-        batches.rates("scans_batch", &format!("Child scans, {BATCH} a request"), "pgbench, a transaction each", Aim::AtLeast(4.0)),
+        singles.rates("scans_single", "Child scans, one per request", "pgbench, one transaction each", Aim::AtLeast(1.5)),
+        batches.rates("scans_batch", &format!("Child scans, {BATCH} per request"), "pgbench, one transaction each", Aim::AtLeast(4.0)),
     ])
 }
 
-/// Packers on connections of their own, with parents that are open already.
+/// Packers on separate connections, with parents that are already open.
 pub struct Packing<'a> {
     stage: &'a Stage<'a>,
     connections: u32,
-    /// Beginning of the parents' codes, and how many each packer has.
+    /// Prefix of the parents' codes, and the number of parents of each packer.
     set: String,
     each: u64,
 }
 
 impl<'a> Packing<'a> {
-    /// Opens more parents than can be filled in the seconds of a measurement.
+    /// Opens more parents than a measurement can fill.
     pub fn prepare(stage: &'a Stage, connections: u32) -> anyhow::Result<Self> {
         let set = stage.new_parents();
         let each = MOST_SCANS_PER_SECOND * stage.options.seconds / CHILDREN / u64::from(connections) + 1;
@@ -61,7 +63,7 @@ impl<'a> Packing<'a> {
         Ok(Self { stage, connections, set, each })
     }
 
-    /// Child scans, one a request, by packers who wait for each answer and for nothing else.
+    /// Child scans, one per request, from packers who wait for each response and for nothing else.
     pub fn one_by_one(&self) -> anyhow::Result<Load> {
         let Self { set, each, .. } = self;
         self.load(|connection, n, token| {
@@ -73,7 +75,7 @@ impl<'a> Packing<'a> {
         })
     }
 
-    /// Child scans, a parent's whole content a request.
+    /// Child scans, one request per parent with its whole content.
     pub fn in_batches(&self) -> anyhow::Result<Load> {
         let Self { set, each, .. } = self;
         self.load(|connection, n, token| {
@@ -103,18 +105,19 @@ fn pgbench(stage: &Stage) -> anyhow::Result<f64> {
     stage.tools.rate(&script, options.pgbench_clients, options.seconds)
 }
 
-/// Every scan that was acknowledged is a row and a link, and every count equals its rows.
+/// Checks that every acknowledged scan exists as a row and a link, and that every count equals its
+/// rows.
 fn verify(stage: &Stage, acknowledged: u64) -> anyhow::Result<()> {
     let run = stage.run;
     let rows: u64 = stage
         .tools
         .sql(&format!("SELECT count(*) FROM scans s JOIN bag_links l ON l.scan_id = s.id WHERE s.qr_code ~ '^H[13]-SB9{run:09}'"))?
         .parse()?;
-    ensure!(rows >= acknowledged, "{acknowledged} scans were acknowledged, {rows} are there");
+    ensure!(rows >= acknowledged, "{acknowledged} scans were acknowledged, but {rows} exist");
     let wrong: u64 = stage
         .tools
         .sql("SELECT count(*) FROM bags p WHERE kind = 'parent' AND child_count <> (SELECT count(*) FROM bag_links WHERE parent_id = p.id)")?
         .parse()?;
-    ensure!(wrong == 0, "{wrong} parents count wrong");
+    ensure!(wrong == 0, "{wrong} parents have a wrong count");
     Ok(())
 }

@@ -1,11 +1,12 @@
-//! Contains-search, each term another, against a lookup by the primary key of codes.
+//! Substring search, with a different term each time, compared with a lookup by the primary key of
+//! codes.
 
 use super::lookups;
 use super::stage::Stage;
 use super::table::{Aim, Line, Rounds, round};
 use crate::client::{Call, Load, load};
 
-/// Few at a time: what is measured is how long one takes, not how many queue.
+/// Only a few at a time: this measures the duration of a search, not the length of the queue.
 const CONNECTIONS: u32 = 2;
 
 pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
@@ -17,7 +18,7 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
     }
     Ok(vec![Line {
         key: "search",
-        what: "Contains-search, five digits out of the middle, p99".into(),
+        what: "Substring search, five digits from the middle of a code, p99".into(),
         ours: format!("{} ms", round(rounds.ours())),
         theirs: format!("{} ms lookup p99", round(rounds.theirs())),
         got: rounds.ratio(),
@@ -28,7 +29,7 @@ pub fn measure(stage: &Stage) -> anyhow::Result<Vec<Line>> {
 
 fn search(stage: &Stage) -> anyhow::Result<Load> {
     load(&stage.server.address, &stage.admin, CONNECTIONS, stage.options.seconds as f64, |connection, n, token| {
-        // Five digits from the middle of a code that is there.
+        // Five digits from the middle of an existing code.
         let code = stage.code(connection, n);
         Some(Call::get(&format!("/api/v1/search?q={}", &code[4..9]), token))
     })

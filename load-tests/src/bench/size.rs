@@ -1,9 +1,9 @@
-//! Numbers of bags as people write them: 18k, 1.8m.
+//! Numbers of bags in the form that people write: 18k, 1.8m.
 
-/// Reads `18000`, `18k` or `1.8m`.
+/// Parses `18000`, `18k` or `1.8m`.
 ///
 /// # Errors
-/// A sentence that says how.
+/// A sentence that explains the format.
 pub fn parse(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_ascii_lowercase();
     let (number, scale) = match lower.strip_suffix(['k', 'm']) {
@@ -12,11 +12,11 @@ pub fn parse(text: &str) -> Result<u64, String> {
     };
     match number.parse::<f64>() {
         Ok(number) if number * scale >= 1000.0 && number * scale <= 4e9 => Ok((number * scale).round() as u64),
-        _ => Err("use a number from 1000 on, as 18000, 18k or 1.8m".into()),
+        _ => Err("use a number of at least 1000, e.g. 18000, 18k or 1.8m".into()),
     }
 }
 
-/// As it is written.
+/// The number as text.
 pub fn shown(bags: u64) -> String {
     match bags {
         1_000_000.. => format!("{} m", bags as f64 / 1e6),

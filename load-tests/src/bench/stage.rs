@@ -1,4 +1,4 @@
-//! What every measurement stands on: a filled database, its server, people who are signed in.
+//! The set-up of every measurement: a filled database, its server, and signed-in users.
 
 use anyhow::Context;
 use serde_json::json;
@@ -27,13 +27,13 @@ pub struct Stage<'a> {
     pub packer: u64,
     /// First and last number of the children's codes, without gaps.
     pub codes: (u64, u64),
-    /// Digits that no other run on this database has in its codes.
+    /// Digits that no other run on this database uses in its codes.
     pub run: u64,
     measurements: std::cell::Cell<u32>,
 }
 
 impl<'a> Stage<'a> {
-    /// Fills a database and serves it.
+    /// Fills a database and starts a server on it.
     pub fn set(options: &'a Options, bags: u64) -> anyhow::Result<Self> {
         say(&format!("filling a database with {bags} bags"));
         let server = Server::start(&options.binary, Data::fill(&options.binary, &options.folder, bags, options.keep)?)?;
@@ -50,20 +50,22 @@ impl<'a> Stage<'a> {
         Ok(Self { options, server, tools, bags, admin: vec![admin], packers, area, packer, codes, run, measurements: 0.into() })
     }
 
-    /// Code of the n-th child of a connection, in no order that a cache of bags or pages could profit from.
+    /// Code of the n-th child of a connection, in an order that no cache of bags or pages can
+    /// benefit from.
     pub fn code(&self, connection: u32, n: u64) -> String {
         let (first, last) = self.codes;
         format!("CH{}", first + (n * 2_654_435_761 + u64::from(connection) * 40_503) % (last - first + 1))
     }
 
-    /// Beginning of the codes of parents of a new set.
+    /// Prefix of the codes of a new set of parents.
     pub fn new_parents(&self) -> String {
         let n = self.measurements.get();
         self.measurements.set(n + 1);
         format!("SB9{:09}{n:03}", self.run)
     }
 
-    /// Opens parents beforehand, `each` for every connection, so that what is measured is child scans alone.
+    /// Opens parents in advance, `each` for every connection, so that only child scans are
+    /// measured.
     pub fn open_parents(&self, set: &str, connections: u32, each: u64) -> anyhow::Result<()> {
         self.tools.sql(&format!(
             "INSERT INTO bags (qr_code, kind, status, format_id, capacity, dispatch_area_id) \

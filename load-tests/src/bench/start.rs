@@ -1,4 +1,4 @@
-//! What the server costs before anybody asks anything: time to start, memory, size.
+//! The cost of an idle server: start time, memory, size.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::table::{Aim, Line, median};
 use crate::process::resident_mb;
 
 const STARTS: usize = 5;
-/// Until what start-up does in the background is done.
+/// Time until the background work of the start-up is done.
 const SETTLED: Duration = Duration::from_secs(3);
 
 pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
@@ -19,8 +19,8 @@ pub fn measure(stage: &mut Stage) -> anyhow::Result<Vec<Line>> {
     let idle = resident_mb(stage.server.pid())?;
     let size = std::fs::metadata(&stage.options.binary)?.len() as f64 / 1024.0 / 1024.0;
     Ok(vec![
-        Line::figure("start", "Start to ready, its PostgreSQL included, no migrations", median(starts.into_iter()), "s", Aim::Below(0.3)),
-        Line::figure("idle_memory", "Memory of the process, idle", idle, "MB", Aim::Below(40.0)),
-        Line::figure("binary", "Size of the binary, web app included", size, "MB", Aim::Stated),
+        Line::figure("start", "Start to ready, including PostgreSQL, without migrations", median(starts.into_iter()), "s", Aim::Below(0.3)),
+        Line::figure("idle_memory", "Memory of the idle process", idle, "MB", Aim::Below(40.0)),
+        Line::figure("binary", "Size of the binary, including the web app", size, "MB", Aim::Stated),
     ])
 }

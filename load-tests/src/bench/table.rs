@@ -1,14 +1,14 @@
-//! The figures as one Markdown table.
+//! The figures as a Markdown table.
 
 use std::fmt;
 
-/// What a figure is to be.
+/// The target of a figure.
 #[derive(Debug, Clone, Copy)]
 pub enum Aim {
     AtLeast(f64),
     AtMost(f64),
     Below(f64),
-    /// Nothing in particular: stated, so that a change is seen.
+    /// No target: the figure is stated, so that a change is visible.
     Stated,
 }
 
@@ -18,7 +18,7 @@ pub struct Line {
     /// Stable name, for the stored ratios of the short check.
     pub key: &'static str,
     pub what: String,
-    /// What TraitorTrack did, and what it is compared with.
+    /// The results of TraitorTrack and of its reference.
     pub ours: String,
     pub theirs: String,
     pub got: f64,
@@ -28,12 +28,12 @@ pub struct Line {
 }
 
 impl Line {
-    /// A figure on its own.
+    /// A figure without a reference.
     pub fn figure(key: &'static str, what: impl Into<String>, got: f64, unit: &'static str, aim: Aim) -> Self {
         Self { key, what: what.into(), ours: String::new(), theirs: String::new(), got, unit, aim }
     }
 
-    /// Is it as it should be? `None` where nothing is aimed at.
+    /// Whether the target is met. `None` if there is no target.
     pub fn is_met(&self) -> Option<bool> {
         match self.aim {
             Aim::AtLeast(least) => Some(self.got >= least),
@@ -63,10 +63,10 @@ impl fmt::Display for Line {
     }
 }
 
-/// Head of the table.
-pub const HEAD: &str = "| what | TraitorTrack | compared with | got | aim | met |\n| --- | ---: | ---: | ---: | ---: | --- |\n";
+/// Header of the table.
+pub const HEAD: &str = "| figure | TraitorTrack | compared with | result | target | met |\n| --- | ---: | ---: | ---: | ---: | --- |\n";
 
-/// The same thing done in two ways, taking turns.
+/// The results of two systems that take turns.
 #[derive(Default)]
 pub struct Rounds(Vec<(f64, f64)>);
 
@@ -83,12 +83,12 @@ impl Rounds {
         median(self.0.iter().map(|round| round.1))
     }
 
-    /// Median of the rounds' ratios.
+    /// Median of the ratios of all rounds.
     pub fn ratio(&self) -> f64 {
         median(self.0.iter().map(|(ours, theirs)| ours / theirs))
     }
 
-    /// A line of two rates, a second.
+    /// A row with two rates per second.
     pub fn rates(&self, key: &'static str, what: &str, theirs: &str, aim: Aim) -> Line {
         Line {
             key,
@@ -102,14 +102,14 @@ impl Rounds {
     }
 }
 
-/// The middle one; 0 of none.
+/// The median; 0 if there are no values.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// Three digits are as many as mean something.
+/// Rounds to three digits: further digits carry no information.
 pub fn round(value: f64) -> String {
     if value < 100.0 {
         return format!("{value:.1}");

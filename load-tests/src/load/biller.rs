@@ -1,4 +1,5 @@
-//! A biller: makes a bill, puts on it what packers have filled, finishes it, reads its report.
+//! A biller: creates a bill, adds parents that packers have filled, finishes it, and reads its
+//! report.
 
 use std::time::Duration;
 
@@ -15,21 +16,22 @@ pub fn scenario() -> Result<Scenario, GooseError> {
         .set_weight(1)?
         .set_wait_time(Duration::from_secs(2), Duration::from_secs(6))?
         .register_transaction(transaction!(sign_in_biller).set_on_start())
-        .register_transaction(transaction!(make_bill))
+        .register_transaction(transaction!(create_bill))
         .register_transaction(transaction!(browse).set_weight(4)?))
 }
 
-async fn make_bill(user: &mut GooseUser) -> TransactionResult {
+async fn create_bill(user: &mut GooseUser) -> TransactionResult {
     let scene = Scene::get();
     let parents: Vec<String> = {
-        let mut filled = scene.filled.lock().expect("nobody panics with it");
+        let mut filled = scene.filled.lock().expect("no thread panics while it holds the lock");
         let count = filled.len().min(PARENTS);
         filled.drain(..count).collect()
     };
     if parents.is_empty() {
         return Ok(());
     }
-    // The vehicle's number is the key: two bills with one number would be one made twice.
+    // The vehicle number is the idempotency key: two bills with the same vehicle would be one bill
+    // that was created twice.
     let vehicle = format!("LT{}-{}", scene.run, scene.number());
     let body = json!({"destination": "Jaipur", "vehicle_number": vehicle, "expected_parent_bags": parents.len()});
     let mut numbers = Vec::new();
@@ -40,14 +42,14 @@ async fn make_bill(user: &mut GooseUser) -> TransactionResult {
         numbers.push(ask(user, create).await?.body["bill_number"].as_str().unwrap_or_default().to_owned());
     }
     if numbers[0] != numbers[1] {
-        scene.ledger.contradict(format!("one idempotency key made bills {} and {}", numbers[0], numbers[1]));
+        scene.ledger.contradict(format!("one idempotency key created bills {} and {}", numbers[0], numbers[1]));
     }
     let bill = format!("/api/v1/bills/{}", numbers[0]);
     let body = json!({"qr_codes": parents});
     let add = Ask { method: GooseMethod::Post, path: &format!("{bill}/bags"), name: "/bills/{bill_number}/bags", body: Some(body), ..Ask::default() };
     let added = ask(user, add).await?;
     for result in added.body["results"].as_array().into_iter().flatten().filter(|result| result["outcome"] != "added") {
-        scene.ledger.contradict(format!("a full parent was not put on a bill: {result}"));
+        scene.ledger.contradict(format!("a full parent was not added to a bill: {result}"));
     }
     let finish = Ask { method: GooseMethod::Post, path: &format!("{bill}/finish"), name: "/bills/{bill_number}/finish", ..Ask::default() };
     ask(user, finish).await?;

@@ -1,4 +1,5 @@
-//! Another system with an API key: sends batches of scans, pages through bags, makes bags with idempotency keys.
+//! Another system with an API key: sends batches of scans, pages through bags, and creates bags
+//! with idempotency keys.
 
 use std::time::Duration;
 
@@ -7,15 +8,15 @@ use serde_json::json;
 
 use super::device;
 use super::scene::Scene;
-use super::session::{Ask, ask, take_key};
+use super::session::{Ask, ask, use_api_key};
 
 pub fn scenario() -> Result<Scenario, GooseError> {
     Ok(scenario!("Integrator")
         .set_weight(1)?
         .set_wait_time(Duration::from_secs(2), Duration::from_secs(5))?
-        .register_transaction(transaction!(take_key).set_on_start())
+        .register_transaction(transaction!(use_api_key).set_on_start())
         .register_transaction(transaction!(send_scans))
-        .register_transaction(transaction!(make_bag))
+        .register_transaction(transaction!(create_bag))
         .register_transaction(transaction!(read).set_weight(4)?))
 }
 
@@ -25,7 +26,7 @@ async fn send_scans(user: &mut GooseUser) -> TransactionResult {
     Ok(())
 }
 
-async fn make_bag(user: &mut GooseUser) -> TransactionResult {
+async fn create_bag(user: &mut GooseUser) -> TransactionResult {
     let scene = Scene::get();
     let code = format!("LK{}-{}", scene.run, scene.number());
     for is_repeat in [false, true] {

@@ -1,4 +1,4 @@
-//! What was sent and what was promised: the other side of the check.
+//! Records what was sent and what was acknowledged, for verification.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use uuid::Uuid;
 
-/// Scans by id: the outcome that was acknowledged, or none while no answer has come.
+/// Scans by id, with the acknowledged outcome, or `None` until a response arrives.
 #[derive(Default)]
 pub struct Ledger {
     scans: Mutex<HashMap<Uuid, Option<String>>>,
@@ -14,28 +14,28 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A new scan's id, noted before it is sent.
+    /// Creates the id of a new scan, and records it before the scan is sent.
     pub fn new_scan(&self) -> Uuid {
         let id = Uuid::now_v7();
         self.scans().insert(id, None);
         id
     }
 
-    /// An answer came. A second answer to the same scan must say the same.
+    /// Records a response. A second response to the same scan must be the same.
     pub fn acknowledge(&self, id: Uuid, outcome: &str) {
         let before = self.scans().insert(id, Some(outcome.to_owned())).flatten();
         if let Some(before) = before.filter(|before| before != outcome) {
-            self.contradict(format!("scan {id} was answered {before}, then {outcome}"));
+            self.contradict(format!("scan {id} got the outcome {before}, then {outcome}"));
         }
     }
 
-    /// Something was answered that can't be right.
+    /// Records a response that can't be correct.
     pub fn contradict(&self, what: String) {
-        self.contradictions.lock().expect("nobody panics with it").push(what);
+        self.contradictions.lock().expect("no thread panics while it holds the lock").push(what);
     }
 
     pub fn contradictions(&self) -> Vec<String> {
-        self.contradictions.lock().expect("nobody panics with it").clone()
+        self.contradictions.lock().expect("no thread panics while it holds the lock").clone()
     }
 
     /// Acknowledged scans.
@@ -43,7 +43,7 @@ impl Ledger {
         self.scans().iter().filter_map(|(id, outcome)| Some((*id, outcome.clone()?))).collect()
     }
 
-    /// All as rows for COPY: id, outcome or `\N`.
+    /// All scans as rows for COPY: id, and outcome or `\N`.
     pub fn rows(&self) -> String {
         let mut rows = String::new();
         for (id, outcome) in self.scans().iter() {
@@ -53,7 +53,7 @@ impl Ledger {
     }
 
     fn scans(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Option<String>>> {
-        self.scans.lock().expect("nobody panics with it")
+        self.scans.lock().expect("no thread panics while it holds the lock")
     }
 }
 

@@ -1,4 +1,4 @@
-//! A warehouse at work, played with goose; afterwards the data are checked.
+//! Simulates a working warehouse with goose, and verifies the data afterwards.
 
 mod biller;
 mod device;
@@ -34,39 +34,40 @@ pub enum Shape {
     Open,
 }
 
-/// How much, for how long, against what, and what is too slow.
+/// Size, duration, server and thresholds of a load test.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// The release binary; it is started with a database of its own
+    /// The release binary; it is started with its own database
     #[arg(long, default_value = "target/release/api", conflicts_with = "url")]
     binary: PathBuf,
-    /// A server that runs already, as http://127.0.0.1:8080, instead
+    /// Use a running server instead, e.g. http://127.0.0.1:8080
     #[arg(long)]
     url: Option<String>,
-    /// Its database, to check the data afterwards; without it a sample is checked over the API
+    /// The database of that server, to verify the data afterwards; without it, a sample is verified
+    /// over the API
     #[arg(long, requires = "url")]
     database_url: Option<String>,
-    /// Its admin
+    /// The admin of that server
     #[arg(long, default_value = ADMIN.0)]
     admin_username: String,
     #[arg(long, env = "ADMIN_PASSWORD", hide_env_values = true, default_value = ADMIN.1)]
     admin_password: String,
-    /// Bags in the database before it starts
+    /// Number of bags in the database before the start
     #[arg(long, default_value_t = 18_000)]
     bags: u64,
-    /// People and machines at the same time
+    /// Number of simultaneous users, people and machines
     #[arg(long)]
     users: Option<u32>,
-    /// How long, in seconds
+    /// Duration in seconds
     #[arg(long)]
     seconds: Option<u64>,
-    /// Requests a second of the open model
+    /// Requests per second of the open model
     #[arg(long, default_value_t = 300)]
     rate: u32,
-    /// What is demanded, in goose's words, as `p99<200ms` or `error-rate<=0%`; instead of the defaults
+    /// Thresholds in goose's syntax, e.g. `p99<200ms` or `error-rate<=0%`; replace the defaults
     #[arg(long)]
     threshold: Vec<String>,
-    /// What the open model demands of its 99th percentile, in milliseconds
+    /// Limit of the open model's 99th percentile, in milliseconds
     #[arg(long, default_value_t = 100.0)]
     open_p99_ms: f64,
     /// Folder for the reports
@@ -96,9 +97,11 @@ impl Options {
         if !self.threshold.is_empty() {
             return self.threshold.clone();
         }
-        // Signing in is slow by design (argon2), and all who come at once do it: it has only the limit of all.
+        // Signing in is slow by design (argon2), and all users do it at the same time: only the
+        // overall limit applies to it.
         let rules: &[&str] = match shape {
-            // A batch of five hundred scans takes longer than a scan, and waits for those of others.
+            // A batch of five hundred scans takes longer than a scan, and waits for the batches of
+            // others.
             Shape::Rush => &["p99<10s", "max<20s"],
             Shape::Spike => &["p99<1s for POST /scans", "p99<1s for GET /stats", "max<10s"],
             _ => &["p99<200ms for POST /scans", "p99<200ms for GET /stats", "p99<200ms for GET /bags/{qr_code}", "max<5s"],
@@ -107,10 +110,10 @@ impl Options {
     }
 }
 
-/// Plays, reports, checks.
+/// Runs the simulation, reports, and verifies the data.
 ///
 /// # Errors
-/// When a threshold is missed or the data are not as they were acknowledged.
+/// Fails if a threshold is missed, or if the data differ from what was acknowledged.
 pub fn run(shape: Shape, options: &Options) -> anyhow::Result<()> {
     std::fs::create_dir_all(&options.reports)?;
     let server = match options.url {
@@ -123,7 +126,7 @@ pub fn run(shape: Shape, options: &Options) -> anyhow::Result<()> {
         Scene::set(&base, &options.admin_username, &options.admin_password).await?;
         let mut misses = Vec::new();
         if shape != Shape::Open {
-            let before = hit_rate::Asked::of(&base).await?;
+            let before = hit_rate::CacheRequests::of(&base).await?;
             misses.extend(play(shape, options, server.as_ref()).await?);
             if shape == Shape::Day {
                 misses.extend(hit_rate::judge(&base, before).await?);
@@ -135,19 +138,19 @@ pub fn run(shape: Shape, options: &Options) -> anyhow::Result<()> {
         }
         anyhow::Ok(misses)
     });
-    // Listeners to events would go on.
+    // The event listeners would continue forever.
     runtime.shutdown_background();
     let mut misses = played?;
     misses.extend(verify::verify(server.as_ref(), options.database_url.as_deref())?);
     if let Some(server) = &server {
-        say(&format!("most memory of the process: {:.0} MB", peak_mb(server.pid())?));
+        say(&format!("peak memory of the process: {:.0} MB", peak_mb(server.pid())?));
     }
     ensure!(misses.is_empty(), "{}", misses.join("; "));
-    say("Every threshold was kept.");
+    say("All thresholds were met.");
     Ok(())
 }
 
-/// Runs goose; what was missed.
+/// Runs goose. Returns the missed thresholds.
 async fn play(shape: Shape, options: &Options, server: Option<&Server>) -> anyhow::Result<Vec<String>> {
     let scene = Scene::get();
     let (users, seconds) = (options.users(shape), options.seconds(shape));
@@ -194,7 +197,7 @@ async fn play(shape: Shape, options: &Options, server: Option<&Server>) -> anyho
         }
     }
     say(&format!(
-        "{} requests, {:.0} % of them reads; {} streams of events; report: {}",
+        "{} requests, {:.0} % of them reads; {} event streams; report: {}",
         reads + writes,
         100.0 * reads as f64 / (reads + writes).max(1) as f64,
         viewer::streams(),
@@ -209,7 +212,8 @@ async fn play(shape: Shape, options: &Options, server: Option<&Server>) -> anyho
     Ok(misses)
 }
 
-/// Memory that only grows is a leak: the last quarter of a soak may need a fifth more than the second, and 16 MB.
+/// Memory that only grows is a leak. The last quarter of a soak may use a fifth more than the
+/// second quarter, plus 16 MB.
 async fn watch_memory(pid: u32, seconds: u64) -> anyhow::Result<Option<String>> {
     let mut quarters = Vec::new();
     for _ in 0..4 {

@@ -1,5 +1,6 @@
-//! Requests at a fixed rate, whether or not those before are answered, timed from when each should have started. A closed
-//! model waits with a slow server and so asks less while it is slow; this one does not.
+//! Sends requests at a fixed rate, whether or not earlier ones are answered, and measures each from
+//! the time at which it was due. A closed model waits for a slow server and so sends fewer requests
+//! while it is slow; this one does not.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,52 +17,52 @@ use crate::client::{latencies, note, percentile};
 use crate::people::{CHILDREN, PASSWORD, login};
 use crate::say;
 
-/// One request in so many is a scan; the others read.
+/// One request in this many is a scan; the others are reads.
 const SCAN_EVERY: u64 = 5;
 /// Parents opened in one call.
 const BATCH: usize = 500;
 
-/// Asks, and says what was missed.
+/// Runs the open model. Returns the missed limits.
 pub async fn run(rate: u32, lasts: Duration, p99_limit_ms: f64) -> anyhow::Result<Vec<String>> {
     let scene = Scene::get();
     let client = Client::new();
     let token = login(&client, &scene.base, &scene.packers[0], PASSWORD).await?;
     let total = u64::from(rate) * lasts.as_secs();
     let parents = open_parents(&client, &token, (total / SCAN_EVERY / CHILDREN + 1) as usize).await?;
-    let (felt, errors, first_error) = (Arc::new(Mutex::new(latencies())), Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
+    let (measured, errors, first_error) = (Arc::new(Mutex::new(latencies())), Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)));
     let started = Instant::now();
-    let mut asked = tokio::task::JoinSet::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for n in 0..total {
         let due = started + Duration::from_secs_f64(n as f64 / f64::from(rate));
         tokio::time::sleep_until(due.into()).await;
         let (request, scan) = nth(&client, scene, &token, &parents, n);
-        let (felt, errors, first_error) = (felt.clone(), errors.clone(), first_error.clone());
-        asked.spawn(async move {
-            let answered = answer(request, scan, &scene.ledger).await;
-            note(&mut felt.lock().expect("nobody panics with it"), due.elapsed());
-            if let Err(error) = answered {
+        let (measured, errors, first_error) = (measured.clone(), errors.clone(), first_error.clone());
+        tasks.spawn(async move {
+            let outcome = answer(request, scan, &scene.ledger).await;
+            note(&mut measured.lock().expect("no thread panics while it holds the lock"), due.elapsed());
+            if let Err(error) = outcome {
                 errors.fetch_add(1, Ordering::Relaxed);
-                first_error.lock().expect("nobody panics with it").get_or_insert(format!("{error:#}"));
+                first_error.lock().expect("no thread panics while it holds the lock").get_or_insert(format!("{error:#}"));
             }
         });
-        // Those that are done need no memory.
-        while asked.try_join_next().is_some() {}
+        // Remove finished tasks to limit memory usage.
+        while tasks.try_join_next().is_some() {}
     }
-    while asked.join_next().await.is_some() {}
-    let felt = felt.lock().expect("nobody panics with it");
-    let [p50, p90, p99, p999, max] = [0.5, 0.9, 0.99, 0.999, 1.0].map(|share| percentile(&felt, share));
+    while tasks.join_next().await.is_some() {}
+    let measured = measured.lock().expect("no thread panics while it holds the lock");
+    let [p50, p90, p99, p999, max] = [0.5, 0.9, 0.99, 0.999, 1.0].map(|share| percentile(&measured, share));
     say(&format!("open model, {rate}/s for {} s: p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, p99.9 {p999:.1}, max {max:.1} ms", lasts.as_secs()));
     let mut misses = Vec::new();
     if p99 >= p99_limit_ms {
         misses.push(format!("the open model's p99 is {p99:.1} ms, not below {p99_limit_ms} ms"));
     }
-    if let Some(error) = first_error.lock().expect("nobody panics with it").as_ref() {
+    if let Some(error) = first_error.lock().expect("no thread panics while it holds the lock").as_ref() {
         misses.push(format!("{} errors in the open model, the first: {error}", errors.load(Ordering::Relaxed)));
     }
     Ok(misses)
 }
 
-/// The n-th request; for a scan its id.
+/// The n-th request, and the id if it is a scan.
 fn nth(client: &Client, scene: &Scene, token: &str, parents: &[String], n: u64) -> (RequestBuilder, Option<Uuid>) {
     let get = |path: String| (client.get(format!("{}/api/v1{path}", scene.base)).bearer_auth(token), None);
     match n % SCAN_EVERY {

@@ -1,4 +1,5 @@
-//! A packer with a scanner: opens a parent, scans thirty children into it one to three seconds apart, looks now and then.
+//! A packer with a scanner: opens a parent, scans thirty children into it, one to three seconds
+//! apart, and views the bag now and then.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::scene::Scene;
 use super::session::{Ask, ask, session, sign_in_packer};
 use crate::people::CHILDREN;
 
-/// Between two parents: the full one is carried away.
+/// Pause between two parents: the packer carries the full one away.
 const CARRY: Duration = Duration::from_secs(4);
 
 pub fn scenario() -> Result<Scenario, GooseError> {
@@ -21,7 +22,7 @@ pub fn scenario() -> Result<Scenario, GooseError> {
         .register_transaction(transaction!(look)))
 }
 
-/// The next thing under the scanner: a new parent, or a child for the one that is open.
+/// Scans the next bag: a new parent, or a child for the open one.
 async fn scan(user: &mut GooseUser) -> TransactionResult {
     match session(user).parent.take() {
         None => {
@@ -37,7 +38,7 @@ async fn scan(user: &mut GooseUser) -> TransactionResult {
             if children < CHILDREN {
                 session(user).parent = Some((parent, children));
             } else {
-                Scene::get().filled.lock().expect("nobody panics with it").push_back(parent);
+                Scene::get().filled.lock().expect("no thread panics while it holds the lock").push_back(parent);
                 tokio::time::sleep(CARRY).await;
             }
         }
@@ -45,7 +46,8 @@ async fn scan(user: &mut GooseUser) -> TransactionResult {
     Ok(())
 }
 
-/// Sends a scan with an id of its own; now and then the answer is lost on the way, and it is sent again.
+/// Sends a scan with an id created by the client. Sometimes the response is lost on the way, and
+/// the scan is sent again.
 async fn record(user: &mut GooseUser, name: &str, mut body: serde_json::Value) -> Result<bool, Box<TransactionError>> {
     let ledger = &Scene::get().ledger;
     let id = ledger.new_scan();
@@ -63,7 +65,7 @@ async fn record(user: &mut GooseUser, name: &str, mut body: serde_json::Value) -
     Ok(is_recorded)
 }
 
-/// Looks at what is in the bag.
+/// Views the content of the open parent.
 async fn look(user: &mut GooseUser) -> TransactionResult {
     let Some((parent, _)) = session(user).parent.clone() else { return Ok(()) };
     ask(user, Ask { path: &format!("/api/v1/bags/{parent}"), name: "/bags/{qr_code}", ..Ask::default() }).await?;

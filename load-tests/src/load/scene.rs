@@ -1,4 +1,4 @@
-//! What a run plays with: people with passwords, a key for machines, bags that are there.
+//! The shared state of a run: users with passwords, an API key for machines, and existing bags.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,40 +11,41 @@ use serde_json::{Value, json};
 use super::ledger::Ledger;
 use crate::people::{PASSWORD, login};
 
-/// Accounts of each kind; several of those who play share one, each with a session of their own.
+/// Number of accounts of each kind. Several simulated users share one account, each with a separate
+/// session.
 const PACKERS: usize = 20;
 const BILLERS: usize = 5;
 const VIEWERS: usize = 5;
 const AREAS: [&str; 4] = ["Lucknow", "Indore", "Jaipur", "Hisar"];
 
-/// goose's transactions are plain functions: what they share is here.
+/// The state shared by goose's transactions, which are plain functions.
 static SCENE: OnceLock<Scene> = OnceLock::new();
 
 pub struct Scene {
     /// `http://host:port`.
     pub base: String,
-    /// Digits that no other run has in its codes.
+    /// Digits that no other run uses in its codes.
     pub run: u64,
     pub packers: Vec<String>,
     pub billers: Vec<String>,
-    /// Billers who only look.
+    /// Billers who only read.
     pub viewers: Vec<String>,
     pub api_key: String,
     pub admin_token: String,
-    /// Codes of bags that were there before.
+    /// Codes of bags that existed before the run.
     pub codes: Vec<String>,
     pub ledger: Ledger,
-    /// Parents that packers have filled and no biller has taken.
+    /// Parents that packers have filled and no biller has added to a bill.
     pub filled: Mutex<VecDeque<String>>,
     next: AtomicU64,
 }
 
 impl Scene {
     pub fn get() -> &'static Self {
-        SCENE.get().expect("the scene is set before anybody plays")
+        SCENE.get().expect("the scene is set before the simulation starts")
     }
 
-    /// Makes accounts and key over the API.
+    /// Creates the accounts and the key over the API.
     pub async fn set(base: &str, username: &str, password: &str) -> anyhow::Result<()> {
         let base = base.trim_end_matches('/').to_owned();
         let run = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
@@ -52,7 +53,7 @@ impl Scene {
         let admin_token = login(&client, &base, username, password).await?;
         let post = async |path: &str, body: Value| -> anyhow::Result<Value> {
             let answer = client.post(format!("{base}/api/v1{path}")).bearer_auth(&admin_token).json(&body).send().await?;
-            ensure!(answer.status().is_success(), "{path} was answered {}: {}", answer.status(), answer.text().await?);
+            ensure!(answer.status().is_success(), "{path} returned {}: {}", answer.status(), answer.text().await?);
             Ok(answer.json().await?)
         };
         let (mut packers, mut billers, mut viewers) = (Vec::new(), Vec::new(), Vec::new());
@@ -88,11 +89,11 @@ impl Scene {
             filled: Mutex::default(),
             next: AtomicU64::new(0),
         };
-        ensure!(SCENE.set(scene).is_ok(), "a run plays once");
+        ensure!(SCENE.set(scene).is_ok(), "the scene is set only once");
         Ok(())
     }
 
-    /// A number that nobody else in this run has.
+    /// A number that is unique in this run.
     pub fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
@@ -102,7 +103,8 @@ impl Scene {
         format!("SB{}{:07}", self.run, self.number())
     }
 
-    /// The n-th of the bags that were there before; a parent's code of nobody where there were none.
+    /// The n-th of the bags that existed before the run. Without any, the code of a parent that
+    /// does not exist.
     pub fn known(&self, n: u64) -> &str {
         self.codes.get(n as usize % self.codes.len().max(1)).map_or("SB00001", String::as_str)
     }

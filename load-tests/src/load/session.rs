@@ -1,4 +1,4 @@
-//! Signing in and asking, as goose's users do it.
+//! Sign-in and requests of goose users.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,39 +10,39 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 use crate::people::PASSWORD;
 
-/// One that plays.
+/// The session of a simulated user.
 #[derive(Clone)]
 pub struct Session {
     username: String,
     token: String,
-    good_until: Instant,
-    /// For choosing without chance, so that two runs do the same.
+    valid_until: Instant,
+    /// Used to choose deterministically, so that two runs do the same.
     pub step: u64,
-    /// ETags of the pages seen last.
+    /// ETags of the last responses.
     pub etags: HashMap<&'static str, String>,
-    /// Code of the parent being packed, and children in it.
+    /// Code of the parent that is being packed, and the number of its children.
     pub parent: Option<(String, u64)>,
 }
 
-/// An answer: its status, `ETag` and body.
+/// A response: its status, `ETag` and body.
 pub struct Answer {
     pub status: u16,
     pub etag: Option<String>,
     pub is_replayed: bool,
-    /// How long to wait before it is tried again, where the server said so.
+    /// How long to wait before a retry, if the server said so.
     pub retry_after: Option<Duration>,
     pub body: Value,
 }
 
-/// What is asked.
+/// A request.
 pub struct Ask<'a> {
     pub method: GooseMethod,
     pub path: &'a str,
-    /// As it stands in the report, after the method: the route, without what differs.
+    /// Its name in the report, after the method: the route, without variable parts.
     pub name: &'a str,
     pub body: Option<Value>,
     pub headers: &'a [(&'static str, &'a str)],
-    /// Statuses that are as they should be.
+    /// The expected statuses.
     pub expected: &'a [u16],
 }
 
@@ -54,23 +54,23 @@ impl Default for Ask<'_> {
 
 type Failure = Box<TransactionError>;
 
-/// One of the packers' accounts.
+/// Signs in with one of the packers' accounts.
 pub async fn sign_in_packer(user: &mut GooseUser) -> TransactionResult {
     sign_in(user, &Scene::get().packers).await
 }
 
-/// One of the billers' accounts.
+/// Signs in with one of the billers' accounts.
 pub async fn sign_in_biller(user: &mut GooseUser) -> TransactionResult {
     sign_in(user, &Scene::get().billers).await
 }
 
-/// One of the accounts that only look.
+/// Signs in with one of the accounts that only read.
 pub async fn sign_in_viewer(user: &mut GooseUser) -> TransactionResult {
     sign_in(user, &Scene::get().viewers).await
 }
 
-/// A machine has its key.
-pub async fn take_key(user: &mut GooseUser) -> TransactionResult {
+/// A machine uses its API key.
+pub async fn use_api_key(user: &mut GooseUser) -> TransactionResult {
     let scene = Scene::get();
     let never = Instant::now() + Duration::from_secs(365 * 24 * 3600);
     user.set_session_data(Session::new(String::new(), scene.api_key.clone(), never));
@@ -78,20 +78,20 @@ pub async fn take_key(user: &mut GooseUser) -> TransactionResult {
 }
 
 impl Session {
-    fn new(username: String, token: String, good_until: Instant) -> Self {
-        Self { username, token, good_until, step: Scene::get().number(), etags: HashMap::new(), parent: None }
+    fn new(username: String, token: String, valid_until: Instant) -> Self {
+        Self { username, token, valid_until, step: Scene::get().number(), etags: HashMap::new(), parent: None }
     }
 }
 
-/// The one who plays as this user.
+/// The session of this goose user.
 pub fn session(user: &mut GooseUser) -> &mut Session {
     user.get_session_data_unchecked_mut::<Session>()
 }
 
 async fn sign_in(user: &mut GooseUser, accounts: &[String]) -> TransactionResult {
     let username = accounts[Scene::get().number() as usize % accounts.len()].clone();
-    let (token, good_until) = login(user, &username).await?;
-    user.set_session_data(Session::new(username, token, good_until));
+    let (token, valid_until) = login(user, &username).await?;
+    user.set_session_data(Session::new(username, token, valid_until));
     Ok(())
 }
 
@@ -104,19 +104,19 @@ async fn login(user: &mut GooseUser, username: &str) -> Result<(String, Instant)
     Ok((token, Instant::now() + Duration::from_secs(seconds * 4 / 5)))
 }
 
-/// Asks as whoever is signed in; signs in again shortly before the token ends.
+/// Sends a request as the signed-in user. Signs in again shortly before the token expires.
 pub async fn ask(user: &mut GooseUser, ask: Ask<'_>) -> Result<Answer, Failure> {
-    if session(user).good_until <= Instant::now() {
+    if session(user).valid_until <= Instant::now() {
         let username = session(user).username.clone();
-        let (token, good_until) = login(user, &username).await?;
+        let (token, valid_until) = login(user, &username).await?;
         let session = session(user);
-        (session.token, session.good_until) = (token, good_until);
+        (session.token, session.valid_until) = (token, valid_until);
     }
     let token = session(user).token.clone();
     send(user, ask, &token).await
 }
 
-/// The token, for what does not go through goose.
+/// The token, for requests that do not go through goose.
 pub fn token(user: &mut GooseUser) -> String {
     session(user).token.clone()
 }
@@ -141,7 +141,7 @@ async fn send(user: &mut GooseUser, ask: Ask<'_>, token: &str) -> Result<Answer,
     if ask.expected.contains(&status) {
         user.set_success(&mut request)?;
     } else {
-        let tag = format!("{} was answered {status}: {}", ask.name, String::from_utf8_lossy(&bytes));
+        let tag = format!("{} returned {status}: {}", ask.name, String::from_utf8_lossy(&bytes));
         user.set_failure(&tag, &mut request, None, None)?;
     }
     Ok(Answer { status, etag, is_replayed, retry_after, body })

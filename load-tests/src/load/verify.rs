@@ -1,4 +1,5 @@
-//! Afterwards: is everything there that was acknowledged, once, and does every number equal what it counts?
+//! Verifies after a run that every acknowledged scan exists exactly once, and that every counter
+//! equals what it counts.
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
@@ -8,14 +9,14 @@ use crate::postgres::Tools;
 use crate::server::Server;
 use crate::{block_on, say};
 
-/// Scans looked at over the API when the database can't be reached.
+/// Number of scans that are verified over the API if the database is not accessible.
 const SAMPLE: usize = 1_000;
 
-/// What is wrong with the data.
+/// Returns the errors in the data.
 pub fn verify(server: Option<&Server>, database_url: Option<&str>) -> anyhow::Result<Vec<String>> {
     let scene = Scene::get();
     let mut wrong = scene.ledger.contradictions();
-    // The first tells enough; thousands would hide the rest.
+    // The first errors are enough; thousands would hide the rest.
     let more = wrong.len().saturating_sub(5);
     wrong.truncate(5);
     if more > 0 {
@@ -38,8 +39,8 @@ pub fn verify(server: Option<&Server>, database_url: Option<&str>) -> anyhow::Re
         }
     }
     say(&format!(
-        "checked {acknowledged} acknowledged scans, every count and every counter: {}",
-        if wrong.is_empty() { "all as it should be" } else { "WRONG" }
+        "verified {acknowledged} acknowledged scans, every count and every counter: {}",
+        if wrong.is_empty() { "all correct" } else { "WRONG" }
     ));
     Ok(wrong)
 }
@@ -53,13 +54,13 @@ fn over_the_api() -> anyhow::Result<Vec<String>> {
         let sample = scans.iter().step_by(scans.len().div_ceil(SAMPLE).max(1));
         for (id, outcome) in sample {
             let answer = client.get(format!("{}/api/v1/scans/{id}", scene.base)).bearer_auth(&scene.admin_token).send().await?;
-            ensure!(answer.status() == 200 || answer.status() == 404, "asking for a scan was answered {}", answer.status());
+            ensure!(answer.status() == 200 || answer.status() == 404, "reading a scan returned {}", answer.status());
             let scan: Value = answer.json().await?;
             if scan["outcome"] != **outcome {
-                wrong.push(format!("scan {id} was acknowledged as {outcome}, and is {}", scan["outcome"]));
+                wrong.push(format!("scan {id} was acknowledged as {outcome}, but is stored as {}", scan["outcome"]));
             }
         }
-        say(&format!("looked at {} of {} acknowledged scans; counts can only be checked with --database-url", scans.len().min(SAMPLE), scans.len()));
+        say(&format!("verified {} of {} acknowledged scans; counts can only be verified with --database-url", scans.len().min(SAMPLE), scans.len()));
         wrong.truncate(5);
         Ok(wrong)
     })

@@ -1,5 +1,5 @@
-//! Somebody with the dashboard open: events come as they happen, what it shows is asked for with the ETags seen last, bags
-//! are looked up and searched.
+//! A user with the dashboard open: receives events as they happen, requests the dashboard with the
+//! last ETags, and looks up and searches bags.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,35 +24,36 @@ pub fn scenario() -> Result<Scenario, GooseError> {
         .register_transaction(transaction!(find).set_weight(3)?))
 }
 
-/// Streams of events that were open.
+/// Number of event streams that were open.
 pub fn streams() -> u64 {
     STREAMS.load(Ordering::Relaxed)
 }
 
-/// Why a stream of events ended or was refused, if one was.
+/// Why an event stream ended or was refused, if one was.
 pub fn failure() -> Option<String> {
-    FAILURE.lock().expect("nobody panics with it").clone()
+    FAILURE.lock().expect("no thread panics while it holds the lock").clone()
 }
 
 async fn listen(user: &mut GooseUser) -> TransactionResult {
     let token = token(user);
     tokio::spawn(async move {
-        let failed = |what: String| *FAILURE.lock().expect("nobody panics with it") = Some(format!("a stream of events: {what}"));
+        let failed = |what: String| *FAILURE.lock().expect("no thread panics while it holds the lock") = Some(format!("an event stream: {what}"));
         let url = format!("{}/api/v1/events", Scene::get().base);
         match reqwest::Client::new().get(url).bearer_auth(token).send().await {
             Ok(mut answer) if answer.status() == 200 => {
                 STREAMS.fetch_add(1, Ordering::Relaxed);
-                // It ends with the token; until then every piece is read and dropped, as fast as it comes.
+                // The stream ends when the token expires. Until then, every chunk is read and
+                // dropped as fast as it arrives.
                 while let Ok(Some(_)) = answer.chunk().await {}
             }
-            Ok(answer) => failed(format!("answered {}", answer.status())),
+            Ok(answer) => failed(format!("status {}", answer.status())),
             Err(error) => failed(error.to_string()),
         }
     });
     Ok(())
 }
 
-/// What the web app's dashboard asks for whenever something has happened.
+/// What the web app's dashboard requests whenever something has happened.
 async fn dashboard(user: &mut GooseUser) -> TransactionResult {
     for path in ["/api/v1/stats", "/api/v1/stats/scans-per-hour?hours=168", "/api/v1/stats/recent?limit=8"] {
         look(user, path).await?;
@@ -60,7 +61,7 @@ async fn dashboard(user: &mut GooseUser) -> TransactionResult {
     Ok(())
 }
 
-/// What it asks for besides when the day is looked into.
+/// What it requests in addition when the user opens a day.
 async fn breakdown(user: &mut GooseUser) -> TransactionResult {
     for path in ["/api/v1/stats/people", "/api/v1/stats/areas"] {
         look(user, path).await?;
