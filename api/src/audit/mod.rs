@@ -206,7 +206,7 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
     let mut actions: Vec<&'static str> = Vec::new();
     let mut entities: Vec<&'static str> = Vec::new();
     let mut entity_ids: Vec<String> = Vec::new();
-    let mut befores: Vec<Option<Value>> = Vec::new();
+    let mut values_before: Vec<Option<Value>> = Vec::new();
     let mut afters: Vec<Option<Value>> = Vec::new();
     let mut ips: Vec<Option<String>> = Vec::new();
     let mut user_agents: Vec<Option<String>> = Vec::new();
@@ -219,7 +219,7 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
         actions.push(entry.action.as_str());
         entities.push(entry.entity.as_str());
         entity_ids.push(entry.entity_id);
-        befores.push(entry.before);
+        values_before.push(entry.before);
         afters.push(entry.after);
         ips.push(actor.client.ip.clone());
         user_agents.push(actor.client.user_agent.clone());
@@ -234,7 +234,7 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
     .bind::<Array<Text>, _>(actions)
     .bind::<Array<Text>, _>(entities)
     .bind::<Array<Text>, _>(entity_ids)
-    .bind::<Array<Nullable<Jsonb>>, _>(befores)
+    .bind::<Array<Nullable<Jsonb>>, _>(values_before)
     .bind::<Array<Nullable<Jsonb>>, _>(afters)
     .bind::<Array<Nullable<Text>>, _>(ips)
     .bind::<Array<Nullable<Text>>, _>(user_agents)

@@ -92,7 +92,7 @@ async fn undo_is_refused_when_too_late_superseded_billed_or_without_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn anothers_scan_is_undone_by_billers_and_admins_only() {
+async fn the_scan_of_another_person_is_undone_by_billers_and_admins_only() {
     let warehouse = Warehouse::open().await;
     let packer = warehouse.packer("Lucknow").await;
     packer.scans("SB12345").await.expect(201);
