@@ -186,7 +186,7 @@ fn class_to_ecmascript(members: &[char]) -> String {
     for range in members.chunk_by(|one, next| u32::from(*one) + 1 == u32::from(*next)) {
         match range {
             ['-'] => text.push_str("\\-"),
-            [few @ ..] if few.len() <= 2 => text.extend(few),
+            few if few.len() <= 2 => text.extend(few),
             [first, .., last] => text.extend([*first, '-', *last]),
             _ => {}
         }

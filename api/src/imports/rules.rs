@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::columns::{Columns, ImportField};
+use super::changed_cell::ChangedCell;
+use super::columns::{Column, Columns, ImportField};
 use super::read_rows::RawRow;
 use crate::bags::label_fault::LabelFault;
 use crate::bags::model::BagKind;
@@ -69,6 +70,7 @@ pub struct Rules {
 impl Rules {
     /// Checks a row of bags.
     pub fn bag(&self, row: RawRow) -> Result<BagRow, RefusedRow> {
+        self.check_unchanged(&row)?;
         let code = self.code(&row, ImportField::QrCode)?;
         let Some(format) = self.formats.of(&code).cloned() else {
             return Err(RefusedRow::new(&row, "invalid_qr_code", format!("No bag format takes the code {code}.")));
@@ -106,9 +108,22 @@ impl Rules {
 
     /// Checks a row of links, as far as that goes without the bags.
     pub fn link(&self, row: RawRow) -> Result<LinkRow, RefusedRow> {
+        self.check_unchanged(&row)?;
         let parent = self.code(&row, ImportField::ParentQrCode)?;
         let child = self.code(&row, ImportField::ChildQrCode)?;
         Ok(LinkRow { parent, child, raw: row })
+    }
+
+    /// Refuses a row with a code of which a spreadsheet has made something else.
+    fn check_unchanged(&self, row: &RawRow) -> Result<(), RefusedRow> {
+        let in_codes = |(place, column)| row.changed.iter().find(|cell| cell.column == place).map(|cell| (cell, column));
+        let changed: Vec<(&ChangedCell, &Column)> = self.columns.of_codes().filter_map(in_codes).collect();
+        let Some((first, column)) = changed.first() else { return Ok(()) };
+        let mut refused = RefusedRow::new(row, "cell_changed", first.sentence(row.line, &column.name));
+        for (cell, _) in changed.iter().filter(|(cell, _)| cell.is_lost()) {
+            refused.cells[cell.column].clear();
+        }
+        Err(refused)
     }
 
     fn code(&self, row: &RawRow, field: ImportField) -> Result<QrCode, RefusedRow> {

@@ -13,7 +13,7 @@ use crate::support::warehouse::ADMIN_PASSWORD;
 use crate::support::{Answer, Person, Warehouse, database};
 
 pub const CSV: &str = "text/csv";
-const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+pub const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// A form with a file, as a browser sends it.
 fn form(fields: &[(&str, &str)], file_name: &str, content_type: &str, file: &[u8]) -> (String, Vec<u8>) {
@@ -85,8 +85,8 @@ fn workbook(rows: &[&[&str]]) -> Vec<u8> {
     workbook.save_to_buffer().unwrap()
 }
 
-const BAGS: &[(&str, &str)] = &[("kind", "bags")];
-const LINKS: &[(&str, &str)] = &[("kind", "links")];
+pub const BAGS: &[(&str, &str)] = &[("kind", "bags")];
+pub const LINKS: &[(&str, &str)] = &[("kind", "links")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_admins_import() {
@@ -245,6 +245,19 @@ async fn a_workbook_that_unpacks_without_end_is_refused() {
     let bomb = archive(&[("xl/workbook.xml", 10), ("xl/worksheets/sheet1.xml", 64 * 1024 * 1024)]);
     assert!(bomb.len() < 200_000);
     send(&admin, BAGS, "bomb.xlsx", XLSX, &bomb).await.problem(422, "import_zip_bomb");
+    // Styles are held in memory. Noise hardly shrinks, so it is the size alone that is too much.
+    let mut noise = 1_u32;
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, size) in [("xl/workbook.xml", 10), ("xl/styles.xml", 17 * 1024 * 1024)] {
+        writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        let bytes = std::iter::repeat_with(|| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (noise >> 24) as u8
+        });
+        writer.write_all(&bytes.take(size).collect::<Vec<u8>>()).unwrap();
+    }
+    let styles = writer.finish().unwrap().into_inner();
+    send(&admin, BAGS, "styles.xlsx", XLSX, &styles).await.problem(422, "import_zip_bomb");
     // A directory that lies about the size.
     let mut liar = archive(&[("xl/workbook.xml", 10), ("xl/worksheets/sheet1.xml", 512 * 1024)]);
     let honest = (512_u32 * 1024).to_le_bytes();

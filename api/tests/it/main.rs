@@ -38,6 +38,7 @@ mod seed_demo;
 mod serving;
 mod sessions;
 mod shared;
+mod spreadsheets;
 mod stats;
 mod system;
 mod two_factor;

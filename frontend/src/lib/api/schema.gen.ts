@@ -2568,6 +2568,11 @@ export interface components {
             file_format: components["schemas"]["ImportFormat"];
             /** Format: int64 */
             file_bytes: number;
+            /**
+             * @description The sheet of the workbook that is read, the first one visible; null for CSV.
+             * @example Sheet1
+             */
+            sheet: string | null;
             /** @description The columns of the file, and what each was taken for. */
             columns: components["schemas"]["Column"][];
             progress: components["schemas"]["ImportProgress"];
@@ -2601,7 +2606,8 @@ export interface components {
         ImportForm: {
             /**
              * Format: binary
-             * @description CSV (UTF-8; comma, semicolon or tab) or an Excel workbook, whose first row names the columns: for bags `qr_code`,
+             * @description CSV (UTF-8; comma, semicolon or tab) or an Excel workbook, of which the first visible worksheet is read. The first
+             *     row names the columns: for bags `qr_code`,
              *     `name`, `dispatch_area`, `kind`; for links `parent_qr_code`, `child_qr_code`.
              */
             file: string;
@@ -3232,6 +3238,11 @@ export interface components {
                 file_format: components["schemas"]["ImportFormat"];
                 /** Format: int64 */
                 file_bytes: number;
+                /**
+                 * @description The sheet of the workbook that is read, the first one visible; null for CSV.
+                 * @example Sheet1
+                 */
+                sheet: string | null;
                 /** @description The columns of the file, and what each was taken for. */
                 columns: components["schemas"]["Column"][];
                 progress: components["schemas"]["ImportProgress"];
