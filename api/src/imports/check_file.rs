@@ -18,8 +18,10 @@ const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
 const OLE_MAGIC: &[u8] = &[0xD0, 0xCF, 0x11, 0xE0];
 /// Bytes that a workbook may have when it is unpacked.
 const MAX_UNPACKED: u64 = 2 * 1024 * 1024 * 1024;
-/// Bytes of the table of texts in a workbook: the one part that is held in memory.
+/// Bytes of the table of texts in a workbook, which is held in memory.
 const MAX_SHARED_STRINGS: u64 = 128 * 1024 * 1024;
+/// Bytes of any other part that is held in memory: styles, and what says where the sheets are.
+const MAX_HELD: u64 = 16 * 1024 * 1024;
 /// Tables of cells shrink to a tenth or a thirtieth; nothing honest shrinks more than this.
 const MAX_RATIO: u64 = 250;
 /// Parts smaller than this may have any ratio, in bytes.
@@ -61,6 +63,8 @@ impl Claim {
 /// What a file was found to be.
 pub struct Checked {
     pub format: ImportFormat,
+    /// Name of the sheet that is read of a workbook.
+    pub sheet: Option<String>,
     pub columns: Columns,
 }
 
@@ -102,7 +106,7 @@ pub fn check(mut file: &File, claim: &Claim, kind: ImportKind) -> Result<Checked
             Error::refused(ErrorCode::ImportFileEmpty, "The file has a head, but no row below it.")
         });
     }
-    Ok(Checked { format, columns: Columns::detect(kind, &head.names)? })
+    Ok(Checked { format, sheet: head.sheet, columns: Columns::detect(kind, &head.names)? })
 }
 
 fn empty() -> Error {
@@ -155,6 +159,16 @@ fn check_text(mut file: &File) -> Result<()> {
     }
 }
 
+/// Bytes that a part of a workbook may have.
+fn most_bytes(name: &str) -> u64 {
+    match name.to_ascii_lowercase().as_str() {
+        "xl/sharedstrings.xml" => MAX_SHARED_STRINGS,
+        "xl/styles.xml" | "xl/workbook.xml" | "xl/theme/theme1.xml" | "[content_types].xml" => MAX_HELD,
+        name if name.ends_with(".rels") => MAX_HELD,
+        _ => MAX_UNPACKED,
+    }
+}
+
 /// A workbook that unpacks to a size that its archive tells, and that can be borne.
 fn check_archive(file: &File) -> Result<()> {
     let unreadable = |_| Error::refused(ErrorCode::ImportUnreadable, "The workbook is damaged: its archive can't be read. Save it again.");
@@ -168,8 +182,7 @@ fn check_archive(file: &File) -> Result<()> {
         total = total.saturating_add(size);
         let name = part.name().map_err(unreadable)?;
         has_workbook |= name.eq_ignore_ascii_case("xl/workbook.xml");
-        let is_strings = name.eq_ignore_ascii_case("xl/sharedstrings.xml");
-        if total > MAX_UNPACKED || (is_strings && size > MAX_SHARED_STRINGS) || (size > SMALL && size / packed.max(1) > MAX_RATIO) {
+        if total > MAX_UNPACKED || size > most_bytes(&name) || (size > SMALL && size / packed.max(1) > MAX_RATIO) {
             return Err(bomb());
         }
     }

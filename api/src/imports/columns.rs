@@ -19,6 +19,11 @@ pub enum ImportField {
 }
 
 impl ImportField {
+    /// Does the column have codes? A file can't do without those.
+    const fn is_code(self) -> bool {
+        matches!(self, Self::QrCode | Self::ParentQrCode | Self::ChildQrCode)
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::QrCode => "qr_code",
@@ -78,8 +83,7 @@ impl Columns {
             if found > 1 {
                 return missing(format!("More than one column can be {}. Rename those that are something else.", field.as_str()));
             }
-            let is_needed = matches!(field, ImportField::QrCode | ImportField::ParentQrCode | ImportField::ChildQrCode);
-            if found == 0 && is_needed {
+            if found == 0 && field.is_code() {
                 let shown: Vec<&str> = head.iter().map(String::as_str).take(20).collect();
                 return missing(format!("The first row must name the columns, and none is {}. It has: {}.", field.as_str(), shown.join(", ")));
             }
@@ -87,10 +91,19 @@ impl Columns {
         Ok(Self(head.iter().zip(fields).map(|(name, field)| Column { name: name.clone(), field }).collect()))
     }
 
+    /// The place of a field in the rows, counted from 0.
+    pub fn place(&self, field: ImportField) -> Option<usize> {
+        self.0.iter().position(|column| column.field == Some(field))
+    }
+
+    /// The columns that have codes.
+    pub fn of_codes(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.0.iter().enumerate().filter(|(_, column)| column.field.is_some_and(ImportField::is_code))
+    }
+
     /// The trimmed value of a field in a row; `None` when it is empty or there is no such column.
     pub fn value<'a>(&self, field: ImportField, cells: &'a [String]) -> Option<&'a str> {
-        let place = self.0.iter().position(|column| column.field == Some(field))?;
-        cells.get(place).map(|cell| cell.trim()).filter(|cell| !cell.is_empty())
+        cells.get(self.place(field)?).map(|cell| cell.trim()).filter(|cell| !cell.is_empty())
     }
 }
 

@@ -4,11 +4,15 @@
 //! every other scan.
 
 mod as_one;
+mod changed_cell;
 mod check_file;
 mod columns;
 pub mod model;
+mod number_format;
+mod number_text;
 mod queries;
 mod read_rows;
+mod read_workbook;
 pub mod routes;
 mod rules;
 pub mod run_import;

@@ -73,6 +73,9 @@ pub struct Import {
     pub file_name: String,
     pub file_format: ImportFormat,
     pub file_bytes: i64,
+    /// The sheet of the workbook that is read, the first one visible; null for CSV.
+    #[schema(required, example = "Sheet1")]
+    pub sheet: Option<String>,
     /// The columns of the file, and what each was taken for.
     pub columns: Vec<Column>,
     pub progress: ImportProgress,
@@ -105,6 +108,8 @@ pub struct ImportRecord {
     pub file_format: ImportFormat,
     #[diesel(sql_type = BigInt)]
     pub file_bytes: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub sheet: Option<String>,
     #[diesel(sql_type = Jsonb)]
     pub columns: Value,
     #[diesel(sql_type = BigInt)]
@@ -145,6 +150,7 @@ impl From<ImportRecord> for Import {
             file_name: record.file_name,
             file_format: record.file_format,
             file_bytes: record.file_bytes,
+            sheet: record.sheet,
             columns: serde_json::from_value(record.columns).unwrap_or_default(),
             progress: ImportProgress { rows_read: record.rows_read, rows_accepted: record.rows_accepted, rows_refused: record.rows_refused },
             error,

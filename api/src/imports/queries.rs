@@ -27,7 +27,7 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 /// job does.
 const SELECT: &str = "SELECT i.id, i.kind, i.mode, i.dry_run, \
      CASE WHEN i.finished_at IS NULL AND j.status = 'failed' THEN 'failed' ELSE i.status END AS status, \
-     i.file_name, i.file_format, i.file_bytes, i.columns, i.rows_read, i.rows_accepted, i.rows_refused, \
+     i.file_name, i.file_format, i.file_bytes, i.sheet, i.columns, i.rows_read, i.rows_accepted, i.rows_refused, \
      CASE WHEN i.finished_at IS NULL AND j.status = 'failed' THEN 'internal_error' ELSE i.error_code END AS error_code, \
      CASE WHEN i.finished_at IS NULL AND j.status = 'failed' THEN 'The work was cut off too often. Send the file again: rows that are in stay in.' \
           ELSE i.error END AS error, \
@@ -60,16 +60,16 @@ pub struct NewImport<'a> {
     pub file_name: &'a str,
     pub file_format: ImportFormat,
     pub file_bytes: u64,
+    pub sheet: Option<String>,
     pub columns: Value,
     pub actor: &'a Actor,
 }
 
 /// Writes an import without its file.
 pub async fn insert(conn: &mut AsyncPgConnection, import: &NewImport<'_>, job_id: Option<Uuid>) -> QueryResult<()> {
-    sql(
-        "INSERT INTO imports (id, job_id, kind, mode, dry_run, file_name, file_format, file_bytes, columns, created_by, ip, user_agent, request_id) \
-         VALUES ($1, $2, $3::text::import_kind, $4::text::import_mode, $5, $6, $7::text::import_format, $8, $9, $10, $11, $12, $13)",
-    )
+    sql("INSERT INTO imports (id, job_id, kind, mode, dry_run, file_name, file_format, file_bytes, columns, created_by, ip, user_agent, \
+                              request_id, sheet) \
+         VALUES ($1, $2, $3::text::import_kind, $4::text::import_mode, $5, $6, $7::text::import_format, $8, $9, $10, $11, $12, $13, $14)")
     .bind::<SqlUuid, _>(import.id)
     .bind::<Nullable<SqlUuid>, _>(job_id)
     .bind::<Text, _>(import.kind.as_str())
@@ -83,6 +83,7 @@ pub async fn insert(conn: &mut AsyncPgConnection, import: &NewImport<'_>, job_id
     .bind::<Nullable<Text>, _>(import.actor.client.ip.clone())
     .bind::<Nullable<Text>, _>(import.actor.client.user_agent.clone())
     .bind::<Nullable<Text>, _>(import.actor.client.request_id.clone())
+    .bind::<Nullable<Text>, _>(import.sheet.clone())
     .execute_on(conn)
     .await?;
     Ok(())

@@ -4,39 +4,51 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-use calamine::{DataRef, Reader, Xlsx};
 use tokio::sync::mpsc;
 
+use super::changed_cell::{self, ChangedCell};
 use super::model::ImportFormat;
+use super::read_workbook;
 use crate::error::{Error, ErrorCode, Result};
 
 /// Bytes that a row can have: more means that a quotation mark is missing somewhere.
 const MAX_ROW_BYTES: usize = 1024 * 1024;
 /// Columns that are read; those further right are left out.
-const MAX_COLUMNS: usize = 256;
+pub const MAX_COLUMNS: usize = 256;
 /// Bytes looked through for the delimiter.
 const SNIFFED: u64 = 64 * 1024;
 
 /// A row as the file has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RawRow {
     /// Line of the text, or row of the sheet, counted from 1.
     pub line: i64,
     pub cells: Vec<String>,
+    /// Cells of which a spreadsheet has made something else, whatever their column.
+    pub changed: Vec<ChangedCell>,
+}
+
+impl RawRow {
+    /// Has the row nothing in it? A cell that shows nothing may hold something.
+    pub fn is_blank(&self) -> bool {
+        self.cells.iter().all(String::is_empty) && self.changed.is_empty()
+    }
 }
 
 /// The first row of a file.
 pub struct Head {
+    /// Name of the sheet of a workbook.
+    pub sheet: Option<String>,
     pub names: Vec<String>,
     /// There is a row below it.
     pub has_rows: bool,
 }
 
 /// Whether to go on.
-enum Flow {
+pub enum Flow {
     On,
     Enough,
 }
@@ -46,9 +58,9 @@ enum Flow {
 /// # Errors
 /// 422 `import_unreadable`.
 pub fn read_head(file: File, format: ImportFormat) -> Result<Head> {
-    let mut head = Head { names: Vec::new(), has_rows: false };
+    let mut head = Head { sheet: None, names: Vec::new(), has_rows: false };
     let mut rows = 0;
-    read(file, format, &mut |row| {
+    let sheet = read(file, format, &mut |row| {
         rows += 1;
         if rows == 1 {
             head.names = row.cells;
@@ -57,7 +69,7 @@ pub fn read_head(file: File, format: ImportFormat) -> Result<Head> {
         head.has_rows = true;
         Flow::Enough
     })?;
-    Ok(head)
+    Ok(Head { sheet, ..head })
 }
 
 /// Sends the rows below the head in batches of `batch_rows`. Ends early when nobody takes them any more.
@@ -87,14 +99,16 @@ pub fn send_rows(file: File, format: ImportFormat, batch_rows: usize, batches: &
     Ok(())
 }
 
-fn read(file: File, format: ImportFormat, take: &mut dyn FnMut(RawRow) -> Flow) -> Result<()> {
+/// Hands over the rows, and returns the name of the sheet that they are on.
+fn read(file: File, format: ImportFormat, take: &mut dyn FnMut(RawRow) -> Flow) -> Result<Option<String>> {
     match format {
-        ImportFormat::Csv => read_csv(file, take),
-        ImportFormat::Xlsx => read_xlsx(file, take),
+        ImportFormat::Csv => read_csv(file, take).map(|()| None),
+        ImportFormat::Xlsx => read_workbook::read(file, take).map(Some),
     }
 }
 
-fn unreadable(detail: String) -> Error {
+/// The refusal of a file that can't be read.
+pub fn unreadable(detail: String) -> Error {
     Error::refused(ErrorCode::ImportUnreadable, detail)
 }
 
@@ -157,13 +171,20 @@ fn read_csv(mut file: File, take: &mut dyn FnMut(RawRow) -> Flow) -> Result<()> 
         let within = record.iter().flat_map(str::bytes).filter(|byte| *byte == b'\n').count() as u64;
         let line = reader.position().line().saturating_sub(within + 1);
         let cells: Vec<String> = record.iter().take(MAX_COLUMNS).map(|cell| cell.trim().to_owned()).collect();
-        if cells.iter().all(String::is_empty) {
+        let row = RawRow { line: i64::try_from(line).unwrap_or(i64::MAX), changed: traces(&cells), cells };
+        if row.is_blank() {
             continue;
         }
-        if let Flow::Enough = take(RawRow { line: i64::try_from(line).unwrap_or(i64::MAX), cells }) {
+        if let Flow::Enough = take(row) {
             return Ok(());
         }
     }
+}
+
+/// The cells that a spreadsheet has changed before it wrote the text.
+fn traces(cells: &[String]) -> Vec<ChangedCell> {
+    let changes = cells.iter().enumerate().filter_map(|(column, cell)| Some((column, cell, changed_cell::of_text(cell)?)));
+    changes.map(|(column, cell, change)| ChangedCell { column, change, shown: cell.clone(), held: None, address: None }).collect()
 }
 
 /// The delimiter that the head has most of, outside quotation marks.
@@ -181,52 +202,6 @@ fn delimiter(text: &[u8]) -> u8 {
     };
     // Of equals the last wins: the comma.
     [b'\t', b';', b','].into_iter().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
-}
-
-fn read_xlsx(file: File, take: &mut dyn FnMut(RawRow) -> Flow) -> Result<()> {
-    let damaged = |error: calamine::XlsxError| unreadable(format!("The workbook can't be read: {error}. Save it again, or save the sheet as CSV."));
-    let mut workbook: Xlsx<_> = Xlsx::new(BufReader::new(file)).map_err(damaged)?;
-    let sheet = workbook.sheet_names().first().cloned().ok_or_else(|| unreadable("The workbook has no sheet.".into()))?;
-    let mut reader = workbook.worksheet_cells_reader(&sheet).map_err(damaged)?;
-    let mut row = RawRow { line: 0, cells: Vec::new() };
-    let is_blank = |row: &RawRow| row.cells.iter().all(String::is_empty);
-    while let Some(cell) = reader.next_cell().map_err(damaged)? {
-        let (line, column) = cell.get_position();
-        let (line, column) = (i64::from(line) + 1, column as usize);
-        if line != row.line {
-            let done = std::mem::replace(&mut row, RawRow { line, cells: Vec::new() });
-            if !is_blank(&done)
-                && let Flow::Enough = take(done)
-            {
-                return Ok(());
-            }
-        }
-        if column < MAX_COLUMNS {
-            if row.cells.len() <= column {
-                row.cells.resize(column + 1, String::new());
-            }
-            // PostgreSQL takes no NUL.
-            row.cells[column] = text_of(cell.get_value()).replace('\0', "").trim().to_owned();
-        }
-    }
-    if !is_blank(&row) {
-        take(row);
-    }
-    Ok(())
-}
-
-fn text_of(value: &DataRef<'_>) -> String {
-    match value {
-        DataRef::Empty => String::new(),
-        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
-        DataRef::SharedString(text) => (*text).to_owned(),
-        DataRef::Int(number) => number.to_string(),
-        // A code of digits is a number to Excel; f64 writes whole numbers without a fraction.
-        DataRef::Float(number) => number.to_string(),
-        DataRef::Bool(value) => value.to_string(),
-        DataRef::DateTime(time) => time.as_f64().to_string(),
-        DataRef::Error(error) => error.to_string(),
-    }
 }
 
 #[cfg(test)]

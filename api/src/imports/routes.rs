@@ -38,7 +38,8 @@ const ERRORS_CHUNK: i64 = 2_000;
 /// A file of bags or links.
 #[derive(Debug, ToSchema)]
 pub struct ImportForm {
-    /// CSV (UTF-8; comma, semicolon or tab) or an Excel workbook, whose first row names the columns: for bags `qr_code`,
+    /// CSV (UTF-8; comma, semicolon or tab) or an Excel workbook, of which the first visible worksheet is read. The first
+    /// row names the columns: for bags `qr_code`,
     /// `name`, `dispatch_area`, `kind`; for links `parent_qr_code`, `child_qr_code`.
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
     pub file: Vec<u8>,
@@ -95,6 +96,7 @@ pub async fn create_import(
         file_name: &upload.claim.file_name,
         file_format: checked.format,
         file_bytes: upload.bytes,
+        sheet: checked.sheet,
         columns,
         actor: &actor,
     };

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::columns::{Columns, ImportField};
+use super::changed_cell::ChangedCell;
+use super::columns::{Column, Columns, ImportField};
 use super::read_rows::RawRow;
+use crate::bags::label_fault::LabelFault;
 use crate::bags::model::BagKind;
 use crate::bags::qr_code::{BagFormat, BagFormats, QrCode};
 use crate::error::Error;
@@ -24,6 +26,11 @@ impl RefusedRow {
     /// Refuses a row.
     pub fn new(row: &RawRow, code: &str, reason: impl Into<String>) -> Self {
         Self { line: row.line, cells: row.cells.clone(), code: code.to_owned(), reason: reason.into() }
+    }
+
+    /// Refuses a row for a code that is not the label of a bag.
+    pub fn wrong_label(row: &RawRow, fault: LabelFault, code: &QrCode) -> Self {
+        Self::new(row, fault.code().as_str(), fault.sentence_in_file(code))
     }
 
     fn of(row: &RawRow, error: Error) -> Self {
@@ -63,10 +70,14 @@ pub struct Rules {
 impl Rules {
     /// Checks a row of bags.
     pub fn bag(&self, row: RawRow) -> Result<BagRow, RefusedRow> {
+        self.check_unchanged(&row)?;
         let code = self.code(&row, ImportField::QrCode)?;
         let Some(format) = self.formats.of(&code).cloned() else {
             return Err(RefusedRow::new(&row, "invalid_qr_code", format!("No bag format takes the code {code}.")));
         };
+        if let Some(fault) = self.formats.fault_of(&code) {
+            return Err(RefusedRow::wrong_label(&row, fault, &code));
+        }
         let kind = self.columns.value(ImportField::Kind, &row.cells);
         if let Some(kind) = kind {
             match BagKind::from_name(&kind.to_lowercase()) {
@@ -97,9 +108,22 @@ impl Rules {
 
     /// Checks a row of links, as far as that goes without the bags.
     pub fn link(&self, row: RawRow) -> Result<LinkRow, RefusedRow> {
+        self.check_unchanged(&row)?;
         let parent = self.code(&row, ImportField::ParentQrCode)?;
         let child = self.code(&row, ImportField::ChildQrCode)?;
         Ok(LinkRow { parent, child, raw: row })
+    }
+
+    /// Refuses a row with a code of which a spreadsheet has made something else.
+    fn check_unchanged(&self, row: &RawRow) -> Result<(), RefusedRow> {
+        let in_codes = |(place, column)| row.changed.iter().find(|cell| cell.column == place).map(|cell| (cell, column));
+        let changed: Vec<(&ChangedCell, &Column)> = self.columns.of_codes().filter_map(in_codes).collect();
+        let Some((first, column)) = changed.first() else { return Ok(()) };
+        let mut refused = RefusedRow::new(row, "cell_changed", first.sentence(row.line, &column.name));
+        for (cell, _) in changed.iter().filter(|(cell, _)| cell.is_lost()) {
+            refused.cells[cell.column].clear();
+        }
+        Err(refused)
     }
 
     fn code(&self, row: &RawRow, field: ImportField) -> Result<QrCode, RefusedRow> {

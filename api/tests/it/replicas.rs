@@ -54,7 +54,7 @@ async fn children_seen_by(person: &Person, parent: &str, token: Option<&str>) ->
 async fn pack_and_look(packer: &Person, parent: &str, from: usize, to: usize) -> String {
     let mut token = String::new();
     for n in from..to {
-        let answer = packer.scans_into(parent, &format!("{parent}-{n:02}")).await.expect(201);
+        let answer = packer.scans_into(parent, &format!("C{parent}-{n:02}")).await.expect(201);
         token = answer.header(TOKEN).to_owned();
         assert!(token.contains('/'), "{token:?}");
         let seen = children_seen_by(packer, parent, None).await.expect("a page");
