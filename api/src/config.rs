@@ -12,6 +12,9 @@ use crate::http::base_path::BasePath;
 use crate::http::origin::Origin;
 use crate::users::model::Role;
 
+/// Longest grace for a used refresh token, in seconds.
+const MAX_REFRESH_GRACE_SECONDS: i64 = 300;
+
 /// A setting that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -192,6 +195,10 @@ pub struct Config {
     #[arg(long, env = "SESSION_MAX_SECONDS", default_value_t = 12 * 60 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub session_max_seconds: i64,
 
+    /// How long a used refresh token gets the same successor again: for lost answers and several tabs
+    #[arg(long, env = "REFRESH_GRACE_SECONDS", default_value_t = 30, value_name = "SECONDS", help_heading = "Sign-in")]
+    pub refresh_grace_seconds: i64,
+
     /// Wrong passwords in a row that lock an account
     #[arg(long, env = "LOCKOUT_ATTEMPTS", default_value_t = 5, value_name = "COUNT", help_heading = "Sign-in")]
     pub lockout_attempts: i16,
@@ -332,6 +339,9 @@ impl Config {
         }
         if self.access_token_seconds < 1 || self.session_idle_seconds < 1 || self.session_max_seconds < 1 {
             return Err("ACCESS_TOKEN_SECONDS, SESSION_IDLE_SECONDS and SESSION_MAX_SECONDS must be 1 or more.".into());
+        }
+        if !(0..=MAX_REFRESH_GRACE_SECONDS).contains(&self.refresh_grace_seconds) {
+            return Err("REFRESH_GRACE_SECONDS must be from 0 to 300: a stolen refresh token is accepted for that long.".into());
         }
         Ok(())
     }

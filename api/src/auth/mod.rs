@@ -4,12 +4,14 @@
 
 pub mod bearer;
 pub mod caller;
+pub mod cookies;
 pub mod data_key;
 pub mod jwks;
 pub mod keys;
 pub mod my_account;
 pub mod password;
 pub mod password_reset;
+pub mod refresh_token;
 pub mod revocations;
 pub mod routes;
 pub mod sessions;

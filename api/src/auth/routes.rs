@@ -10,7 +10,8 @@ use validator::Validate;
 
 use super::caller::{AnyFactor, AnyPassword};
 use super::keys::Claims;
-use super::sessions::{self, COOKIE, RefreshToken, Rotation};
+use super::refresh_token::{self, RefreshToken};
+use super::sessions::{self, Rotation};
 use super::sign_in::Outcome;
 use super::{my_account, password, password_reset, sign_in, two_factor, two_factor_routes};
 use crate::audit::{self, Action, Actor, Entity, Entry};
@@ -98,7 +99,7 @@ pub struct ChangePasswordRequest {
 pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginRequest>) -> Result<impl Responder> {
     let Json(LoginRequest { username, password }) = body;
     check_attempts(&state, "sign-ins", &client).await?;
-    match sign_in::sign_in(&state.pool, &state.config, username.trim(), password, &client).await? {
+    match sign_in::sign_in(&state.pool, &state.config, &state.data_key, username.trim(), password, &client).await? {
         Outcome::SignedIn(signed_in) => token_response(&state, signed_in.user, signed_in.area_id, &signed_in.token),
         Outcome::SecondFactorNeeded { user, version } => {
             let challenge = two_factor::challenge(&state.token_keys, user, version)?;
@@ -110,7 +111,9 @@ pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginR
 
 /// Exchange the refresh cookie for a new access token.
 ///
-/// Every refresh token is good for one exchange. One that comes a second time ends its session.
+/// Every refresh token is exchanged once. For `REFRESH_GRACE_SECONDS` (30) it gets the same successor again, so that a
+/// lost answer or a second tab does not end the session. After that, or once the successor was exchanged, a used token
+/// ends its session.
 #[utoipa::path(
     operation_id = "refresh_session", tag = "auth",
     responses((status = 200, description = "A new access token and cookie", body = TokenResponse),
@@ -120,17 +123,17 @@ pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginR
 )]
 #[post("/auth/refresh")]
 pub async fn refresh_session(_page: KnownOrigin, state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
-    let presented = refresh_token(&req).ok_or_else(session_ended)?;
+    let presented = RefreshToken::of_request(&req).ok_or_else(session_ended)?;
     let mut conn = state.pool.get().await?;
     let outcome = transaction(&mut conn, async |conn| {
-        let rotation = sessions::rotate(conn, &presented, &state.config).await?;
+        let rotation = sessions::rotate(conn, &state.data_key, &presented, &state.config).await?;
         if let Rotation::Reused { user } = &rotation {
             let actor = Actor { id: Some(*user), name: None, client: client.clone() };
             audit::record(conn, &actor, vec![Entry::new(Action::TokenReused, Entity::Session, presented.session_id)]).await?;
         }
         let user = match &rotation {
             Rotation::Rotated { user, .. } => queries::find(conn, *user).await?,
-            Rotation::Reused { .. } | Rotation::Ended => None,
+            Rotation::Reused { .. } | Rotation::Refused => None,
         };
         Ok((rotation, user))
     })
@@ -167,8 +170,8 @@ pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Clie
     {
         ended.push((session, caller.user_id));
     }
-    if let Some(token) = refresh_token(&req)
-        && let Some(owner) = sessions::owner(&mut conn, &token).await?
+    if let Some(token) = RefreshToken::of_request(&req)
+        && let Some(owner) = sessions::owner(&mut conn, &state.data_key, &token).await?
         && ended.iter().all(|(session, _)| *session != token.session_id)
     {
         ended.push((token.session_id, owner));
@@ -183,7 +186,7 @@ pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Clie
     })
     .await?;
     state.revocations.revoke(ended.into_iter().map(|(session, _)| session));
-    Ok(HttpResponse::NoContent().append_header(sessions::removal_cookie(&state.config)).finish())
+    Ok(HttpResponse::NoContent().append_header(refresh_token::removal_cookie(&state.config)).finish())
 }
 
 /// Sign out everywhere.
@@ -203,7 +206,7 @@ pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppSt
     })
     .await?;
     state.revocations.revoke(ended);
-    Ok(HttpResponse::NoContent().append_header(sessions::removal_cookie(&state.config)).finish())
+    Ok(HttpResponse::NoContent().append_header(refresh_token::removal_cookie(&state.config)).finish())
 }
 
 /// Show the signed-in person.
@@ -248,7 +251,7 @@ pub async fn change_my_password(
         queries::set_password(conn, caller.user_id, hash.clone()).await?;
         password_reset::cancel(conn, caller.user_id).await?;
         let ended = sessions::revoke_all(conn, caller.user_id, "password changed").await?;
-        let token = sessions::start(conn, caller.user_id, &client, &state.config).await?;
+        let token = sessions::start(conn, &state.data_key, caller.user_id, &client, &state.config).await?;
         audit::record(conn, &actor, vec![Entry::new(Action::PasswordChanged, Entity::User, caller.user_id)]).await?;
         if row.email.is_some() {
             MailJob::PasswordChanged { user_id: caller.user_id, at: Utc::now() }.enqueue(conn).await?;
@@ -296,10 +299,6 @@ pub(super) fn token_response(state: &AppState, user: User, area_id: Option<i32>,
 pub(super) async fn check_attempts(state: &AppState, what: &str, client: &Client) -> Result<()> {
     let Some(ip) = &client.ip else { return Ok(()) };
     state.limits.check(&format!("{what}:{ip}"), state.config.sign_in_limit_per_minute, MINUTE, "attempts").await
-}
-
-fn refresh_token(req: &HttpRequest) -> Option<RefreshToken> {
-    req.cookie(COOKIE).and_then(|cookie| RefreshToken::decode(cookie.value()))
 }
 
 /// The refusal of a session that is there no more.

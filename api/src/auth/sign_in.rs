@@ -4,8 +4,10 @@ use chrono::{TimeDelta, Utc};
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
+use super::data_key::DataKey;
 use super::password;
-use super::sessions::{self, RefreshToken};
+use super::refresh_token::RefreshToken;
+use super::sessions;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::config::Config;
 use crate::db::{Pool, transaction};
@@ -35,7 +37,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// 401 `invalid_credentials`; 423 `account_locked` with the time left.
-pub async fn sign_in(pool: &Pool, config: &Config, login: &str, password: String, client: &Client) -> Result<Outcome> {
+pub async fn sign_in(pool: &Pool, config: &Config, key: &DataKey, login: &str, password: String, client: &Client) -> Result<Outcome> {
     let found = queries::find_by_login(&mut *pool.get().await?, login).await?;
     // No connection is held while the password is hashed: that takes longer than all the SQL together.
     let active = found.filter(|(row, _)| row.is_active);
@@ -59,18 +61,24 @@ pub async fn sign_in(pool: &Pool, config: &Config, login: &str, password: String
         }
         Some((row, _)) if row.two_factor_enabled => Ok(Outcome::SecondFactorNeeded { user: row.id, version: row.version }),
         Some((row, area)) => {
-            let (row, token) = start_session(&mut conn, config, row, client).await?;
+            let (row, token) = start_session(&mut conn, config, key, row, client).await?;
             let area_id = row.dispatch_area_id;
             Ok(Outcome::SignedIn(Box::new(SignedIn { user: User::from_row(row, area), area_id, token })))
         }
     }
 }
 
-async fn start_session(conn: &mut AsyncPgConnection, config: &Config, row: UserRow, client: &Client) -> Result<(UserRow, RefreshToken)> {
+async fn start_session(
+    conn: &mut AsyncPgConnection,
+    config: &Config,
+    key: &DataKey,
+    row: UserRow,
+    client: &Client,
+) -> Result<(UserRow, RefreshToken)> {
     let actor = Actor::person(row.id, &row.username, client);
     let token = transaction(conn, async |conn| {
         queries::note_sign_in(conn, row.id).await?;
-        let token = sessions::start(conn, row.id, client, config).await?;
+        let token = sessions::start(conn, key, row.id, client, config).await?;
         audit::record(conn, &actor, vec![Entry::new(Action::SignInOk, Entity::Session, token.session_id)]).await?;
         Ok(token)
     })

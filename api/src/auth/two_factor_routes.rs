@@ -207,7 +207,7 @@ pub async fn verify_two_factor(state: web::Data<AppState>, client: Client, body:
             Err(refusal) => return Ok(Err(refusal)),
         };
         queries::note_sign_in(conn, user).await?;
-        let token = sessions::start(conn, user, &client, &state.config).await?;
+        let token = sessions::start(conn, &state.data_key, user, &client, &state.config).await?;
         let left = factor.recovery_codes_left(conn).await?;
         let entry =
             Entry::new(Action::SignInOk, Entity::Session, token.session_id).after(json!({"second_factor": method, "recovery_codes_left": left}));

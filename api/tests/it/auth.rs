@@ -76,32 +76,6 @@ async fn a_disabled_account_looks_like_an_unknown_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_token_is_good_once_and_a_replay_ends_the_session() {
-    let warehouse = Warehouse::open().await;
-    let mut packer = warehouse.packer("Lucknow").await;
-    let stolen = packer.clone();
-    let renewed = packer.act("/auth/refresh").await.expect(200);
-    packer.keep_tokens(&renewed);
-    packer.get("/me").await.expect(200);
-
-    stolen.act("/auth/refresh").await.problem(401, "session_expired");
-    packer.act("/auth/refresh").await.problem(401, "session_expired");
-    packer.get("/me").await.problem(401, "session_expired");
-    let audited = database::number(&warehouse.database_url, "SELECT count(*) AS n FROM audit_logs WHERE action = 'token_reused'").await;
-    assert_eq!(audited, 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_two_refreshes_at_once_one_wins() {
-    let warehouse = Warehouse::open().await;
-    let packer = warehouse.packer("Lucknow").await;
-    let (one, other) = tokio::join!(packer.act("/auth/refresh"), packer.act("/auth/refresh"));
-    let mut statuses = [one.status, other.status];
-    statuses.sort_unstable();
-    assert_eq!(statuses, [200, 401]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn sessions_end_when_idle_too_long_and_after_their_longest_time() {
     let warehouse = Warehouse::open().await;
     for column in ["idle_expires_at", "expires_at"] {

@@ -29,6 +29,7 @@ mod openapi;
 mod overview;
 mod password_reset;
 mod pooler;
+mod refresh;
 mod replicas;
 mod reports;
 mod scale;

@@ -304,7 +304,9 @@ export interface paths {
         put?: never;
         /**
          * Exchange the refresh cookie for a new access token.
-         * @description Every refresh token is good for one exchange. One that comes a second time ends its session.
+         * @description Every refresh token is exchanged once. For `REFRESH_GRACE_SECONDS` (30) it gets the same successor again, so that a
+         *     lost answer or a second tab does not end the session. After that, or once the successor was exchanged, a used token
+         *     ends its session.
          */
         post: operations["refresh_session"];
         delete?: never;
