@@ -97,8 +97,10 @@ impl Family {
 /// When the database can't be read or written.
 pub async fn rotate(conn: &mut AsyncPgConnection, key: &DataKey, token: &RefreshToken, config: &Config) -> QueryResult<Rotation> {
     let row = sessions::table.find(token.session_id).select(Family::as_select()).for_update();
+    let found = row.first(conn).await.optional()?;
+    // The time after waiting for the lock: others may have rotated meanwhile.
     let now = Utc::now();
-    let Some(family) = row.first(conn).await.optional()?.filter(|family| family.is_live(now)) else { return Ok(Rotation::Refused) };
+    let Some(family) = found.filter(|family| family.is_live(now)) else { return Ok(Rotation::Refused) };
     let user = UserId(family.user_id);
     if family.is_current(token) {
         let successor = replace(conn, key, token, config, now).await?;

@@ -25,7 +25,6 @@ diesel::table! {
         is_active -> Bool,
         password_change_required -> Bool,
         two_factor_enabled -> Bool,
-        failed_sign_ins -> SmallInt,
         locked_until -> Nullable<Timestamptz>,
         last_login_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,

@@ -62,7 +62,7 @@ async fn five_wrong_passwords_lock_the_account_even_for_the_right_one() {
     assert!((1..=901).contains(&seconds));
     sign_in(&nobody, "admin", ADMIN_PASSWORD).await.expect(200);
 
-    database::execute(&warehouse.database_url, "UPDATE users SET locked_until = now() - interval '1 second' WHERE username = 'dispatcher-0'").await;
+    database::execute(&warehouse.database_url, "UPDATE failed_attempts SET blocked_until = now() - interval '1 second'").await;
     sign_in(&nobody, "dispatcher-0", "Wrong-Horse7").await.problem(401, "invalid_credentials");
     sign_in(&nobody, "dispatcher-0", PASSWORD).await.expect(200);
 }

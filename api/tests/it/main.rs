@@ -38,6 +38,7 @@ mod seed_demo;
 mod serving;
 mod sessions;
 mod shared;
+mod sign_in_limits;
 mod stats;
 mod system;
 mod two_factor;
