@@ -12,6 +12,11 @@ use crate::http::base_path::BasePath;
 use crate::http::origin::Origin;
 use crate::users::model::Role;
 
+/// Longest first lock of an account, in seconds.
+const MAX_LOCKOUT_SECONDS: i64 = 30 * 24 * 60 * 60;
+/// Longest grace for a used refresh token, in seconds.
+const MAX_REFRESH_GRACE_SECONDS: i64 = 300;
+
 /// A setting that must never be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -192,11 +197,15 @@ pub struct Config {
     #[arg(long, env = "SESSION_MAX_SECONDS", default_value_t = 12 * 60 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub session_max_seconds: i64,
 
-    /// Wrong passwords in a row that lock an account
+    /// How long a used refresh token gets the same successor again: for lost answers and several tabs
+    #[arg(long, env = "REFRESH_GRACE_SECONDS", default_value_t = 30, value_name = "SECONDS", help_heading = "Sign-in")]
+    pub refresh_grace_seconds: i64,
+
+    /// Wrong passwords or codes that lock an account for the address or the known device they come from
     #[arg(long, env = "LOCKOUT_ATTEMPTS", default_value_t = 5, value_name = "COUNT", help_heading = "Sign-in")]
     pub lockout_attempts: i16,
 
-    /// How long a locked account stays locked
+    /// How long it stays locked the first time; each further time twice as long, up to eight times
     #[arg(long, env = "LOCKOUT_SECONDS", default_value_t = 15 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub lockout_seconds: i64,
 
@@ -208,7 +217,7 @@ pub struct Config {
     #[arg(long, env = "COOKIE_SAME_SITE", default_value = "strict", value_name = "RULE", help_heading = "Sign-in")]
     pub cookie_same_site: CookieSameSite,
 
-    /// Sign-in attempts a minute from one address
+    /// Failed sign-ins a minute from one address, over all accounts; right ones don't count
     #[arg(long, env = "SIGN_IN_LIMIT_PER_MINUTE", default_value_t = 10, value_name = "COUNT", help_heading = "Limits")]
     pub sign_in_limit_per_minute: u32,
 
@@ -332,6 +341,12 @@ impl Config {
         }
         if self.access_token_seconds < 1 || self.session_idle_seconds < 1 || self.session_max_seconds < 1 {
             return Err("ACCESS_TOKEN_SECONDS, SESSION_IDLE_SECONDS and SESSION_MAX_SECONDS must be 1 or more.".into());
+        }
+        if self.lockout_attempts < 1 || !(1..=MAX_LOCKOUT_SECONDS).contains(&self.lockout_seconds) {
+            return Err("LOCKOUT_ATTEMPTS must be 1 or more, and LOCKOUT_SECONDS from 1 to 2592000 (30 days).".into());
+        }
+        if !(0..=MAX_REFRESH_GRACE_SECONDS).contains(&self.refresh_grace_seconds) {
+            return Err("REFRESH_GRACE_SECONDS must be from 0 to 300: a stolen refresh token is accepted for that long.".into());
         }
         Ok(())
     }

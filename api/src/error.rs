@@ -113,7 +113,7 @@ error_codes! {
     InvalidChallenge = "invalid_challenge", UNAUTHORIZED, "Sign-in took too long";
     /// User name or password is wrong.
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "Wrong user name or password";
-    /// Too many wrong passwords. Wait for the time in `Retry-After`, or ask an admin to unlock the account.
+    /// Too many wrong passwords or codes, whether or not the account exists. Wait for the time in `Retry-After`, use a device on which you signed in before, or ask an admin to unlock the account.
     AccountLocked = "account_locked", LOCKED, "Account locked";
     /// The first password was made by the system and must be changed by `POST /api/v1/me/password` before anything else.
     PasswordChangeRequired = "password_change_required", FORBIDDEN, "Password change required";

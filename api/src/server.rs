@@ -51,6 +51,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Partitions are looked after this often.
 const PARTITION_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 
+/// Right passwords don't count as failures ([`auth::attempts`]), but each takes time to check: so many times the limit of
+/// failures are taken from one address in a minute, which is a shift of hundreds.
+const SIGN_INS_PER_FAILURE: u32 = 60;
+
 /// Rate limits of this process, shared by all its workers.
 #[derive(Clone)]
 pub struct Limits {
@@ -63,7 +67,7 @@ impl Limits {
     /// The limits of the settings.
     pub fn new(config: &Config) -> Self {
         Self {
-            sign_in: limiter(ByAddress, config.sign_in_limit_per_minute),
+            sign_in: limiter(ByAddress, config.sign_in_limit_per_minute.saturating_mul(SIGN_INS_PER_FAILURE)),
             requests: limiter(ByCaller, config.request_limit_per_minute),
             scans: limiter(ByCaller, config.scan_limit_per_minute),
         }

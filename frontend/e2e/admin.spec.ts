@@ -127,11 +127,11 @@ test('a locked person is unlocked, gets a new password, and a lost second factor
 	await signIn(page, ADMIN, `/users?q=${person.username}`);
 	await expect(page.getByRole('row', { name: new RegExp(person.username) })).toContainText('Locked');
 	await page.getByRole('link', { name: person.username, exact: true }).click();
-	await expect(page.getByText(/Locked after too many wrong passwords/)).toBeVisible();
+	await expect(page.getByText(/Locked after too many wrong passwords or codes/)).toBeVisible();
 	await portrait(page, 'user-locked');
 	await page.getByRole('button', { name: 'Unlock' }).click();
 	await page.getByRole('dialog').getByRole('button', { name: 'Unlock' }).click();
-	await expect(page.getByText(/Locked after too many wrong passwords/)).toBeHidden();
+	await expect(page.getByText(/Locked after too many wrong passwords or codes/)).toBeHidden();
 
 	await choose(page, person.username, 'Reset second factor');
 	await page.getByRole('dialog').getByRole('button', { name: 'Reset second factor' }).click();

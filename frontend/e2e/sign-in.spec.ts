@@ -87,13 +87,53 @@ test('a locked account says how long, and counts down', async ({ page, warehouse
 		if ((await answered).status() === 423) break;
 		await expect(page.getByRole('alert')).toBeVisible();
 	}
-	await expect(page.getByRole('alert')).toContainText('This account is locked');
+	await expect(page.getByRole('alert')).toContainText('Sign-in is locked for a while');
 	const timer = page.getByRole('timer');
 	await expect(timer).toHaveText(/^1[45]:\d\d left$/);
 	const first = await timer.innerText();
 	await expect(timer).not.toHaveText(first);
 	await expect(submit(page)).toBeDisabled();
 	await portrait(page, 'sign-in-locked');
+	// The next person at this device does not wait.
+	await page.getByLabel('User name or e-mail').fill(ADMIN.username);
+	await expect(page.getByRole('alert')).toBeHidden();
+	await password(page).fill(ADMIN.password);
+	await submit(page).click();
+	await expect(heading(page, 'Overview')).toBeVisible();
+});
+
+test('a name that does not exist is locked with the same words', async ({ page }) => {
+	await page.goto('/login');
+	await page.getByLabel('User name or e-mail').fill('no-such-person');
+	for (let attempt = 1; attempt <= 5; attempt += 1) {
+		await password(page).fill(`Wrong-Password-${attempt}`);
+		const answered = page.waitForResponse('**/auth/login');
+		await submit(page).click();
+		expect((await answered).status()).toBe(401);
+		await expect(page.getByRole('alert')).toContainText('User name or password is wrong');
+	}
+	await password(page).fill('Wrong-Password-6');
+	await submit(page).click();
+	await expect(page.getByRole('alert')).toContainText('Sign-in is locked for a while');
+	await expect(page.getByRole('timer')).toHaveText(/^1[45]:\d\d left$/);
+});
+
+test('a device that is known is not locked by guesses elsewhere', async ({ page, warehouse, baseURL }) => {
+	const person = await warehouse.person('biller');
+	await signIn(page, person);
+	await page.getByRole('button', { name: `Account of ${person.username}` }).click();
+	await page.getByRole('menuitem', { name: 'Sign out' }).click();
+	await expect(heading(page, 'Sign in')).toBeVisible();
+	for (const status of [401, 401, 401, 401, 401, 423]) {
+		const guess = await fetch(`${baseURL}/api/v1/auth/login`, {
+			method: 'POST',
+			headers: { 'content-type': 'application/json' },
+			body: JSON.stringify({ ...person, password: 'Wrong-Password-1' })
+		});
+		expect(guess.status).toBe(status);
+	}
+	await signIn(page, person);
+	await expect(page.getByRole('button', { name: `Account of ${person.username}` })).toBeVisible();
 });
 
 test('too many attempts have to wait', async ({ page }) => {

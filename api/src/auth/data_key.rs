@@ -1,5 +1,5 @@
 //! Encryption of what must be read again, such as the secrets of second factors: AES-256-GCM under a key of the
-//! installation.
+//! installation. And authentication codes (HMAC-SHA-256) under another key from the same source.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use diesel::prelude::*;
@@ -19,8 +20,11 @@ use crate::db::schema::data_keys;
 /// Name of the file in DATA_DIR.
 const FILE: &str = "encryption.key";
 
-/// Encrypts and decrypts.
-pub struct DataKey(LessSafeKey);
+/// Encrypts, decrypts and authenticates.
+pub struct DataKey {
+    encryption: LessSafeKey,
+    authentication: hmac::Key,
+}
 
 impl DataKey {
     /// The key of DATA_ENCRYPTION_KEY; else that of DATA_DIR, where the server runs its own PostgreSQL there; else that
@@ -37,10 +41,23 @@ impl DataKey {
     }
 
     /// HKDF makes a key of the right length of anything with enough randomness in it (RFC 5869).
-    fn derive(material: &[u8]) -> anyhow::Result<Self> {
+    pub(super) fn derive(material: &[u8]) -> anyhow::Result<Self> {
+        let failed = |_| anyhow!("the encryption key could not be derived");
         let pseudo_random = Salt::new(HKDF_SHA256, b"traitortrack").extract(material);
-        let output = pseudo_random.expand(&[b"secrets at rest"], &AES_256_GCM).map_err(|_| anyhow!("the encryption key could not be derived"))?;
-        Ok(Self(LessSafeKey::new(UnboundKey::from(output))))
+        let encryption = pseudo_random.expand(&[b"secrets at rest"], &AES_256_GCM).map_err(failed)?;
+        let authentication = pseudo_random.expand(&[b"authentication codes"], HMAC_SHA256).map_err(failed)?;
+        Ok(Self { encryption: LessSafeKey::new(UnboundKey::from(encryption)), authentication: hmac::Key::from(authentication) })
+    }
+
+    /// A code that only this key makes of these parts for this purpose. All parts but the last have a fixed length.
+    pub fn authenticate(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.authentication);
+        context.update(purpose.as_bytes());
+        context.update(&[0]);
+        for part in parts {
+            context.update(part);
+        }
+        context.sign().as_ref().try_into().expect("SHA-256 has 32 bytes")
     }
 
     /// Encrypts. `purpose` says what it is and whose: it is not stored, and decrypting needs the same.
@@ -50,7 +67,7 @@ impl DataKey {
     pub fn seal(&self, purpose: &str, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
         let nonce: [u8; NONCE_LEN] = std::array::from_fn(|_| rand::random());
         let mut sealed = plain.to_vec();
-        self.0
+        self.encryption
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(purpose), &mut sealed)
             .map_err(|_| anyhow!("encryption failed"))?;
         Ok([nonce.as_slice(), &sealed].concat())
@@ -65,7 +82,7 @@ impl DataKey {
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| anyhow!("no nonce"))?;
         let mut buffer = sealed.to_vec();
         let plain = self
-            .0
+            .encryption
             .open_in_place(nonce, Aad::from(purpose), &mut buffer)
             .map_err(|_| anyhow!("a stored secret can't be decrypted: is DATA_ENCRYPTION_KEY, or the file {FILE}, another than before?"))?;
         Ok(plain.to_vec())

@@ -2,7 +2,7 @@
 //!
 //! Owns `password_resets`. Nobody learns here whether an address is known.
 
-use actix_web::{HttpResponse, Responder, post, web};
+use actix_web::{HttpRequest, HttpResponse, Responder, post, web};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{TimeDelta, Utc};
@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use super::routes::check_attempts;
-use super::{password, sessions};
+use super::attempts::{self, Attempt};
+use super::known_device::KnownDevice;
+use super::{failed_attempt, password, sessions};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::config::Config;
 use crate::db::schema::password_resets;
@@ -75,9 +76,8 @@ pub async fn forgot_password(state: web::Data<AppState>, client: Client, body: J
     let Json(ForgotPasswordRequest { email }) = body;
     let email = email.trim().to_lowercase();
     let config = &state.config;
-    if let Some(ip) = &client.ip {
-        state.limits.check(&format!("password-resets:from:{ip}"), config.password_reset_limit_per_address, HOUR, "requests").await?;
-    }
+    let from = format!("password-resets:from:{}", client.network());
+    state.limits.check(&from, config.password_reset_limit_per_address, HOUR, "requests").await?;
     // Counted for the text, not for the account: so the limit tells nothing either. Hashed, because Redis needs no addresses.
     let account = URL_SAFE_NO_PAD.encode(Sha256::digest(&email));
     state.limits.check(&format!("password-resets:of:{account}"), config.password_reset_limit_per_hour, HOUR, "requests").await?;
@@ -110,12 +110,21 @@ pub async fn forgot_password(state: web::Data<AppState>, client: Client, body: J
     security(()),
 )]
 #[post("/auth/password/reset")]
-pub async fn reset_password(state: web::Data<AppState>, client: Client, body: Json<ResetPasswordRequest>) -> Result<impl Responder> {
+pub async fn reset_password(
+    state: web::Data<AppState>,
+    client: Client,
+    req: HttpRequest,
+    body: Json<ResetPasswordRequest>,
+) -> Result<impl Responder> {
     let Json(ResetPasswordRequest { token, new_password }) = body;
-    check_attempts(&state, "password-resets", &client).await?;
     let token_hash = hash(&token);
     // A password that is too weak must not cost the token; so it is used only with the password it was for.
-    let (user, username) = owner(&mut *state.pool.get().await?, &token_hash).await?.ok_or_else(invalid_reset_token)?;
+    let found = owner(&mut *state.pool.get().await?, &token_hash).await?;
+    let Some((user, username)) = found else {
+        // Only made-up tokens are limited: nobody guesses one, and nobody is kept from using theirs.
+        let attempt = Attempt::with_reset_token(&client);
+        return Err(failed_attempt::count(&state, &attempt, invalid_reset_token()).await?);
+    };
     password::check_strength(&new_password, &username, "/new_password")?;
     let password_hash = password::hash(new_password).await?;
     let actor = Actor::person(user, &username, &client);
@@ -124,7 +133,7 @@ pub async fn reset_password(state: web::Data<AppState>, client: Client, body: Js
             return Err(invalid_reset_token().into());
         }
         queries::set_password(conn, user, password_hash.clone()).await?;
-        queries::unlock(conn, user).await?;
+        attempts::clear(conn, user).await?;
         let ended = sessions::revoke_all(conn, user, "password reset").await?;
         audit::record(conn, &actor, vec![Entry::new(Action::PasswordReset, Entity::User, user)]).await?;
         MailJob::PasswordChanged { user_id: user, at: Utc::now() }.enqueue(conn).await?;
@@ -133,7 +142,9 @@ pub async fn reset_password(state: web::Data<AppState>, client: Client, body: Js
     .await?;
     state.revocations.revoke(ended);
     state.jobs.now();
-    Ok(HttpResponse::NoContent().finish())
+    // The link came to the person's own address: from now on others can't lock them out on this device.
+    let device = KnownDevice::with(KnownDevice::of_request(&req, &state.data_key), user);
+    Ok(HttpResponse::NoContent().append_header(device.cookie(&state.data_key, &state.config)?).finish())
 }
 
 /// Makes a token for a person: 32 random bytes, of which only the hash stays here.

@@ -8,11 +8,14 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use super::caller::{AnyFactor, AnyPassword};
+use super::attempts::Attempt;
+use super::caller::{AnyFactor, AnyPassword, Caller};
 use super::keys::Claims;
-use super::sessions::{self, COOKIE, RefreshToken, Rotation};
-use super::sign_in::Outcome;
-use super::{my_account, password, password_reset, sign_in, two_factor, two_factor_routes};
+use super::known_device::KnownDevice;
+use super::refresh_token::{self, RefreshToken};
+use super::sessions::{self, Rotation};
+use super::sign_in::{Outcome, SignedIn};
+use super::{failed_attempt, my_account, password, password_reset, sign_in, two_factor, two_factor_routes};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -20,10 +23,9 @@ use crate::http::client::Client;
 use crate::http::etag;
 use crate::http::json::Json;
 use crate::http::origin::KnownOrigin;
-use crate::http::responses::{Always, SignedIn, WithBody};
+use crate::http::responses::{self, Always, WithBody};
 use crate::http::text::no_control_characters;
 use crate::mail::MailJob;
-use crate::shared_limits::MINUTE;
 use crate::state::AppState;
 use crate::users::model::{User, UserRow};
 use crate::users::queries;
@@ -84,8 +86,11 @@ pub struct ChangePasswordRequest {
 
 /// Sign in.
 ///
-/// By user name or e-mail address. Five wrong passwords in a row lock the account for 15 minutes. Where a second factor
-/// is in use, the answer is a challenge for `/auth/2fa/verify`.
+/// By user name or e-mail address. Five wrong passwords from one address lock the account for that address for 15 minutes,
+/// and for longer each further time; names that do not exist are answered alike. A device on which the person signed in
+/// before (the cookie `tt_device`) is locked only by wrong passwords of its own, and with a second factor the right
+/// password is always taken. Right passwords use up no limit. Where a second factor is in use, the answer is a
+/// challenge for `/auth/2fa/verify`.
 #[utoipa::path(
     operation_id = "login", tag = "auth", request_body = LoginRequest,
     responses((status = 200, description = "Signed in, or the second factor is needed", body = LoginResponse),
@@ -95,11 +100,15 @@ pub struct ChangePasswordRequest {
     security(()),
 )]
 #[post("")]
-pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginRequest>) -> Result<impl Responder> {
+pub async fn login(state: web::Data<AppState>, client: Client, req: HttpRequest, body: Json<LoginRequest>) -> Result<impl Responder> {
     let Json(LoginRequest { username, password }) = body;
-    check_attempts(&state, "sign-ins", &client).await?;
-    match sign_in::sign_in(&state.pool, &state.config, username.trim(), password, &client).await? {
-        Outcome::SignedIn(signed_in) => token_response(&state, signed_in.user, signed_in.area_id, &signed_in.token),
+    let device = KnownDevice::of_request(&req, &state.data_key);
+    match sign_in::sign_in(&state, username.trim(), password, &client, device.as_ref()).await? {
+        Outcome::SignedIn(signed_in) => {
+            let SignedIn { user, area_id, token } = *signed_in;
+            let device = KnownDevice::with(device, user.id);
+            token_response(&state, user, area_id, &token, Some(&device))
+        }
         Outcome::SecondFactorNeeded { user, version } => {
             let challenge = two_factor::challenge(&state.token_keys, user, version)?;
             let answer = TwoFactorChallenge { two_factor_required: true, challenge };
@@ -110,7 +119,9 @@ pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginR
 
 /// Exchange the refresh cookie for a new access token.
 ///
-/// Every refresh token is good for one exchange. One that comes a second time ends its session.
+/// Every refresh token is exchanged once. For `REFRESH_GRACE_SECONDS` (30) it gets the same successor again, so that a
+/// lost answer or a second tab does not end the session. After that, or once the successor was exchanged, a used token
+/// ends its session.
 #[utoipa::path(
     operation_id = "refresh_session", tag = "auth",
     responses((status = 200, description = "A new access token and cookie", body = TokenResponse),
@@ -120,17 +131,17 @@ pub async fn login(state: web::Data<AppState>, client: Client, body: Json<LoginR
 )]
 #[post("/auth/refresh")]
 pub async fn refresh_session(_page: KnownOrigin, state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
-    let presented = refresh_token(&req).ok_or_else(session_ended)?;
+    let presented = RefreshToken::of_request(&req).ok_or_else(session_ended)?;
     let mut conn = state.pool.get().await?;
     let outcome = transaction(&mut conn, async |conn| {
-        let rotation = sessions::rotate(conn, &presented, &state.config).await?;
+        let rotation = sessions::rotate(conn, &state.data_key, &presented, &state.config).await?;
         if let Rotation::Reused { user } = &rotation {
             let actor = Actor { id: Some(*user), name: None, client: client.clone() };
             audit::record(conn, &actor, vec![Entry::new(Action::TokenReused, Entity::Session, presented.session_id)]).await?;
         }
         let user = match &rotation {
             Rotation::Rotated { user, .. } => queries::find(conn, *user).await?,
-            Rotation::Reused { .. } | Rotation::Ended => None,
+            Rotation::Reused { .. } | Rotation::Refused => None,
         };
         Ok((rotation, user))
     })
@@ -138,7 +149,7 @@ pub async fn refresh_session(_page: KnownOrigin, state: web::Data<AppState>, cli
     match outcome {
         (Rotation::Rotated { token, .. }, Some((row, area))) if row.is_active => {
             let area_id = row.dispatch_area_id;
-            token_response(&state, User::from_row(row, area), area_id, &token)
+            token_response(&state, User::from_row(row, area), area_id, &token, None)
         }
         (Rotation::Reused { .. }, _) => {
             state.revocations.revoke([presented.session_id]);
@@ -167,8 +178,8 @@ pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Clie
     {
         ended.push((session, caller.user_id));
     }
-    if let Some(token) = refresh_token(&req)
-        && let Some(owner) = sessions::owner(&mut conn, &token).await?
+    if let Some(token) = RefreshToken::of_request(&req)
+        && let Some(owner) = sessions::owner(&mut conn, &state.data_key, &token).await?
         && ended.iter().all(|(session, _)| *session != token.session_id)
     {
         ended.push((token.session_id, owner));
@@ -183,13 +194,13 @@ pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Clie
     })
     .await?;
     state.revocations.revoke(ended.into_iter().map(|(session, _)| session));
-    Ok(HttpResponse::NoContent().append_header(sessions::removal_cookie(&state.config)).finish())
+    Ok(HttpResponse::NoContent().append_header(refresh_token::removal_cookie(&state.config)).finish())
 }
 
 /// Sign out everywhere.
 #[utoipa::path(
     operation_id = "logout_all", tag = "auth",
-    responses((status = 204, description = "Every session of the caller has ended"), Always, SignedIn),
+    responses((status = 204, description = "Every session of the caller has ended"), Always, responses::SignedIn),
 )]
 #[post("/auth/logout-all")]
 pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppState>, client: Client) -> Result<impl Responder> {
@@ -203,14 +214,14 @@ pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppSt
     })
     .await?;
     state.revocations.revoke(ended);
-    Ok(HttpResponse::NoContent().append_header(sessions::removal_cookie(&state.config)).finish())
+    Ok(HttpResponse::NoContent().append_header(refresh_token::removal_cookie(&state.config)).finish())
 }
 
 /// Show the signed-in person.
 #[utoipa::path(
     operation_id = "get_me", tag = "me",
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
-              (status = 200, description = "The caller", body = User), Always, SignedIn),
+              (status = 200, description = "The caller", body = User), Always, responses::SignedIn),
 )]
 #[get("/me")]
 pub async fn get_me(AnyFactor(caller): AnyFactor, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
@@ -225,7 +236,9 @@ pub async fn get_me(AnyFactor(caller): AnyFactor, state: web::Data<AppState>, re
 /// Ends every session of the caller and starts a new one, whose tokens are the answer.
 #[utoipa::path(
     operation_id = "change_my_password", tag = "me", request_body = ChangePasswordRequest,
-    responses((status = 200, description = "Changed; a new session", body = TokenResponse), Always, SignedIn, WithBody),
+    responses((status = 200, description = "Changed; a new session", body = TokenResponse),
+              (status = 423, description = "`account_locked`: too many wrong passwords in this session; `Retry-After` tells the time left", body = Problem,
+               content_type = "application/problem+json"), Always, responses::SignedIn, WithBody),
 )]
 #[post("/me/password")]
 pub async fn change_my_password(
@@ -236,7 +249,7 @@ pub async fn change_my_password(
 ) -> Result<impl Responder> {
     let Json(ChangePasswordRequest { current_password, new_password }) = body;
     let (row, area) = queries::find(&mut *state.pool.get().await?, caller.user_id).await?.ok_or_else(session_ended)?;
-    check_own_password(&state, &row, current_password.clone()).await?;
+    check_own_password(&state, &caller, &row, current_password.clone()).await?;
     password::check_strength(&new_password, &row.username, "/new_password")?;
     if new_password == current_password {
         return Err(Error::refused(ErrorCode::WeakPassword, "The new password must differ from the current one."));
@@ -248,7 +261,7 @@ pub async fn change_my_password(
         queries::set_password(conn, caller.user_id, hash.clone()).await?;
         password_reset::cancel(conn, caller.user_id).await?;
         let ended = sessions::revoke_all(conn, caller.user_id, "password changed").await?;
-        let token = sessions::start(conn, caller.user_id, &client, &state.config).await?;
+        let token = sessions::start(conn, &state.data_key, caller.user_id, &client, &state.config).await?;
         audit::record(conn, &actor, vec![Entry::new(Action::PasswordChanged, Entity::User, caller.user_id)]).await?;
         if row.email.is_some() {
             MailJob::PasswordChanged { user_id: caller.user_id, at: Utc::now() }.enqueue(conn).await?;
@@ -261,45 +274,48 @@ pub async fn change_my_password(
     let mut user = User::from_row(row, area);
     user.password_change_required = false;
     user.version += 1;
-    token_response(&state, user, caller.area_id, &token)
+    token_response(&state, user, caller.area_id, &token, None)
 }
 
-/// Checks the password of somebody who is signed in, so that a stolen session is no way to try passwords out.
+/// Checks the password of a person who is signed in. Failures block the session they come from, so a stolen session can't
+/// be used to guess the password, and does not keep the owner from changing it.
 ///
 /// # Errors
-/// 401 `invalid_credentials`; 429 `rate_limited` after too many tries in a minute.
-pub(super) async fn check_own_password(state: &AppState, row: &UserRow, password: String) -> Result<()> {
-    state.limits.check(&format!("own-password:{}", row.id), state.config.sign_in_limit_per_minute, MINUTE, "attempts").await?;
-    if password::verify(password, Some(row.password_hash.clone())).await? {
-        return Ok(());
+/// 401 `invalid_credentials`; 423 `account_locked` after too many failures.
+pub(super) async fn check_own_password(state: &AppState, caller: &Caller, row: &UserRow, password: String) -> Result<()> {
+    let attempt = Attempt::at_own_password(row.id, caller.session_id());
+    if let Some(refusal) = attempt.blocks(&mut *state.pool.get().await?).await?.refusal() {
+        return Err(refusal.into());
     }
-    Err(Error::refused(ErrorCode::InvalidCredentials, "The current password is wrong."))
+    let is_right = password::verify(password, Some(row.password_hash.clone())).await?;
+    let wrong = || Error::refused(ErrorCode::InvalidCredentials, "The current password is wrong.");
+    // Read again: guesses in parallel may have used the limit up.
+    if is_right && attempt.blocks(&mut *state.pool.get().await?).await?.is_free() {
+        let mut conn = state.pool.get().await?;
+        return transaction(&mut conn, async |conn| Ok(attempt.succeed(conn).await?)).await;
+    }
+    Err(failed_attempt::count(state, &attempt, wrong()).await?)
 }
 
-/// The answer to a sign-in: tokens in body and cookie.
+/// The answer to a sign-in: tokens in body and cookie, and the cookie that makes the device known.
 ///
 /// # Errors
 /// When the signer fails.
-pub(super) fn token_response(state: &AppState, user: User, area_id: Option<i32>, token: &RefreshToken) -> Result<HttpResponse> {
+pub(super) fn token_response(
+    state: &AppState,
+    user: User,
+    area_id: Option<i32>,
+    token: &RefreshToken,
+    device: Option<&KnownDevice>,
+) -> Result<HttpResponse> {
     let lifetime = state.config.access_token_seconds;
     let access_token = state.token_keys.sign(&Claims::new(&user, area_id, token.session_id, &state.config))?;
-    Ok(HttpResponse::Ok()
-        .append_header(token.cookie(&state.config))
-        .insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"))
-        .json(TokenResponse { access_token, token_type: "Bearer", expires_in_seconds: lifetime, user }))
-}
-
-/// The limit of sign-in attempts by address, over all processes.
-///
-/// # Errors
-/// 429 `rate_limited`.
-pub(super) async fn check_attempts(state: &AppState, what: &str, client: &Client) -> Result<()> {
-    let Some(ip) = &client.ip else { return Ok(()) };
-    state.limits.check(&format!("{what}:{ip}"), state.config.sign_in_limit_per_minute, MINUTE, "attempts").await
-}
-
-fn refresh_token(req: &HttpRequest) -> Option<RefreshToken> {
-    req.cookie(COOKIE).and_then(|cookie| RefreshToken::decode(cookie.value()))
+    let mut answer = HttpResponse::Ok();
+    answer.append_header(token.cookie(&state.config)).insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"));
+    if let Some(device) = device {
+        answer.append_header(device.cookie(&state.data_key, &state.config)?);
+    }
+    Ok(answer.json(TokenResponse { access_token, token_type: "Bearer", expires_in_seconds: lifetime, user }))
 }
 
 /// The refusal of a session that is there no more.

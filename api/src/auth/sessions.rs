@@ -1,85 +1,25 @@
-//! Sessions: one family of refresh tokens each. Only the newest token of a family is good; an older one that
-//! comes back was stolen, or its thief was here first, so the family ends.
+//! Sessions: one family of refresh tokens each. Only the newest token of a family is exchanged. The one before it gets
+//! the same successor again for a short time, because an answer may have been lost. Any older one was stolen, or its
+//! thief came first, so the family ends.
 
-use actix_web::cookie::time::Duration as CookieDuration;
-use actix_web::cookie::{Cookie, SameSite};
-use actix_web::http::header::{self, HeaderName};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::config::{Config, CookieSameSite};
+use super::data_key::DataKey;
+use super::refresh_token::{RefreshToken, Salt};
+use crate::config::Config;
 use crate::db::schema::sessions;
 use crate::http::client::Client;
 use crate::users::model::UserId;
-
-/// Name of the cookie that holds the refresh token.
-pub const COOKIE: &str = "tt_refresh";
-/// The calls that read the cookie are below this path.
-const COOKIE_PATH: &str = "/api/v1/auth";
-
-/// A refresh token: the session it belongs to and a secret known only to its holder.
-#[derive(Debug, Clone)]
-pub struct RefreshToken {
-    pub session_id: Uuid,
-    secret: [u8; 32],
-}
-
-impl RefreshToken {
-    fn new(session_id: Uuid) -> Self {
-        Self { session_id, secret: std::array::from_fn(|_| rand::random()) }
-    }
-
-    /// Reads what [`RefreshToken::encode`] wrote; `None` for anything else.
-    pub fn decode(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (id, secret) = bytes.split_at_checked(16)?;
-        Some(Self { session_id: Uuid::from_slice(id).ok()?, secret: secret.try_into().ok()? })
-    }
-
-    /// The token as text.
-    pub fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode([self.session_id.as_bytes().as_slice(), &self.secret].concat())
-    }
-
-    fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.secret).into()
-    }
-
-    /// The header that sets the cookie with the token: it goes only to the sign-in calls, never to scripts.
-    pub fn cookie(&self, config: &Config) -> (HeaderName, String) {
-        set_cookie(self.encode(), CookieDuration::seconds(config.session_max_seconds), config)
-    }
-}
-
-/// The header that removes the refresh token.
-pub fn removal_cookie(config: &Config) -> (HeaderName, String) {
-    set_cookie(String::new(), CookieDuration::ZERO, config)
-}
-
-fn set_cookie(value: String, max_age: CookieDuration, config: &Config) -> (HeaderName, String) {
-    let path = format!("{}{COOKIE_PATH}", config.base_path);
-    // Browsers keep back cookies of other sites, except those that are another one on every site (CHIPS).
-    let (same_site, partitioned) = match config.cookie_same_site {
-        CookieSameSite::Strict => (SameSite::Strict, ""),
-        CookieSameSite::Lax => (SameSite::Lax, ""),
-        CookieSameSite::None => (SameSite::None, "; Partitioned"),
-    };
-    let cookie = Cookie::build(COOKIE, value).path(path).http_only(true).secure(config.cookie_secure).same_site(same_site).max_age(max_age);
-    (header::SET_COOKIE, format!("{}{partitioned}", cookie.finish()))
-}
 
 /// Starts a session.
 ///
 /// # Errors
 /// When the database can't be written.
-pub async fn start(conn: &mut AsyncPgConnection, user: UserId, client: &Client, config: &Config) -> QueryResult<RefreshToken> {
-    let token = RefreshToken::new(Uuid::now_v7());
+pub async fn start(conn: &mut AsyncPgConnection, key: &DataKey, user: UserId, client: &Client, config: &Config) -> QueryResult<RefreshToken> {
+    let token = RefreshToken::new(key, Uuid::now_v7());
     let now = Utc::now();
     diesel::insert_into(sessions::table)
         .values((
@@ -98,64 +38,116 @@ pub async fn start(conn: &mut AsyncPgConnection, user: UserId, client: &Client, 
     Ok(token)
 }
 
-/// What came of a refresh token.
+/// The result of presenting a refresh token.
 pub enum Rotation {
-    /// It was good; here is its successor.
+    /// It is accepted; here is its successor.
     Rotated { token: RefreshToken, user: UserId },
-    /// It had been used before: the session is ended now.
+    /// It was exchanged before, too long ago or with its successor in use: the session has ended now.
     Reused { user: UserId },
-    /// The session does not exist, has ended or has been idle too long.
-    Ended,
+    /// The session does not exist, has ended or has been idle too long, or the token is none of its tokens.
+    Refused,
 }
 
-/// Exchanges a refresh token for its successor. The row stays locked until the transaction ends, so that of
-/// two that come at once only one is good.
+/// What a rotation reads of a session.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+struct Family {
+    user_id: i64,
+    token_hash: Vec<u8>,
+    previous_token_hash: Option<Vec<u8>>,
+    rotation_salt: Option<Vec<u8>>,
+    rotated_at: Option<DateTime<Utc>>,
+    idle_expires_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl Family {
+    fn is_live(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.idle_expires_at > now && self.expires_at > now
+    }
+
+    fn is_current(&self, token: &RefreshToken) -> bool {
+        token.has_hash(&self.token_hash)
+    }
+
+    fn is_previous(&self, token: &RefreshToken) -> bool {
+        self.previous_token_hash.as_deref().is_some_and(|hash| token.has_hash(hash))
+    }
+
+    /// Was this token issued for this session, now or earlier? The id of a session alone proves nothing.
+    fn knows(&self, key: &DataKey, token: &RefreshToken) -> bool {
+        self.is_current(token) || self.is_previous(token) || token.is_issued_here(key)
+    }
+
+    /// The successor that this token got before, while the grace lasts and the successor was not exchanged itself.
+    fn successor_again(&self, key: &DataKey, token: &RefreshToken, grace: TimeDelta, now: DateTime<Utc>) -> Option<RefreshToken> {
+        let salt: &Salt = self.rotation_salt.as_deref()?.try_into().ok()?;
+        if !self.is_previous(token) || self.rotated_at? + grace <= now {
+            return None;
+        }
+        Some(token.successor(key, salt)).filter(|successor| self.is_current(successor))
+    }
+}
+
+/// Exchanges a refresh token for its successor. The row stays locked until the transaction ends, so of several that
+/// come at once the first rotates and the others get the same successor.
 ///
 /// # Errors
 /// When the database can't be read or written.
-pub async fn rotate(conn: &mut AsyncPgConnection, token: &RefreshToken, config: &Config) -> QueryResult<Rotation> {
-    type Row = (i64, Vec<u8>, DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>);
-    let row: Option<Row> = sessions::table
-        .find(token.session_id)
-        .select((sessions::user_id, sessions::token_hash, sessions::idle_expires_at, sessions::expires_at, sessions::revoked_at))
-        .for_update()
-        .first(conn)
-        .await
-        .optional()?;
+pub async fn rotate(conn: &mut AsyncPgConnection, key: &DataKey, token: &RefreshToken, config: &Config) -> QueryResult<Rotation> {
+    let row = sessions::table.find(token.session_id).select(Family::as_select()).for_update();
+    let found = row.first(conn).await.optional()?;
+    // The time after waiting for the lock: others may have rotated meanwhile.
     let now = Utc::now();
-    let Some((user, hash, idle_expires_at, expires_at, revoked_at)) = row else { return Ok(Rotation::Ended) };
-    if revoked_at.is_some() || idle_expires_at <= now || expires_at <= now {
-        return Ok(Rotation::Ended);
+    let Some(family) = found.filter(|family| family.is_live(now)) else { return Ok(Rotation::Refused) };
+    let user = UserId(family.user_id);
+    if family.is_current(token) {
+        let successor = replace(conn, key, token, config, now).await?;
+        return Ok(Rotation::Rotated { token: successor, user });
     }
-    if !bool::from(hash.ct_eq(&token.hash())) {
-        revoke(conn, token.session_id, "refresh token used twice").await?;
-        return Ok(Rotation::Reused { user: UserId(user) });
+    if let Some(successor) = family.successor_again(key, token, TimeDelta::seconds(config.refresh_grace_seconds), now) {
+        return Ok(Rotation::Rotated { token: successor, user });
     }
-    let successor = RefreshToken::new(token.session_id);
+    if !family.knows(key, token) {
+        return Ok(Rotation::Refused);
+    }
+    revoke(conn, token.session_id, "refresh token used twice").await?;
+    Ok(Rotation::Reused { user })
+}
+
+/// Puts the successor of the current token in its place.
+async fn replace(
+    conn: &mut AsyncPgConnection,
+    key: &DataKey,
+    token: &RefreshToken,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> QueryResult<RefreshToken> {
+    let salt: Salt = rand::random();
+    let successor = token.successor(key, &salt);
     diesel::update(sessions::table.find(token.session_id))
         .set((
             sessions::token_hash.eq(successor.hash().to_vec()),
+            sessions::previous_token_hash.eq(token.hash().to_vec()),
+            sessions::rotation_salt.eq(salt.to_vec()),
+            sessions::rotated_at.eq(now),
             sessions::last_used_at.eq(now),
             sessions::idle_expires_at.eq(now + TimeDelta::seconds(config.session_idle_seconds)),
         ))
         .execute(conn)
         .await?;
-    Ok(Rotation::Rotated { token: successor, user: UserId(user) })
+    Ok(successor)
 }
 
-/// Whose session this token belongs to, when it is the newest token of a live session.
+/// The user whose session this token belongs to, now or earlier, if the session has not ended.
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn owner(conn: &mut AsyncPgConnection, token: &RefreshToken) -> QueryResult<Option<UserId>> {
-    let row: Option<(i64, Vec<u8>)> = sessions::table
-        .find(token.session_id)
-        .filter(sessions::revoked_at.is_null())
-        .select((sessions::user_id, sessions::token_hash))
-        .first(conn)
-        .await
-        .optional()?;
-    Ok(row.filter(|(_, hash)| bool::from(hash.ct_eq(&token.hash()))).map(|(user, _)| UserId(user)))
+pub async fn owner(conn: &mut AsyncPgConnection, key: &DataKey, token: &RefreshToken) -> QueryResult<Option<UserId>> {
+    let row = sessions::table.find(token.session_id).filter(sessions::revoked_at.is_null()).select(Family::as_select());
+    let family = row.first(conn).await.optional()?.filter(|family| family.knows(key, token));
+    Ok(family.map(|family| UserId(family.user_id)))
 }
 
 /// Ends one session.

@@ -1,16 +1,17 @@
-//! Signing in with a password: lock-out, audit and session in one transaction.
+//! Signing in with a password: limits, audit and session.
 
-use chrono::{TimeDelta, Utc};
 use diesel_async::AsyncPgConnection;
-use serde_json::json;
 
-use super::password;
-use super::sessions::{self, RefreshToken};
+use super::attempts::{self, Attempt};
+use super::failed_attempt::FailedAttempt;
+use super::known_device::KnownDevice;
+use super::refresh_token::RefreshToken;
+use super::{password, sessions};
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::config::Config;
-use crate::db::{Pool, transaction};
+use crate::db::transaction;
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::client::Client;
+use crate::state::AppState;
 use crate::users::model::{User, UserId, UserRow};
 use crate::users::queries;
 
@@ -31,84 +32,83 @@ pub enum Outcome {
 
 /// Checks user name or e-mail address and password, and starts a session where no second factor is in use.
 ///
-/// A wrong name and a wrong password look the same and take the same time.
+/// A wrong name and a wrong password look the same and take the same time, with and without a block. A block refuses
+/// right passwords too, except on a known device and for people with a second factor, whose code is checked next.
 ///
 /// # Errors
-/// 401 `invalid_credentials`; 423 `account_locked` with the time left.
-pub async fn sign_in(pool: &Pool, config: &Config, login: &str, password: String, client: &Client) -> Result<Outcome> {
-    let found = queries::find_by_login(&mut *pool.get().await?, login).await?;
+/// 401 `invalid_credentials`; 423 `account_locked` and 429 `rate_limited` with the time left.
+pub async fn sign_in(state: &AppState, login: &str, password: String, client: &Client, device: Option<&KnownDevice>) -> Result<Outcome> {
+    let mut conn = state.pool.get().await?;
+    let found = queries::find_by_login(&mut conn, login).await?.filter(|(row, _)| row.is_active);
+    let account = found.as_ref().map(|(row, _)| row.id);
+    let device = account.and_then(|user| device.cloned()?.known_to(user));
+    let attempt = Attempt::at_password(login, account, client, device.as_ref());
+    let blocks = attempt.blocks(&mut conn).await?;
+    if let Some(refusal) = blocks.refusal().filter(|_| blocks.is_exhausted(&state.config)) {
+        return Err(refusal.into());
+    }
     // No connection is held while the password is hashed: that takes longer than all the SQL together.
-    let active = found.filter(|(row, _)| row.is_active);
-    if let Some((row, _)) = &active
-        && let Some(until) = row.locked_until.filter(|until| *until > Utc::now())
-    {
-        record_alone(pool, Actor::person(row.id, &row.username, client), Entry::new(Action::SignInLocked, Entity::User, row.id)).await?;
-        return Err(locked(until - Utc::now()));
+    drop(conn);
+    let is_right = password::verify(password, found.as_ref().map(|(row, _)| row.password_hash.clone())).await?;
+    let mut conn = state.pool.get().await?;
+    let entering = match found {
+        Some((row, _)) if is_right && may_enter(&mut conn, state, &attempt, &row, client).await? => Some(row),
+        _ => None,
+    };
+    let Some(row) = entering else {
+        return Err(refuse(&mut conn, state, &attempt, account, client).await?);
+    };
+    if row.two_factor_enabled {
+        refuse_blocked_code(&mut conn, row.id, client, device.as_ref()).await?;
+        return Ok(Outcome::SecondFactorNeeded { user: row.id, version: row.version });
     }
-    let is_right = password::verify(password, active.as_ref().map(|(row, _)| row.password_hash.clone())).await?;
-    let mut conn = pool.get().await?;
-    match active {
-        None => {
-            let entry = Entry::new(Action::SignInFailed, Entity::User, "unknown").after(json!({"reason": "unknown_user"}));
-            audit::record(&mut conn, &Actor::unknown(client), vec![entry]).await?;
-            Err(invalid_credentials())
-        }
-        Some((row, _)) if !is_right => {
-            note_wrong_password(&mut conn, config, &row, client).await?;
-            Err(invalid_credentials())
-        }
-        Some((row, _)) if row.two_factor_enabled => Ok(Outcome::SecondFactorNeeded { user: row.id, version: row.version }),
-        Some((row, area)) => {
-            let (row, token) = start_session(&mut conn, config, row, client).await?;
-            let area_id = row.dispatch_area_id;
-            Ok(Outcome::SignedIn(Box::new(SignedIn { user: User::from_row(row, area), area_id, token })))
-        }
-    }
+    Ok(Outcome::SignedIn(Box::new(start_session(&mut conn, state, &attempt, &row, client).await?)))
 }
 
-async fn start_session(conn: &mut AsyncPgConnection, config: &Config, row: UserRow, client: &Client) -> Result<(UserRow, RefreshToken)> {
-    let actor = Actor::person(row.id, &row.username, client);
-    let token = transaction(conn, async |conn| {
-        queries::note_sign_in(conn, row.id).await?;
-        let token = sessions::start(conn, row.id, client, config).await?;
-        audit::record(conn, &actor, vec![Entry::new(Action::SignInOk, Entity::Session, token.session_id)]).await?;
-        Ok(token)
-    })
-    .await?;
-    Ok((UserRow { last_login_at: Some(Utc::now()), locked_until: None, ..row }, token))
+/// Decides whether a right password is accepted, by the blocks of this moment: while it was hashed, guesses in parallel may
+/// have used the limit up.
+async fn may_enter(conn: &mut AsyncPgConnection, state: &AppState, attempt: &Attempt, row: &UserRow, client: &Client) -> Result<bool> {
+    let blocks = attempt.blocks(conn).await?;
+    if blocks.is_free() || (row.two_factor_enabled && !blocks.is_exhausted(&state.config)) {
+        return Ok(true);
+    }
+    Ok(blocks.spares_known_addresses(&state.config) && attempts::is_known_address(conn, row.id, client).await?)
 }
 
-async fn note_wrong_password(conn: &mut AsyncPgConnection, config: &Config, row: &UserRow, client: &Client) -> Result<()> {
-    let actor = Actor::person(row.id, &row.username, client);
+async fn refuse(conn: &mut AsyncPgConnection, state: &AppState, attempt: &Attempt, account: Option<UserId>, client: &Client) -> Result<Error> {
+    let actor = Actor::unknown(client);
+    let reason = if account.is_some() { "password" } else { "unknown_user" };
     transaction(conn, async |conn| {
-        let lock_for = TimeDelta::seconds(config.lockout_seconds);
-        let locked_until = queries::note_failed_sign_in(conn, row.id, config.lockout_attempts, lock_for).await?;
-        let mut entries = vec![Entry::new(Action::SignInFailed, Entity::User, row.id).after(json!({"reason": "password"}))];
-        if let Some(until) = locked_until {
-            entries.push(Entry::new(Action::SignInLocked, Entity::User, row.id).after(json!({"locked_until": until})));
-        }
-        audit::record(conn, &actor, entries).await?;
-        Ok(())
+        let failed = FailedAttempt { attempt, actor: &actor, user: account, reason };
+        Ok(failed.record(conn, &state.config, invalid_credentials()).await?)
     })
     .await
 }
 
-async fn record_alone(pool: &Pool, actor: Actor, entry: Entry) -> Result<()> {
-    audit::record(&mut *pool.get().await?, &actor, vec![entry]).await?;
-    Ok(())
+/// Where too many codes were wrong, the right one would be refused too: better said before it is typed.
+async fn refuse_blocked_code(conn: &mut AsyncPgConnection, user: UserId, client: &Client, device: Option<&KnownDevice>) -> Result<()> {
+    let blocks = Attempt::at_code(user, client, device).blocks(conn).await?;
+    match blocks.refusal().filter(|_| blocks.is_own()) {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(()),
+    }
+}
+
+async fn start_session(conn: &mut AsyncPgConnection, state: &AppState, attempt: &Attempt, row: &UserRow, client: &Client) -> Result<SignedIn> {
+    let actor = Actor::person(row.id, &row.username, client);
+    let (token, (row, area)) = transaction(conn, async |conn| {
+        attempt.succeed(conn).await?;
+        queries::note_sign_in(conn, row.id).await?;
+        let token = sessions::start(conn, &state.data_key, row.id, client, &state.config).await?;
+        audit::record(conn, &actor, vec![Entry::new(Action::SignInOk, Entity::Session, token.session_id)]).await?;
+        let found = queries::find(conn, row.id).await?.ok_or_else(invalid_credentials)?;
+        Ok((token, found))
+    })
+    .await?;
+    Ok(SignedIn { area_id: row.dispatch_area_id, user: User::from_row(row, area), token })
 }
 
 /// The refusal that tells nothing about which part was wrong.
 pub fn invalid_credentials() -> Error {
     Error::refused(ErrorCode::InvalidCredentials, "User name or password is wrong.")
-}
-
-/// The refusal of a locked account.
-pub fn locked(left: TimeDelta) -> Error {
-    let seconds = left.num_seconds().max(0).unsigned_abs() + 1;
-    Error::refused(
-        ErrorCode::AccountLocked,
-        format!("Too many wrong passwords or codes. Try again in {} minutes, or ask an admin to unlock the account.", seconds.div_ceil(60)),
-    )
-    .with_retry_after(seconds)
 }

@@ -1,11 +1,11 @@
 //! The second factor: codes of an authenticator app (TOTP, RFC 6238), and recovery codes for when the phone is lost.
 //!
-//! Owns `recovery_codes` and the columns `totp_*` and `failed_codes` of `users`.
+//! Owns `recovery_codes` and the columns `totp_*` of `users`.
 
 use anyhow::{Context, anyhow};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::Utc;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use qrcode::QrCode;
 use qrcode::render::svg;
@@ -15,7 +15,6 @@ use totp_rs::{Builder, Totp};
 
 use super::data_key::DataKey;
 use super::keys::{ISSUER, TokenKeys};
-use crate::config::Config;
 use crate::db::schema::recovery_codes;
 use crate::db::sql;
 use crate::error::{Error, ErrorCode, Result};
@@ -110,7 +109,7 @@ fn purpose(user: UserId) -> String {
 }
 
 /// What is known of a person's second factor, the row locked until the transaction ends: of two requests with one code
-/// the second comes after the first, and attempts are counted one by one.
+/// the second comes after the first.
 #[derive(Debug, Clone, QueryableByName)]
 pub struct Factor {
     #[diesel(sql_type = BigInt)]
@@ -127,10 +126,6 @@ pub struct Factor {
     secret: Option<Vec<u8>>,
     #[diesel(sql_type = Nullable<BigInt>)]
     last_step: Option<i64>,
-    #[diesel(sql_type = SmallInt)]
-    failed_codes: i16,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    locked_until: Option<DateTime<Utc>>,
 }
 
 /// Which kind of code was right.
@@ -141,16 +136,6 @@ pub enum Method {
     RecoveryCode,
 }
 
-/// What came of a code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checked {
-    Right(Method),
-    /// Counted; one too many has locked the account until then.
-    Wrong {
-        locked_until: Option<DateTime<Utc>>,
-    },
-}
-
 impl Factor {
     /// Reads and locks.
     ///
@@ -158,16 +143,11 @@ impl Factor {
     /// When the database can't be read.
     pub async fn lock(conn: &mut AsyncPgConnection, user: UserId) -> QueryResult<Option<Self>> {
         let rows: Vec<Self> = sql("SELECT id AS user_id, username, is_active, version, two_factor_enabled AS is_enabled, totp_secret AS secret, \
-                                   totp_last_step AS last_step, failed_codes, locked_until FROM users WHERE id = $1 FOR UPDATE")
+                                   totp_last_step AS last_step FROM users WHERE id = $1 FOR UPDATE")
         .bind::<BigInt, _>(user)
         .load(conn)
         .await?;
         Ok(rows.into_iter().next())
-    }
-
-    /// How long the account stays locked, if it is.
-    pub fn locked_for(&self) -> Option<TimeDelta> {
-        self.locked_until.map(|until| until - Utc::now()).filter(|left| *left > TimeDelta::zero())
     }
 
     /// Has a secret been set up, in use or not?
@@ -183,50 +163,19 @@ impl Factor {
         Ok(step.filter(|step| self.last_step.is_none_or(|last| *step > last)))
     }
 
-    /// Checks a code of the app or a recovery code, uses it up when it is right, and counts it when it is wrong.
+    /// Checks a code of the app or a recovery code, and uses it up when it is right.
     ///
     /// # Errors
     /// When the database can't be written, or the stored secret can't be decrypted.
-    pub async fn check(&self, conn: &mut AsyncPgConnection, key: &DataKey, config: &Config, code: &str) -> Result<Checked> {
-        let code = normalised(code);
-        let is_of_app = code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit());
-        let method = if is_of_app {
-            match self.totp_step(key, &code)? {
-                Some(step) => {
-                    sql("UPDATE users SET totp_last_step = $2, failed_codes = 0 WHERE id = $1")
-                        .bind::<BigInt, _>(self.user_id)
-                        .bind::<BigInt, _>(step)
-                        .execute_on(conn)
-                        .await?;
-                    Some(Method::Totp)
-                }
-                None => None,
-            }
-        } else {
-            let unused = recovery_codes::table.find((self.user_id.0, hash(&code).to_vec())).filter(recovery_codes::used_at.is_null());
+    pub async fn check(&self, conn: &mut AsyncPgConnection, key: &DataKey, code: &str) -> Result<Option<Method>> {
+        if is_recovery_code(code) {
+            let unused = recovery_codes::table.find((self.user_id.0, hash(&normalised(code)).to_vec())).filter(recovery_codes::used_at.is_null());
             let used = diesel::update(unused).set(recovery_codes::used_at.eq(Utc::now())).execute(conn).await?;
-            if used == 1 {
-                sql("UPDATE users SET failed_codes = 0 WHERE id = $1").bind::<BigInt, _>(self.user_id).execute_on(conn).await?;
-            }
-            (used == 1).then_some(Method::RecoveryCode)
-        };
-        match method {
-            Some(method) => Ok(Checked::Right(method)),
-            None => Ok(Checked::Wrong { locked_until: self.note_wrong_code(conn, config).await? }),
+            return Ok((used == 1).then_some(Method::RecoveryCode));
         }
-    }
-
-    async fn note_wrong_code(&self, conn: &mut AsyncPgConnection, config: &Config) -> QueryResult<Option<DateTime<Utc>>> {
-        let is_last = self.failed_codes + 1 >= config.lockout_attempts;
-        let locked_until = is_last.then(|| Utc::now() + TimeDelta::seconds(config.lockout_seconds));
-        // A lock starts the count anew.
-        sql("UPDATE users SET failed_codes = $2, locked_until = coalesce($3, locked_until) WHERE id = $1")
-            .bind::<BigInt, _>(self.user_id)
-            .bind::<SmallInt, _>(if is_last { 0 } else { self.failed_codes + 1 })
-            .bind::<Nullable<Timestamptz>, _>(locked_until)
-            .execute_on(conn)
-            .await?;
-        Ok(locked_until)
+        let Some(step) = self.totp_step(key, &normalised(code))? else { return Ok(None) };
+        sql("UPDATE users SET totp_last_step = $2 WHERE id = $1").bind::<BigInt, _>(self.user_id).bind::<BigInt, _>(step).execute_on(conn).await?;
+        Ok(Some(Method::Totp))
     }
 
     /// Takes the secret into use when the code shows that the app has it, and makes the recovery codes, which are shown
@@ -236,7 +185,7 @@ impl Factor {
     /// When the database can't be written, or the stored secret can't be decrypted.
     pub async fn enable(&self, conn: &mut AsyncPgConnection, key: &DataKey, code: &str) -> Result<Option<Vec<String>>> {
         let Some(step) = self.totp_step(key, &normalised(code))? else { return Ok(None) };
-        sql("UPDATE users SET two_factor_enabled = true, totp_last_step = $2, failed_codes = 0, version = version + 1 WHERE id = $1")
+        sql("UPDATE users SET two_factor_enabled = true, totp_last_step = $2, version = version + 1 WHERE id = $1")
             .bind::<BigInt, _>(self.user_id)
             .bind::<BigInt, _>(step)
             .execute_on(conn)
@@ -256,7 +205,7 @@ impl Factor {
     /// # Errors
     /// When the database can't be written.
     pub async fn disable(&self, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-        sql("UPDATE users SET two_factor_enabled = false, totp_secret = NULL, totp_last_step = NULL, failed_codes = 0, version = version + 1 \
+        sql("UPDATE users SET two_factor_enabled = false, totp_secret = NULL, totp_last_step = NULL, version = version + 1 \
              WHERE id = $1")
         .bind::<BigInt, _>(self.user_id)
         .execute_on(conn)
@@ -279,6 +228,12 @@ fn recovery_code() -> String {
     let letters: Vec<char> =
         (0..RECOVERY_CODE_LENGTH).map(|_| char::from(RECOVERY_ALPHABET[rand::random_range(0..RECOVERY_ALPHABET.len())])).collect();
     letters.chunks(4).map(|part| part.iter().collect::<String>()).collect::<Vec<_>>().join("-")
+}
+
+/// Is this a recovery code rather than one of the app, by its form? Nobody guesses one: it has 80 bits.
+pub fn is_recovery_code(code: &str) -> bool {
+    let code = normalised(code);
+    code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// As people type codes: spaces and hyphens, either case.

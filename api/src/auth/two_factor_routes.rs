@@ -1,17 +1,20 @@
 //! Setting the second factor up, signing in with it, turning it off.
 
 use actix_web::http::header;
-use actix_web::{HttpResponse, Responder, post, web};
+use actix_web::{HttpRequest, HttpResponse, Responder, post, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
+use super::attempts::{self, Attempt};
 use super::caller::AnyFactor;
-use super::routes::{TokenResponse, check_attempts, check_own_password, session_ended, token_response};
-use super::two_factor::{self, Checked, Factor, invalid_challenge};
-use super::{Admin, RequireRole, sessions, sign_in};
+use super::failed_attempt::FailedAttempt;
+use super::known_device::KnownDevice;
+use super::routes::{TokenResponse, check_own_password, session_ended, token_response};
+use super::two_factor::{self, Factor, invalid_challenge};
+use super::{Admin, RequireRole, failed_attempt, sessions};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -105,7 +108,9 @@ pub async fn set_up_two_factor(AnyFactor(caller): AnyFactor, state: web::Data<Ap
     operation_id = "enable_two_factor", tag = "me", request_body = EnableTwoFactorRequest,
     responses((status = 200, description = "On; the recovery codes", body = RecoveryCodes),
               (status = 409, description = "`two_factor_enabled`, or `two_factor_not_enabled` before `setup`", body = Problem,
-               content_type = "application/problem+json"), Always, SignedIn, WithBody),
+               content_type = "application/problem+json"),
+              (status = 423, description = "`account_locked`; `Retry-After` tells the time left", body = Problem, content_type = "application/problem+json"),
+              Always, SignedIn, WithBody),
 )]
 #[post("/me/2fa/enable")]
 pub async fn enable_two_factor(
@@ -115,9 +120,9 @@ pub async fn enable_two_factor(
     body: Json<EnableTwoFactorRequest>,
 ) -> Result<impl Responder> {
     let Json(EnableTwoFactorRequest { code }) = body;
-    check_attempts(&state, "two-factor", &client).await?;
+    let attempt = Attempt::at_own_code(caller.user_id, caller.session_id());
     let actor = Actor::person(caller.user_id, &caller.username, &client);
-    let recovery_codes = transaction(&mut *state.pool.get().await?, async |conn| {
+    let enabled = transaction(&mut *state.pool.get().await?, async |conn| {
         let factor = Factor::lock(conn, caller.user_id).await?.ok_or_else(session_ended)?;
         if factor.is_enabled {
             return Err(already_enabled().into());
@@ -125,11 +130,18 @@ pub async fn enable_two_factor(
         if !factor.has_secret() {
             return Err(not_enabled().into());
         }
-        let codes = factor.enable(conn, &state.data_key, &code).await?.ok_or_else(wrong_code)?;
+        if let Some(refusal) = attempt.blocks(conn).await?.refusal() {
+            return Err(Error::from(refusal).into());
+        }
+        let Some(codes) = factor.enable(conn, &state.data_key, &code).await? else { return Ok(None) };
+        attempt.succeed(conn).await?;
         audit::record(conn, &actor, vec![Entry::new(Action::TwoFactorEnabled, Entity::User, caller.user_id)]).await?;
-        Ok(codes)
+        Ok(Some(codes))
     })
     .await?;
+    let Some(recovery_codes) = enabled else {
+        return Err(failed_attempt::count(&state, &attempt, wrong_code()).await?);
+    };
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(RecoveryCodes { recovery_codes }))
 }
 
@@ -155,7 +167,8 @@ pub async fn disable_two_factor(
     if !row.two_factor_enabled {
         return Err(not_enabled());
     }
-    check_own_password(&state, &row, password).await?;
+    check_own_password(&state, &caller, &row, password).await?;
+    let attempt = Attempt::at_code(caller.user_id, &client, None);
     let is_demanded = state.config.two_factor_required_roles.contains(&row.role);
     let actor = Actor::person(caller.user_id, &caller.username, &client);
     // A wrong code is counted, so the transaction must be kept: refusals come out of it as values.
@@ -164,7 +177,7 @@ pub async fn disable_two_factor(
         if !factor.is_enabled {
             return Err(not_enabled().into());
         }
-        if let Some(refusal) = refuse(conn, &state, &factor, &actor, &code).await? {
+        if let Err(refusal) = checked(conn, &state, &factor, &attempt, &client, &actor, &code).await? {
             return Ok((Some(refusal), Vec::new()));
         }
         factor.disable(conn).await?;
@@ -182,8 +195,8 @@ pub async fn disable_two_factor(
 
 /// Sign in with the second factor.
 ///
-/// With the challenge of `login` and a code of the authenticator app or a recovery code. Five wrong codes lock the
-/// account for 15 minutes.
+/// With the challenge of `login` and a code of the authenticator app or a recovery code. Five wrong codes lock the account
+/// for the address or the known device that they come from, for 15 minutes and longer each further time.
 #[utoipa::path(
     operation_id = "verify_two_factor", tag = "auth", request_body = VerifyTwoFactorRequest,
     responses((status = 200, description = "Signed in", body = TokenResponse),
@@ -193,21 +206,32 @@ pub async fn disable_two_factor(
     security(()),
 )]
 #[post("/auth/2fa/verify")]
-pub async fn verify_two_factor(state: web::Data<AppState>, client: Client, body: Json<VerifyTwoFactorRequest>) -> Result<impl Responder> {
+pub async fn verify_two_factor(
+    state: web::Data<AppState>,
+    client: Client,
+    req: HttpRequest,
+    body: Json<VerifyTwoFactorRequest>,
+) -> Result<impl Responder> {
     let Json(VerifyTwoFactorRequest { challenge, code }) = body;
-    check_attempts(&state, "two-factor", &client).await?;
-    let (user, version) = two_factor::read_challenge(&state.token_keys, &challenge)?;
+    let Ok((user, version)) = two_factor::read_challenge(&state.token_keys, &challenge) else {
+        // Counted apart from wrong codes: made-up challenges keep nobody at the address from signing in.
+        let attempt = Attempt::with_challenge(&client);
+        return Err(failed_attempt::count(&state, &attempt, invalid_challenge()).await?);
+    };
+    let device = KnownDevice::of_request(&req, &state.data_key);
+    let known = device.clone().and_then(|device| device.known_to(user));
+    let attempt = Attempt::at_code(user, &client, known.as_ref());
     let mut conn = state.pool.get().await?;
     let outcome = transaction(&mut conn, async |conn| {
         let factor = Factor::lock(conn, user).await?;
         let factor = factor.filter(|factor| factor.is_active && factor.is_enabled && factor.version == version).ok_or_else(invalid_challenge)?;
         let actor = Actor::person(user, &factor.username, &client);
-        let method = match checked(conn, &state, &factor, &actor, &code).await? {
+        let method = match checked(conn, &state, &factor, &attempt, &client, &Actor::unknown(&client), &code).await? {
             Ok(method) => method,
             Err(refusal) => return Ok(Err(refusal)),
         };
         queries::note_sign_in(conn, user).await?;
-        let token = sessions::start(conn, user, &client, &state.config).await?;
+        let token = sessions::start(conn, &state.data_key, user, &client, &state.config).await?;
         let left = factor.recovery_codes_left(conn).await?;
         let entry =
             Entry::new(Action::SignInOk, Entity::Session, token.session_id).after(json!({"second_factor": method, "recovery_codes_left": left}));
@@ -217,7 +241,8 @@ pub async fn verify_two_factor(state: web::Data<AppState>, client: Client, body:
     .await?;
     let (token, (row, area)) = outcome?;
     let area_id = row.dispatch_area_id;
-    token_response(&state, User::from_row(row, area), area_id, &token)
+    let device = KnownDevice::with(device, user);
+    token_response(&state, User::from_row(row, area), area_id, &token, Some(&device))
 }
 
 /// Turn a person's second factor off.
@@ -259,27 +284,37 @@ pub async fn reset_two_factor(
 
 type Conn = diesel_async::AsyncPgConnection;
 
-/// Checks a code unless the account is locked, and records what went wrong.
-async fn checked(conn: &mut Conn, state: &AppState, factor: &Factor, actor: &Actor, code: &str) -> Result<Result<two_factor::Method>> {
-    if let Some(left) = factor.locked_for() {
-        audit::record(conn, actor, vec![Entry::new(Action::SignInLocked, Entity::User, factor.user_id)]).await?;
-        return Ok(Err(sign_in::locked(left)));
+/// Checks a code unless a block refuses it, and counts and records a wrong one.
+async fn checked(
+    conn: &mut Conn,
+    state: &AppState,
+    factor: &Factor,
+    attempt: &Attempt,
+    client: &Client,
+    actor: &Actor,
+    code: &str,
+) -> Result<Result<two_factor::Method>> {
+    if may_check(conn, state, factor, attempt, client, code).await?
+        && let Some(method) = factor.check(conn, &state.data_key, code).await?
+    {
+        attempt.succeed(conn).await?;
+        return Ok(Ok(method));
     }
-    match factor.check(conn, &state.data_key, &state.config, code).await? {
-        Checked::Right(method) => Ok(Ok(method)),
-        Checked::Wrong { locked_until } => {
-            let mut entries = vec![Entry::new(Action::SignInFailed, Entity::User, factor.user_id).after(json!({"reason": "code"}))];
-            if let Some(until) = locked_until {
-                entries.push(Entry::new(Action::SignInLocked, Entity::User, factor.user_id).after(json!({"locked_until": until})));
-            }
-            audit::record(conn, actor, entries).await?;
-            Ok(Err(wrong_code()))
-        }
-    }
+    let failed = FailedAttempt { attempt, actor, user: Some(factor.user_id), reason: "code" };
+    Ok(Err(failed.record(conn, &state.config, wrong_code()).await?))
 }
 
-async fn refuse(conn: &mut Conn, state: &AppState, factor: &Factor, actor: &Actor, code: &str) -> Result<Option<Error>> {
-    Ok(checked(conn, state, factor, actor, code).await?.err())
+/// A block of this address or device holds for every code. The bounds over all addresses hold neither for recovery codes,
+/// which can't be guessed, nor where the person signed in before.
+async fn may_check(conn: &mut Conn, state: &AppState, factor: &Factor, attempt: &Attempt, client: &Client, code: &str) -> Result<bool> {
+    let blocks = attempt.blocks(conn).await?;
+    if blocks.is_own() {
+        return Ok(false);
+    }
+    if blocks.is_free() || two_factor::is_recovery_code(code) {
+        return Ok(true);
+    }
+    Ok(blocks.spares_known_addresses(&state.config) && attempts::is_known_address(conn, factor.user_id, client).await?)
 }
 
 fn wrong_code() -> Error {

@@ -13,7 +13,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
-use super::client::address_of;
+use super::client::{address_of, network_of};
 use crate::error::{Error, ErrorCode};
 
 /// Every limit is counted over a minute, in seconds.
@@ -28,7 +28,7 @@ pub enum CallerKey {
     Unknown,
 }
 
-/// Counts by address: for sign-in, where there is no bearer yet.
+/// Counts by address, a network of IPv6 as one: for sign-in, where there is no bearer yet.
 #[derive(Clone)]
 pub struct ByAddress;
 
@@ -51,7 +51,7 @@ impl KeyExtractor for ByAddress {
     type KeyExtractionError = Error;
 
     fn extract(&self, req: &ServiceRequest) -> Result<Self::Key, Self::KeyExtractionError> {
-        Ok(address_of(req.request()).map_or(CallerKey::Unknown, CallerKey::Address))
+        Ok(address_of(req.request()).map_or(CallerKey::Unknown, |address| CallerKey::Address(network_of(address))))
     }
 
     fn exceed_rate_limit_response(&self, negative: &NotUntil<QuantaInstant>, _response: HttpResponseBuilder) -> HttpResponse {

@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(15 * 60);
 const CHUNK: usize = 5_000;
 
 /// Statements that delete up to a chunk of what is no longer needed.
-const SWEEPS: [(&str, &str); 5] = [
+const SWEEPS: [(&str, &str); 6] = [
     ("idempotency_keys", "DELETE FROM idempotency_keys WHERE ctid IN (SELECT ctid FROM idempotency_keys WHERE expires_at < now() LIMIT 5000)"),
     (
         "sessions",
@@ -24,6 +24,10 @@ const SWEEPS: [(&str, &str); 5] = [
     (
         "password_resets",
         "DELETE FROM password_resets WHERE token_hash IN (SELECT token_hash FROM password_resets WHERE expires_at < now() - interval '1 day' LIMIT 5000)",
+    ),
+    (
+        "failed_attempts",
+        "DELETE FROM failed_attempts WHERE ctid IN (SELECT ctid FROM failed_attempts WHERE forget_at < now() LIMIT 5000 FOR UPDATE SKIP LOCKED)",
     ),
     ("jobs", "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE kind <> 'import' AND finished_at < now() - interval '30 days' LIMIT 5000)"),
     (

@@ -10,7 +10,7 @@ use super::model::{Role, User, UserId, UserRow};
 use super::queries;
 use super::routes::name_taken;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::{Caller, sessions};
+use crate::auth::{Caller, attempts, sessions};
 use crate::db::schema::users;
 use crate::db::sql;
 use crate::db::transaction::Abort;
@@ -110,7 +110,7 @@ fn action(before: &UserRow, after: &UserRow) -> Action {
 /// 404 `user_not_found`.
 pub async fn unlock(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, id: UserId) -> Result<User, Abort> {
     let (before, area) = lock(conn, id).await?;
-    queries::unlock(conn, id).await?;
+    attempts::clear(conn, id).await?;
     let entry = Entry::new(Action::UserUnlocked, Entity::User, id).before(json!({"locked_until": before.locked_until}));
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;
     Ok(User::from_row(UserRow { locked_until: None, ..before }, area))
@@ -123,7 +123,7 @@ pub async fn unlock(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
 pub async fn set_password(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, id: UserId, hash: String) -> Result<Vec<Uuid>, Abort> {
     lock(conn, id).await?;
     queries::set_password(conn, id, hash).await?;
-    queries::unlock(conn, id).await?;
+    attempts::clear(conn, id).await?;
     let ended = sessions::revoke_all(conn, id, "password set by an admin").await?;
     let entry = Entry::new(Action::PasswordSetByAdmin, Entity::User, id).after(json!({"sessions_ended": ended.len()}));
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;
@@ -142,6 +142,7 @@ pub async fn delete(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
         check_not_last_admin(conn, id).await?;
     }
     let ended = sessions::revoke_all(conn, id, "account deleted").await?;
+    attempts::clear(conn, id).await?;
     sql("SELECT anonymise_user($1)").bind::<BigInt, _>(id).execute_on(conn).await?;
     let entry = Entry::new(Action::UserDeleted, Entity::User, id).before(json!({"role": before.role}));
     let mut actor = Actor::person(caller.user_id, &caller.username, client);

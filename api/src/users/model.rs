@@ -39,7 +39,6 @@ pub struct UserRow {
     pub is_active: bool,
     pub password_change_required: bool,
     pub two_factor_enabled: bool,
-    pub failed_sign_ins: i16,
     pub locked_until: Option<DateTime<Utc>>,
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -63,7 +62,7 @@ pub struct User {
     pub dispatch_area: Option<String>,
     pub is_active: bool,
     pub two_factor_enabled: bool,
-    /// Set while too many wrong passwords keep the account locked.
+    /// Set while too many wrong passwords or codes keep the account locked for some address or device.
     #[schema(required)]
     pub locked_until: Option<DateTime<Utc>>,
     #[schema(required)]

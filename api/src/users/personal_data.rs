@@ -58,7 +58,7 @@ pub async fn get_my_data(caller: Caller, client: Client, state: web::Data<AppSta
     for statement in [
         "SELECT jsonb_agg(to_jsonb(u) - ARRAY['password_hash', 'totp_secret', 'totp_last_step', 'dispatch_area_id'] \
            || jsonb_build_object('dispatch_area', (SELECT code FROM dispatch_areas a WHERE a.id = u.dispatch_area_id))) AS data FROM users u WHERE id = $1",
-        "SELECT jsonb_agg(to_jsonb(s) - ARRAY['token_hash', 'user_id'] ORDER BY id) AS data FROM sessions s WHERE user_id = $1",
+        "SELECT jsonb_agg(to_jsonb(s) - ARRAY['token_hash', 'previous_token_hash', 'rotation_salt', 'user_id'] ORDER BY id) AS data FROM sessions s WHERE user_id = $1",
         "SELECT jsonb_agg(jsonb_build_object('id', id, 'kind', kind, 'outcome', outcome, 'source', source, 'qr_code', qr_code, \
            'parent_qr_code', parent_qr_code, 'scanned_at', scanned_at, 'undone_at', undone_at) ORDER BY id) AS data FROM scans WHERE user_id = $1",
         "SELECT jsonb_agg(to_jsonb(l) ORDER BY id) AS data FROM audit_logs l WHERE actor_id = $1 OR (entity_type = 'user' AND entity_id = $1::text)",

@@ -1,8 +1,8 @@
 //! Reading and writing `users`.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::Utc;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, SmallInt};
+use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::language::Language;
@@ -123,35 +123,9 @@ pub async fn insert(conn: &mut AsyncPgConnection, user: NewUser) -> QueryResult<
         .await
 }
 
-/// Notes a wrong password; the last one allowed locks the account. Returns the time until it is locked, if it is.
-pub async fn note_failed_sign_in(conn: &mut AsyncPgConnection, id: UserId, attempts: i16, lock_for: TimeDelta) -> QueryResult<Option<DateTime<Utc>>> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = SmallInt)]
-        failed_sign_ins: i16,
-    }
-    // A lock that has run out starts the count anew.
-    let rows: Vec<Row> = sql("UPDATE users SET failed_sign_ins = CASE WHEN locked_until <= now() THEN 1 ELSE failed_sign_ins + 1 END, \
-                          locked_until = CASE WHEN locked_until > now() THEN locked_until END \
-         WHERE id = $1 RETURNING failed_sign_ins")
-    .bind::<BigInt, _>(id)
-    .load(conn)
-    .await?;
-    let failed = rows.into_iter().next().map_or(0, |row| row.failed_sign_ins);
-    if failed < attempts {
-        return Ok(None);
-    }
-    let locked_until = Utc::now() + lock_for;
-    diesel::update(users::table.find(id.0)).set(users::locked_until.eq(locked_until)).execute(conn).await?;
-    Ok(Some(locked_until))
-}
-
-/// Notes a sign-in: no failed attempts any more.
+/// Notes a sign-in.
 pub async fn note_sign_in(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> {
-    diesel::update(users::table.find(id.0))
-        .set((users::failed_sign_ins.eq(0_i16), users::locked_until.eq(None::<DateTime<Utc>>), users::last_login_at.eq(Utc::now())))
-        .execute(conn)
-        .await?;
+    diesel::update(users::table.find(id.0)).set(users::last_login_at.eq(Utc::now())).execute(conn).await?;
     Ok(())
 }
 
@@ -165,12 +139,6 @@ pub async fn set_profile(conn: &mut AsyncPgConnection, id: UserId, email: Option
         .returning(UserRow::as_returning())
         .get_result(conn)
         .await
-}
-
-/// Ends a lock and forgets what led to it.
-pub async fn unlock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> {
-    sql("UPDATE users SET failed_sign_ins = 0, failed_codes = 0, locked_until = NULL WHERE id = $1").bind::<BigInt, _>(id).execute_on(conn).await?;
-    Ok(())
 }
 
 /// Sets a password that its owner chose.

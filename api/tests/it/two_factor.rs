@@ -146,7 +146,7 @@ async fn five_wrong_codes_lock_like_passwords() {
     verifies(&warehouse, &challenge, &codes[0]).await.problem(423, "account_locked");
     warehouse.nobody().post("/auth/login", json!({"username": "biller-0", "password": PASSWORD})).await.problem(423, "account_locked");
 
-    database::execute(&warehouse.database_url, "UPDATE users SET locked_until = now() - interval '1 second'").await;
+    database::execute(&warehouse.database_url, "UPDATE failed_attempts SET blocked_until = now() - interval '1 second'").await;
     verifies(&warehouse, &challenge, &app.wrong_code()).await.problem(401, "invalid_two_factor_code");
     verifies(&warehouse, &challenge, &app.code(0)).await.expect(200);
 }

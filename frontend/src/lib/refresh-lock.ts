@@ -1,2 +1,2 @@
-/** Tabs and the service worker take turns at the refresh cookie under this name: each of its tokens is good once. */
+/** Tabs and the service worker take turns at the refresh cookie under this name, so that each sends the newest one. */
 export const REFRESH_LOCK = 'traitortrack-refresh';

@@ -11,6 +11,8 @@ type TokenResponse = Schemas['TokenResponse'];
 
 /** The token is renewed this long before it expires. */
 const RENEW_BEFORE_MS = 60_000;
+/** A renewal that got no answer is repeated after this time: the server answers it again for half a minute. */
+const REPEAT_MS = 5_000;
 /** A start waits no longer for a network that may not be there when it knows who works here. */
 const START_MS = 4_000;
 
@@ -36,6 +38,8 @@ class Session {
 	#token: string | null = null;
 	/** The server was asked last, and knows no session. */
 	#isRefused = false;
+	/** The last renewal got no answer. */
+	#isUnanswered = false;
 	#renewal: Promise<boolean> | null = null;
 	#timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -65,7 +69,9 @@ class Session {
 			if (person) await this.#takeUp(person);
 		}
 		this.ready = true;
-		window.addEventListener('online', () => this.standing === 'offline' && void this.renew());
+		window.addEventListener('online', () => {
+			if (this.standing === 'offline' || this.#isUnanswered) void this.renew();
+		});
 	}
 
 	/** The access token, if it is this person's. */
@@ -138,8 +144,9 @@ class Session {
 	}
 
 	/**
-	 * Exchanges the cookie for a new token; false when the session has ended, or has become another person's. A
-	 * refresh token is good once, so tabs take turns: two at the same time would look like theft and end the session.
+	 * Exchanges the cookie for a new token; false when the session has ended, or has become another person's. Tabs take
+	 * turns where the browser can, so that each exchanges the newest cookie. Where two send the same one, or an answer is
+	 * lost, the server gives the same successor again for half a minute.
 	 */
 	renew(): Promise<boolean> {
 		this.#renewal ??= exclusive(REFRESH_LOCK, () => this.#exchange()).finally(() => (this.#renewal = null));
@@ -159,31 +166,44 @@ class Session {
 				this.hasEnded = this.user !== null;
 				// Somebody at work is not thrown out: the screen they are at decides what to do.
 				this.#end(this.user ? 'expired' : 'out');
+			} else {
+				this.#repeat();
 			}
 		} catch {
-			// No network: the session may well be good still, so it is kept.
+			// No network, or the answer was lost: the session may well be valid, so it stays.
+			this.#repeat();
 		}
 		return false;
+	}
+
+	/** Renews again soon: a lost answer is repeated for a short time only. Without a network, once it is back. */
+	#repeat(): void {
+		if (this.standing !== 'in') return;
+		this.#isUnanswered = true;
+		if (navigator.onLine) this.#renewIn(REPEAT_MS);
+	}
+
+	#renewIn(milliseconds: number): void {
+		clearTimeout(this.#timer);
+		this.#timer = setTimeout(() => void this.renew(), milliseconds);
 	}
 
 	#accept(answer: TokenResponse): void {
 		this.challenge = null;
 		this.#isRefused = false;
+		this.#isUnanswered = false;
 		this.hasEnded = false;
 		this.#token = answer.access_token;
 		this.mustSetUpFactor = demandsFactor(answer.access_token);
 		this.user = answer.user;
 		this.standing = 'in';
 		remember(answer.user);
-		clearTimeout(this.#timer);
-		this.#timer = setTimeout(
-			() => void this.renew(),
-			Math.max(answer.expires_in_seconds * 1000 - RENEW_BEFORE_MS, 5_000)
-		);
+		this.#renewIn(Math.max(answer.expires_in_seconds * 1000 - RENEW_BEFORE_MS, 5_000));
 	}
 
 	#end(standing: 'out' | 'expired'): void {
 		clearTimeout(this.#timer);
+		this.#isUnanswered = false;
 		this.#token = null;
 		this.standing = standing;
 		if (standing === 'out') this.user = null;

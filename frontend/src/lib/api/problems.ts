@@ -4,6 +4,7 @@ import type { Problem } from './client';
 
 /** The server speaks English; what people meet most often is said here in their language. */
 const sentences: Partial<Record<string, () => string>> = {
+	account_locked: m.problem_account_locked,
 	email_taken: m.problem_email_taken,
 	forbidden: m.problem_forbidden,
 	internal_error: m.error_server,

@@ -183,8 +183,8 @@ export interface paths {
         put?: never;
         /**
          * Sign in with the second factor.
-         * @description With the challenge of `login` and a code of the authenticator app or a recovery code. Five wrong codes lock the
-         *     account for 15 minutes.
+         * @description With the challenge of `login` and a code of the authenticator app or a recovery code. Five wrong codes lock the account
+         *     for the address or the known device that they come from, for 15 minutes and longer each further time.
          */
         post: operations["verify_two_factor"];
         delete?: never;
@@ -204,8 +204,11 @@ export interface paths {
         put?: never;
         /**
          * Sign in.
-         * @description By user name or e-mail address. Five wrong passwords in a row lock the account for 15 minutes. Where a second factor
-         *     is in use, the answer is a challenge for `/auth/2fa/verify`.
+         * @description By user name or e-mail address. Five wrong passwords from one address lock the account for that address for 15 minutes,
+         *     and for longer each further time; names that do not exist are answered alike. A device on which the person signed in
+         *     before (the cookie `tt_device`) is locked only by wrong passwords of its own, and with a second factor the right
+         *     password is always taken. Right passwords use up no limit. Where a second factor is in use, the answer is a
+         *     challenge for `/auth/2fa/verify`.
          */
         post: operations["login"];
         delete?: never;
@@ -304,7 +307,9 @@ export interface paths {
         put?: never;
         /**
          * Exchange the refresh cookie for a new access token.
-         * @description Every refresh token is good for one exchange. One that comes a second time ends its session.
+         * @description Every refresh token is exchanged once. For `REFRESH_GRACE_SECONDS` (30) it gets the same successor again, so that a
+         *     lost answer or a second tab does not end the session. After that, or once the successor was exchanged, a used token
+         *     ends its session.
          */
         post: operations["refresh_session"];
         delete?: never;
@@ -3493,7 +3498,7 @@ export interface components {
                 two_factor_enabled: boolean;
                 /**
                  * Format: date-time
-                 * @description Set while too many wrong passwords keep the account locked.
+                 * @description Set while too many wrong passwords or codes keep the account locked for some address or device.
                  */
                 locked_until: string | null;
                 /** Format: date-time */
@@ -4113,7 +4118,7 @@ export interface components {
             two_factor_enabled: boolean;
             /**
              * Format: date-time
-             * @description Set while too many wrong passwords keep the account locked.
+             * @description Set while too many wrong passwords or codes keep the account locked for some address or device.
              */
             locked_until: string | null;
             /** Format: date-time */
@@ -10197,6 +10202,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `account_locked`; `Retry-After` tells the time left */
+            423: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests: wait for the time in `Retry-After`. */
             429: {
                 headers: {
@@ -10451,6 +10465,15 @@ export interface operations {
             };
             /** @description A field is wrong; `errors` names it. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `account_locked`: too many wrong passwords in this session; `Retry-After` tells the time left */
+            423: {
                 headers: {
                     [name: string]: unknown;
                 };

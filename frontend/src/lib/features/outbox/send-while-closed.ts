@@ -14,7 +14,7 @@ export async function sendWhileClosed(baseUrl: string): Promise<void> {
 	const isElsewhere = /^https?:/.test(baseUrl);
 	const credentials: RequestCredentials = isElsewhere ? 'include' : 'same-origin';
 	if ((await deviceStore.waiting()).length === 0) return;
-	// The cookie is good once: pages take the same lock.
+	// Pages take the same lock, so that each exchanges the newest cookie.
 	const session = await exclusive(REFRESH_LOCK, async () => {
 		const response = await fetch(`${baseUrl}/api/v1/auth/refresh`, { method: 'POST', credentials });
 		return response.ok ? ((await response.json()) as Schemas['TokenResponse']) : null;
