@@ -4,6 +4,7 @@ mod support;
 
 mod administration;
 mod api_keys;
+mod area_isolation;
 mod audit;
 mod auth;
 mod auth_matrix;

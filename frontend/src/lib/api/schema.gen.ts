@@ -455,7 +455,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what happened to a bag, newest first. */
+        /**
+         * List what happened to a bag, newest first.
+         * @description Dispatchers see what happened in their own area.
+         */
         get: operations["list_bag_history"];
         put?: never;
         post?: never;
@@ -2431,7 +2434,7 @@ export interface components {
              * @example asha
              */
             actor: string | null;
-            /** @description What changed, where that is known. */
+            /** @description What changed, where that is known. Dispatchers get what is of their own area. */
             details: Record<string, never> | null;
         };
         /** @description One wrong field of the input. */
@@ -2504,7 +2507,10 @@ export interface components {
              * @description When a scan was undone.
              */
             undone_at: string | null;
-            /** @description The changed fields before and after a change. */
+            /**
+             * @description The changed fields before and after a change. Dispatchers get the side that is of their own
+             *     area.
+             */
             details: Record<string, never> | null;
         };
         /** @description Scans of one hour. */
@@ -3171,7 +3177,10 @@ export interface components {
                  * @description When a scan was undone.
                  */
                 undone_at: string | null;
-                /** @description The changed fields before and after a change. */
+                /**
+                 * @description The changed fields before and after a change. Dispatchers get the side that is of their own
+                 *     area.
+                 */
                 details: Record<string, never> | null;
             }[];
             /** @description Pass it as `cursor` for the next page; null on the last one. */
@@ -3358,7 +3367,8 @@ export interface components {
                 parent_qr_code: string | null;
                 user: components["schemas"]["ScanUser"];
                 /**
-                 * @description Code of the dispatch area.
+                 * @description Code of the dispatch area; null where there is none, and where a refused scan of a biller or
+                 *     an admin names bags of two areas.
                  * @example Lucknow
                  */
                 dispatch_area: string | null;
@@ -3736,7 +3746,8 @@ export interface components {
             parent_qr_code: string | null;
             user: components["schemas"]["ScanUser"];
             /**
-             * @description Code of the dispatch area.
+             * @description Code of the dispatch area; null where there is none, and where a refused scan of a biller or
+             *     an admin names bags of two areas.
              * @example Lucknow
              */
             dispatch_area: string | null;
