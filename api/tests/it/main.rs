@@ -17,6 +17,7 @@ mod concurrency;
 mod conventions;
 mod cors;
 mod durability;
+mod erasure;
 mod errors;
 mod events;
 mod exports;

@@ -1422,7 +1422,9 @@ export interface paths {
         post?: never;
         /**
          * Delete a user.
-         * @description By anonymising: name and address are gone from everywhere, what the person did stays.
+         * @description By anonymising: the account ends at once, user name and e-mail address are erased from everything
+         *     that is stored, and what the person did stays as the work of `deleted-<id>`. With millions of
+         *     entries in the audit log erasing takes minutes, and goes on after the answer.
          */
         delete: operations["delete_user"];
         options?: never;
@@ -2240,7 +2242,7 @@ export interface components {
         /** @description A user to be. */
         CreateUserRequest: {
             /**
-             * @description Letters, digits, dot, hyphen and underscore.
+             * @description Letters, digits, dot, hyphen and underscore; not beginning with `deleted-`.
              * @example asha
              */
             username: string;
