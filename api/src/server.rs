@@ -193,6 +193,7 @@ impl Application {
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
+            tokio::spawn(users::erasure::keep_finishing(state.clone())),
             tokio::spawn(keep_partitions(pool)),
             tokio::spawn(keep_metrics()),
         ];

@@ -7,8 +7,10 @@ mod list_entries;
 pub mod retention;
 pub mod routes;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 use uuid::Uuid;
@@ -155,6 +157,46 @@ impl Actor {
     }
 }
 
+/// Which dispatch areas an entry concerns. It decides which dispatchers may see the entry and what
+/// of it, and is fixed when the entry is written: bags move, and what they were before stays with
+/// the area that they were in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Audience {
+    /// None: the entry is for admins.
+    #[default]
+    Admins,
+    /// Those of a bag, by id: `area_id` after the change, `previous_area_id` before it.
+    Bag { area_id: Option<i32>, previous_area_id: Option<i32> },
+    /// Those with bags on a bill, by id, each with the codes in the entry that are its own.
+    Bill(BTreeMap<i32, Vec<String>>),
+}
+
+impl Audience {
+    /// Stands for "no area" in the columns, where NULL means that the audience is not known.
+    const NO_AREA: i32 = 0;
+
+    fn area_id(&self) -> Option<i32> {
+        match self {
+            Self::Bag { area_id, .. } => Some(area_id.unwrap_or(Self::NO_AREA)),
+            Self::Admins | Self::Bill(_) => None,
+        }
+    }
+
+    fn previous_area_id(&self) -> Option<i32> {
+        match self {
+            Self::Bag { area_id, previous_area_id } if area_id != previous_area_id => Some(previous_area_id.unwrap_or(Self::NO_AREA)),
+            _ => None,
+        }
+    }
+
+    fn codes_by_area(&self) -> Option<Value> {
+        match self {
+            Self::Bill(codes) => serde_json::to_value(codes).ok(),
+            Self::Admins | Self::Bag { .. } => None,
+        }
+    }
+}
+
 /// One thing that happened. `before` and `after` hold the changed fields only, never secrets.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -163,12 +205,13 @@ pub struct Entry {
     pub entity_id: String,
     pub before: Option<Value>,
     pub after: Option<Value>,
+    pub audience: Audience,
 }
 
 impl Entry {
     /// An entry without details.
     pub fn new(action: Action, entity: Entity, entity_id: impl ToString) -> Self {
-        Self { action, entity, entity_id: entity_id.to_string(), before: None, after: None }
+        Self { action, entity, entity_id: entity_id.to_string(), before: None, after: None, audience: Audience::Admins }
     }
 
     /// The changed fields as they were.
@@ -181,6 +224,21 @@ impl Entry {
     pub fn after(mut self, after: Value) -> Self {
         self.after = Some(after);
         self
+    }
+
+    /// The entry is about a bag of this dispatch area, which stays in it.
+    pub fn in_area(self, area_id: Option<i32>) -> Self {
+        self.between_areas(area_id, area_id)
+    }
+
+    /// The entry is about a bag that goes from one dispatch area to another.
+    pub fn between_areas(self, previous_area_id: Option<i32>, area_id: Option<i32>) -> Self {
+        Self { audience: Audience::Bag { area_id, previous_area_id }, ..self }
+    }
+
+    /// The entry is about a bill with bags of these dispatch areas.
+    pub fn on_bill(self, codes_by_area: BTreeMap<i32, Vec<String>>) -> Self {
+        Self { audience: Audience::Bill(codes_by_area), ..self }
     }
 }
 
@@ -211,6 +269,9 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
     let mut ips: Vec<Option<String>> = Vec::new();
     let mut user_agents: Vec<Option<String>> = Vec::new();
     let mut request_ids: Vec<Option<String>> = Vec::new();
+    let mut area_ids: Vec<Option<i32>> = Vec::new();
+    let mut previous_area_ids: Vec<Option<i32>> = Vec::new();
+    let mut codes_by_area: Vec<Option<Value>> = Vec::new();
     for (actor, entry) in entries {
         ids.push(Uuid::now_v7());
         times.push(now);
@@ -224,9 +285,13 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
         ips.push(actor.client.ip.clone());
         user_agents.push(actor.client.user_agent.clone());
         request_ids.push(actor.client.request_id.clone());
+        area_ids.push(entry.audience.area_id());
+        previous_area_ids.push(entry.audience.previous_area_id());
+        codes_by_area.push(entry.audience.codes_by_area());
     }
-    sql("INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id) \
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+    sql("INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id, \
+                area_id, previous_area_id, codes_by_area) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Array<Timestamptz>, _>(times)
     .bind::<Array<Nullable<BigInt>>, _>(actor_ids)
@@ -239,6 +304,9 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
     .bind::<Array<Nullable<Text>>, _>(ips)
     .bind::<Array<Nullable<Text>>, _>(user_agents)
     .bind::<Array<Nullable<Text>>, _>(request_ids)
+    .bind::<Array<Nullable<Integer>>, _>(area_ids)
+    .bind::<Array<Nullable<Integer>>, _>(previous_area_ids)
+    .bind::<Array<Nullable<Jsonb>>, _>(codes_by_area)
 }
 
 /// The fields of two JSON objects that differ, as they were and as they are; `None` when nothing does.

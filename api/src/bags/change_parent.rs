@@ -129,7 +129,7 @@ async fn store_parent(conn: &mut AsyncPgConnection, before: &BagRecord, after: B
         return Ok(None);
     }
     let action = if after.status == Some(BagStatus::Completed) { Action::ParentCompleted } else { Action::ParentReopened };
-    let entry = Entry::new(action, Entity::Bag, &before.qr_code).before(json!({"status": before.status}));
+    let entry = Entry::new(action, Entity::Bag, &before.qr_code).in_area(before.area_id).before(json!({"status": before.status}));
     Ok(Some(entry.after(json!({"status": after.status, "by": by}))))
 }
 
@@ -161,7 +161,10 @@ fn moved(child: &BagRecord, from: Option<&BagRecord>, to: Option<&BagRecord>) ->
         (None, _) => Action::ChildLinked,
         (_, None) => Action::ChildUnlinked,
     };
+    // A child stands where its parent stands; one that is taken out stays there.
+    let previous_area_id = from.map_or(child.area_id, |bag| bag.area_id);
     Entry::new(action, Entity::Bag, &child.qr_code)
+        .between_areas(previous_area_id, to.map_or(child.area_id, |bag| bag.area_id))
         .before(json!({"parent_qr_code": from.map(|bag| &bag.qr_code)}))
         .after(json!({"parent_qr_code": to.map(|bag| &bag.qr_code)}))
 }

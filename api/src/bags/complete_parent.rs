@@ -45,7 +45,8 @@ pub async fn set_status(
         BagStatus::Completed => Action::ParentCompleted,
         BagStatus::Open => Action::ParentReopened,
     };
-    let entry = Entry::new(action, Entity::Bag, code).before(json!({"status": parent.status})).after(json!({"status": status}));
+    let entry =
+        Entry::new(action, Entity::Bag, code).in_area(parent.area_id).before(json!({"status": parent.status})).after(json!({"status": status}));
     audit::record(conn, &actor, vec![entry]).await?;
     Ok(after)
 }

@@ -106,7 +106,7 @@ async fn remove(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, 
     let ids: Vec<i64> = bags.iter().filter_map(|bag| bag.id).collect();
     sql("DELETE FROM bags WHERE id = ANY($1)").bind::<Array<BigInt>, _>(ids).execute_on(conn).await?;
     let entries = bags.iter().map(|bag| {
-        Entry::new(Action::BagDeleted, Entity::Bag, &bag.qr_code).before(json!({
+        Entry::new(Action::BagDeleted, Entity::Bag, &bag.qr_code).in_area(bag.area_id).before(json!({
             "kind": bag.kind, "format": bag.format, "name": bag.name, "status": bag.status, "dispatch_area": bag.area, "created_at": bag.created_at,
         }))
     });

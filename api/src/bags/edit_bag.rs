@@ -51,6 +51,7 @@ pub async fn create(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     .map_err(|cause| taken(cause, &new.code))?;
     let bag = queries::find(conn, &new.code).await?.ok_or_else(|| not_found(&new.code))?;
     let entry = Entry::new(Action::BagCreated, Entity::Bag, &new.code)
+        .in_area(bag.area_id)
         .after(json!({"kind": bag.kind, "format": bag.format, "name": bag.name, "dispatch_area": bag.area}));
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;
     Ok(bag)
@@ -100,7 +101,7 @@ pub async fn change(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     let after = queries::find(conn, code).await?.ok_or_else(|| not_found(code))?;
     let fields = |bag: &BagRecord| json!({"name": bag.name, "dispatch_area": bag.area});
     if let Some((old, new)) = audit::difference(&fields(&before), &fields(&after)) {
-        let entry = Entry::new(Action::BagChanged, Entity::Bag, code).before(old).after(new);
+        let entry = Entry::new(Action::BagChanged, Entity::Bag, code).between_areas(before.area_id, after.area_id).before(old).after(new);
         audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;
     }
     Ok(after)

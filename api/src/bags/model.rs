@@ -53,6 +53,9 @@ pub struct BagRecord {
     pub auto_completed: bool,
     #[diesel(sql_type = Nullable<Text>)]
     pub parent: Option<QrCode>,
+    /// Dispatch area of the parent it is in.
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub parent_area_id: Option<i32>,
     #[diesel(sql_type = Nullable<BigInt>)]
     pub bill_id: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]

@@ -168,6 +168,8 @@ pub async fn list_bag_children(
 }
 
 /// List what happened to a bag, newest first.
+///
+/// Dispatchers see what happened in their own area.
 #[utoipa::path(
     operation_id = "list_bag_history", tag = "bags",
     params(("qr_code" = String, Path, description = "Code of the bag", example = "SB12345"), PageQuery),
@@ -189,7 +191,7 @@ pub async fn list_bag_history(
     let before: Option<Uuid> = position.key(query.0.cursor.as_deref())?;
     let mut conn = reads.get().await?;
     find_visible(&mut conn, &caller, &code).await?;
-    let entries = history(&mut conn, &code, before, query.0.limit.rows_to_read()).await?;
+    let entries = history(&mut conn, &code, caller.own_area_only(), before, query.0.limit.rows_to_read()).await?;
     Ok(Page::new(entries, query.0.limit, &position, |entry| entry.id).into_response(&req))
 }
 

@@ -1,5 +1,6 @@
 SELECT b.id, b.qr_code, b.kind, b.status, b.format_id, f.name AS format, b.name, b.child_count, b.capacity,
-f.child_weight_kg::float8 AS child_weight_kg, b.auto_completed, p.qr_code AS parent, bi.id AS bill_id, bi.bill_number AS bill,
+f.child_weight_kg::float8 AS child_weight_kg, b.auto_completed, p.qr_code AS parent,
+p.dispatch_area_id AS parent_area_id, bi.id AS bill_id, bi.bill_number AS bill,
 coalesce(bi.status = 'completed', false) AS is_on_completed_bill, b.dispatch_area_id AS area_id, a.code AS area,
 u.username AS created_by, b.created_at, b.last_scan_at
 FROM bags b JOIN bag_formats f ON f.id = b.format_id

@@ -111,9 +111,11 @@ async fn store(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, b
         .await?;
     sql("UPDATE bills SET status = 'processing' WHERE id = $1 AND status = 'new'").bind::<BigInt, _>(bill.id).execute_on(conn).await?;
     let codes: Vec<&QrCode> = added.iter().map(|bag| &bag.qr_code).collect();
-    let mut entries = vec![Entry::new(Action::BillBagAdded, Entity::Bill, &bill.bill_number).after(json!({"qr_codes": codes}))];
+    let audience = queries::codes_by_area(conn, bill.id, added.iter().map(named)).await?;
+    let entry = Entry::new(Action::BillBagAdded, Entity::Bill, &bill.bill_number).on_bill(audience);
+    let mut entries = vec![entry.after(json!({"qr_codes": codes}))];
     entries.extend(added.iter().map(|bag| {
-        let entry = Entry::new(Action::BillBagAdded, Entity::Bag, &bag.qr_code);
+        let entry = Entry::new(Action::BillBagAdded, Entity::Bag, &bag.qr_code).in_area(bag.area_id);
         entry.before(json!({"bill": null})).after(json!({"bill": bill.bill_number}))
     }));
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), entries).await
@@ -140,12 +142,19 @@ pub async fn remove_bag(conn: &mut AsyncPgConnection, caller: &Caller, client: &
         .bind::<BigInt, _>(bill.id)
         .execute_on(conn)
         .await?;
+    let audience = queries::codes_by_area(conn, bill.id, [named(&bag)]).await?;
+    let of_bag = Entry::new(Action::BillBagRemoved, Entity::Bag, code).in_area(bag.area_id);
     let entries = vec![
-        Entry::new(Action::BillBagRemoved, Entity::Bill, number).before(json!({"qr_codes": [code]})),
-        Entry::new(Action::BillBagRemoved, Entity::Bag, code).before(json!({"bill": bill.bill_number})).after(json!({"bill": null})),
+        Entry::new(Action::BillBagRemoved, Entity::Bill, number).on_bill(audience).before(json!({"qr_codes": [code]})),
+        of_bag.before(json!({"bill": bill.bill_number})).after(json!({"bill": null})),
     ];
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), entries).await?;
     Ok(())
+}
+
+/// A bag as [`queries::codes_by_area`] names it.
+fn named(bag: &BagRecord) -> (Option<i32>, &str) {
+    (bag.area_id, bag.qr_code.as_str())
 }
 
 /// Locks a bill that may still be changed.

@@ -1,5 +1,7 @@
 //! Making, changing and deleting bills.
 
+use std::collections::BTreeMap;
+
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
 use diesel::result::{DatabaseErrorKind, Error as DbError};
@@ -59,7 +61,8 @@ pub async fn create(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     .execute_on(conn)
     .await
     .map_err(|cause| number_taken(cause, &number))?;
-    let entry = Entry::new(Action::BillCreated, Entity::Bill, &number).after(json!({
+    // No bag is on it yet.
+    let entry = Entry::new(Action::BillCreated, Entity::Bill, &number).on_bill(BTreeMap::new()).after(json!({
         "description": new.description, "destination": new.destination, "vehicle_number": new.vehicle_number,
         "expected_parent_bags": new.expected_parent_bags,
     }));
@@ -130,7 +133,8 @@ pub async fn change(
         .bind::<Integer, _>(expected)
         .execute_on(conn)
         .await?;
-    let entry = Entry::new(Action::BillChanged, Entity::Bill, number).before(before.into()).after(after.into());
+    let audience = queries::codes_by_area(conn, bill.id, []).await?;
+    let entry = Entry::new(Action::BillChanged, Entity::Bill, number).on_bill(audience).before(before.into()).after(after.into());
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;
     queries::find(conn, number).await?.ok_or_else(|| number.not_found().into())
 }
@@ -145,30 +149,35 @@ pub async fn delete(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     queries::lock_bags(conn, bill.id).await?;
     let freed = free_bags(conn, bill.id).await?;
     sql("DELETE FROM bills WHERE id = $1").bind::<BigInt, _>(bill.id).execute_on(conn).await?;
-    let mut entries = vec![Entry::new(Action::BillDeleted, Entity::Bill, number).before(json!({
+    let audience = queries::codes_by_area(conn, bill.id, freed.iter().map(|bag| (bag.area_id, bag.qr_code.as_str()))).await?;
+    let codes: Vec<&str> = freed.iter().map(|bag| bag.qr_code.as_str()).collect();
+    let mut entries = vec![Entry::new(Action::BillDeleted, Entity::Bill, number).on_bill(audience).before(json!({
         "description": bill.description, "destination": bill.destination, "vehicle_number": bill.vehicle_number,
-        "expected_parent_bags": bill.expected_parent_bags, "status": bill.status, "qr_codes": freed,
+        "expected_parent_bags": bill.expected_parent_bags, "status": bill.status, "qr_codes": codes,
     }))];
-    entries.extend(freed.iter().map(|code| {
-        let entry = Entry::new(Action::BillBagRemoved, Entity::Bag, code);
+    entries.extend(freed.iter().map(|bag| {
+        let entry = Entry::new(Action::BillBagRemoved, Entity::Bag, &bag.qr_code).in_area(bag.area_id);
         entry.before(json!({"bill": bill.bill_number})).after(json!({"bill": null}))
     }));
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), entries).await?;
     Ok(())
 }
 
-async fn free_bags(conn: &mut AsyncPgConnection, bill_id: i64) -> QueryResult<Vec<String>> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Text)]
-        qr_code: String,
-    }
-    let rows: Vec<Row> = sql("WITH freed AS (DELETE FROM bill_bags WHERE bill_id = $1 RETURNING bag_id) \
-                              SELECT p.qr_code FROM freed JOIN bags p ON p.id = freed.bag_id ORDER BY p.id")
+/// A bag that is taken off a bill with the bill.
+#[derive(QueryableByName)]
+struct FreedBag {
+    #[diesel(sql_type = Text)]
+    qr_code: String,
+    #[diesel(sql_type = Nullable<Integer>)]
+    area_id: Option<i32>,
+}
+
+async fn free_bags(conn: &mut AsyncPgConnection, bill_id: i64) -> QueryResult<Vec<FreedBag>> {
+    sql("WITH freed AS (DELETE FROM bill_bags WHERE bill_id = $1 RETURNING bag_id) \
+         SELECT p.qr_code, p.dispatch_area_id AS area_id FROM freed JOIN bags p ON p.id = freed.bag_id ORDER BY p.id")
     .bind::<BigInt, _>(bill_id)
     .load(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| row.qr_code).collect())
+    .await
 }
 
 fn number_taken(cause: DbError, number: &BillNumber) -> Abort {

@@ -29,7 +29,8 @@ pub async fn finish(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
         .execute_on(conn)
         .await?;
     let finished = queries::find(conn, number).await?.ok_or_else(|| number.not_found())?;
-    let entry = Entry::new(Action::BillFinished, Entity::Bill, number).before(json!({"status": bill.status})).after(json!({
+    let audience = queries::codes_by_area(conn, bill.id, []).await?;
+    let entry = Entry::new(Action::BillFinished, Entity::Bill, number).on_bill(audience).before(json!({"status": bill.status})).after(json!({
         "status": finished.status, "parent_bag_count": finished.parent_bag_count, "child_bag_count": finished.child_bag_count,
         "actual_weight_kg": finished.actual_weight_kg,
     }));
@@ -50,7 +51,9 @@ pub async fn reopen(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
         .bind::<BigInt, _>(bill.id)
         .execute_on(conn)
         .await?;
+    let audience = queries::codes_by_area(conn, bill.id, []).await?;
     let entry = Entry::new(Action::BillReopened, Entity::Bill, number)
+        .on_bill(audience)
         .before(json!({"status": bill.status}))
         .after(json!({"status": BillStatus::Processing, "reason": reason}));
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;

@@ -1,7 +1,10 @@
 //! Reading `bills` with what is on them.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
+use diesel::prelude::QueryableByName;
 use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -61,6 +64,32 @@ pub async fn lock_bags(conn: &mut AsyncPgConnection, bill_id: i64) -> QueryResul
         .bind::<BigInt, _>(bill_id)
         .execute_on(conn)
         .await
+}
+
+/// The dispatch areas with bags on a bill, by id, each with those of `named` that are its own: the
+/// audience of an audit entry about the bill. An area whose bags are only named is in it too.
+pub async fn codes_by_area<'a>(
+    conn: &mut AsyncPgConnection,
+    bill_id: i64,
+    named: impl IntoIterator<Item = (Option<i32>, &'a str)>,
+) -> QueryResult<BTreeMap<i32, Vec<String>>> {
+    #[derive(QueryableByName)]
+    struct Area {
+        #[diesel(sql_type = Integer)]
+        id: i32,
+    }
+    let areas: Vec<Area> = sql("SELECT DISTINCT p.dispatch_area_id AS id FROM bill_bags bb JOIN bags p ON p.id = bb.bag_id \
+         WHERE bb.bill_id = $1 AND p.dispatch_area_id IS NOT NULL")
+    .bind::<BigInt, _>(bill_id)
+    .load(conn)
+    .await?;
+    let mut codes: BTreeMap<i32, Vec<String>> = areas.into_iter().map(|area| (area.id, Vec::new())).collect();
+    for (area_id, code) in named {
+        if let Some(area_id) = area_id {
+            codes.entry(area_id).or_default().push(code.to_owned());
+        }
+    }
+    Ok(codes)
 }
 
 /// What a list of bills is narrowed to.

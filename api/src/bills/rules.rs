@@ -92,6 +92,7 @@ mod tests {
             child_weight_kg: 1.0,
             auto_completed: false,
             parent: None,
+            parent_area_id: None,
             bill_id,
             bill: None,
             is_on_completed_bill: false,

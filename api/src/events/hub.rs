@@ -1,13 +1,13 @@
 //! Reads what is new and hands it to everyone who listens in this process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast, watch};
@@ -155,8 +155,23 @@ struct Change {
     before: Option<Value>,
     #[diesel(sql_type = Nullable<Jsonb>)]
     after: Option<Value>,
-    #[diesel(sql_type = Array<Nullable<Integer>>)]
-    areas: Vec<Option<i32>>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    area_id: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    previous_area_id: Option<i32>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    codes_by_area: Option<Value>,
+}
+
+impl Change {
+    /// The audience that was fixed with the entry. One that has none is for billers and admins.
+    fn audience(&mut self) -> Audience {
+        if self.entity_type == "bag" {
+            return Audience::Bag { area_id: self.area_id, previous_area_id: self.previous_area_id.or(self.area_id) };
+        }
+        let codes: Option<BTreeMap<i32, Vec<String>>> = self.codes_by_area.take().and_then(|codes| serde_json::from_value(codes).ok());
+        Audience::Bill(codes.unwrap_or_default())
+    }
 }
 
 /// Changes of bags and bills after an id, oldest first.
@@ -165,15 +180,13 @@ struct Change {
 /// When the database can't be read.
 pub async fn changes(conn: &mut AsyncPgConnection, after: Uuid, limit: i64) -> QueryResult<Vec<Event>> {
     let rows: Vec<Change> = sql("SELECT l.id, l.at, l.actor_name, l.action, l.entity_type, l.entity_id, l.before, l.after, \
-           CASE l.entity_type WHEN 'bag' THEN ARRAY(SELECT b.dispatch_area_id FROM bags b WHERE b.qr_code = l.entity_id) \
-             ELSE ARRAY(SELECT DISTINCT p.dispatch_area_id FROM bills i JOIN bill_bags bb ON bb.bill_id = i.id JOIN bags p ON p.id = bb.bag_id \
-                        WHERE i.bill_number = l.entity_id) END AS areas \
-         FROM audit_logs l WHERE l.id > $1 AND l.entity_type IN ('bag', 'bill') ORDER BY l.id LIMIT $2")
+           l.area_id, l.previous_area_id, l.codes_by_area FROM audit_logs l WHERE l.id > $1 AND l.entity_type IN ('bag', 'bill') ORDER BY l.id LIMIT $2")
     .bind::<SqlUuid, _>(after)
     .bind::<BigInt, _>(limit)
     .load(conn)
     .await?;
-    let event = |row: Change| {
+    let event = |mut row: Change| {
+        let audience = row.audience();
         let topic = match (row.entity_type.as_str(), row.action.as_str()) {
             ("bill", _) => Topic::Bill,
             (_, "child_linked" | "scan_undone") => Topic::Scan,
@@ -183,7 +196,7 @@ pub async fn changes(conn: &mut AsyncPgConnection, after: Uuid, limit: i64) -> Q
         Event {
             id: Some(row.id),
             topic,
-            audience: Audience::Areas(row.areas.into_iter().flatten().collect()),
+            audience,
             data: EventData { action: row.action, entity_id: row.entity_id, at: row.at, actor: row.actor_name, details },
         }
     };

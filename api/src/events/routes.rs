@@ -62,8 +62,8 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
             return;
         }
         let resumed: HashSet<Option<Uuid>> = missed.iter().map(|event| event.id).filter(Option::is_some).collect();
-        for event in missed.iter().filter(|event| event.is_for(&caller)) {
-            if sender.send(event.to_frame()).await.is_err() {
+        for frame in missed.iter().filter_map(|event| event.frame_for(&caller)) {
+            if sender.send(frame).await.is_err() {
                 return;
             }
         }
@@ -72,9 +72,14 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
         loop {
             let frame = tokio::select! {
                 event = news.recv() => match event {
-                    Ok(event) if event.is_for(&caller) && !resumed.contains(&event.id) => event.to_frame(),
-                    Ok(_) => continue,
-                    Err(RecvError::Lagged(_)) => Event::reset().to_frame(),
+                    Ok(event) => match event.frame_for(&caller) {
+                        Some(frame) if !resumed.contains(&event.id) => frame,
+                        _ => continue,
+                    },
+                    Err(RecvError::Lagged(_)) => match Event::reset().frame_for(&caller) {
+                        Some(frame) => frame,
+                        None => continue,
+                    },
                     Err(RecvError::Closed) => return,
                 },
                 _ = check.tick() => {

@@ -179,9 +179,9 @@ pub async fn apply_bags(conn: &mut AsyncPgConnection, actor: &Actor) -> QueryRes
     let text = format!(
         "WITH made AS (INSERT INTO bags (qr_code, kind, status, format_id, capacity, name, dispatch_area_id, created_by) \
                        SELECT DISTINCT ON (qr_code) qr_code, kind, CASE kind WHEN 'parent' THEN 'open'::bag_status END, format_id, capacity, name, area_id, $1 \
-                       FROM import_rows ORDER BY qr_code, line ON CONFLICT (qr_code) DO NOTHING RETURNING qr_code) \
-         INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, ip, user_agent, request_id) \
-         SELECT {AUDIT_ID}, now(), $1, $2, 'bag_created', 'bag', qr_code, $3, $4, $5 FROM made"
+                       FROM import_rows ORDER BY qr_code, line ON CONFLICT (qr_code) DO NOTHING RETURNING qr_code, dispatch_area_id) \
+         INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, ip, user_agent, request_id, area_id) \
+         SELECT {AUDIT_ID}, now(), $1, $2, 'bag_created', 'bag', qr_code, $3, $4, $5, coalesce(dispatch_area_id, 0) FROM made"
     );
     by(sql(&text), actor).execute_on(conn).await?;
     Ok(())
@@ -203,11 +203,15 @@ pub async fn apply_links(conn: &mut AsyncPgConnection, actor: &Actor, at: DateTi
     )
     .await?;
     let text = format!(
-        "INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, after, ip, user_agent, request_id) \
-         SELECT {AUDIT_ID}, now(), $1, $2, e.action, 'bag', e.entity_id, e.after, $3, $4, $5 \
-         FROM (SELECT line, 1 AS n, 'bag_created' AS action, parent AS entity_id, NULL::jsonb AS after FROM import_parents \
-               UNION ALL SELECT line, 2, 'bag_created', qr_code, NULL FROM import_links WHERE child_id IS NULL \
-               UNION ALL SELECT line, 3, 'child_linked', qr_code, jsonb_build_object('parent_qr_code', parent) FROM import_links) AS e \
+        "INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, after, ip, user_agent, request_id, \
+                area_id, previous_area_id) \
+         SELECT {AUDIT_ID}, now(), $1, $2, e.action, 'bag', e.entity_id, e.after, $3, $4, $5, coalesce(p.dispatch_area_id, 0), \
+                CASE WHEN e.action = 'child_linked' AND c.dispatch_area_id IS DISTINCT FROM p.dispatch_area_id \
+                     AND c.id IS NOT NULL THEN coalesce(c.dispatch_area_id, 0) END \
+         FROM (SELECT line, 1 AS n, 'bag_created' AS action, parent AS entity_id, parent, NULL::jsonb AS after FROM import_parents \
+               UNION ALL SELECT line, 2, 'bag_created', qr_code, parent, NULL FROM import_links WHERE child_id IS NULL \
+               UNION ALL SELECT line, 3, 'child_linked', qr_code, parent, jsonb_build_object('parent_qr_code', parent) FROM import_links) AS e \
+         LEFT JOIN bags p ON p.qr_code = e.parent LEFT JOIN bags c ON c.qr_code = e.entity_id \
          ORDER BY e.line, e.n"
     );
     by(sql(&text), actor).execute_on(conn).await?;
@@ -232,10 +236,10 @@ pub async fn apply_links(conn: &mut AsyncPgConnection, actor: &Actor, at: DateTi
                                  status = CASE WHEN b.child_count + n.children = b.capacity THEN 'completed' ELSE b.status END, \
                                  auto_completed = b.auto_completed OR (b.child_count + n.children = b.capacity AND b.status = 'open') \
                           FROM (SELECT parent, count(*) AS children FROM import_links GROUP BY parent) AS n \
-                          WHERE b.qr_code = n.parent RETURNING b.qr_code, b.status) \
-         INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id) \
+                          WHERE b.qr_code = n.parent RETURNING b.qr_code, b.status, b.dispatch_area_id) \
+         INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id, area_id) \
          SELECT {AUDIT_ID}, now(), $1, $2, 'parent_completed', 'bag', qr_code, '{{\"status\": \"open\"}}', \
-                '{{\"status\": \"completed\", \"by\": \"last_child\"}}', $3, $4, $5 FROM changed WHERE status = 'completed'"
+                '{{\"status\": \"completed\", \"by\": \"last_child\"}}', $3, $4, $5, coalesce(dispatch_area_id, 0) FROM changed WHERE status = 'completed'"
     );
     by(sql(&text), actor).bind::<Timestamptz, _>(at).execute_on(conn).await?;
     // The child stands where its parent stands.

@@ -51,6 +51,8 @@ pub async fn write_bags(conn: &mut AsyncPgConnection, actor: &Actor, rows: &[Bag
         qr_code: QrCode,
         #[diesel(sql_type = BagKindSql)]
         kind: BagKind,
+        #[diesel(sql_type = Nullable<Integer>)]
+        area_id: Option<i32>,
     }
     if rows.is_empty() {
         return Ok(Vec::new());
@@ -60,7 +62,7 @@ pub async fn write_bags(conn: &mut AsyncPgConnection, actor: &Actor, rows: &[Bag
     let made: Vec<Found> = sql("INSERT INTO bags (qr_code, kind, status, format_id, capacity, name, dispatch_area_id, created_by) \
          SELECT n.qr_code, n.kind::bag_kind, CASE n.kind WHEN 'parent' THEN 'open'::bag_status END, n.format_id, n.capacity, n.name, n.area_id, $7 \
          FROM unnest($1, $2, $3, $4, $5, $6) AS n (qr_code, kind, format_id, capacity, name, area_id) ORDER BY n.qr_code \
-         ON CONFLICT (qr_code) DO NOTHING RETURNING qr_code, kind")
+         ON CONFLICT (qr_code) DO NOTHING RETURNING qr_code, kind, dispatch_area_id AS area_id")
     .bind::<Array<Text>, _>(column(&|row| row.code.to_string()))
     .bind::<Array<Text>, _>(column(&|row| row.format.kind.as_str().to_owned()))
     .bind::<Array<SmallInt>, _>(rows.iter().map(|row| row.format.id).collect::<Vec<_>>())
@@ -70,14 +72,16 @@ pub async fn write_bags(conn: &mut AsyncPgConnection, actor: &Actor, rows: &[Bag
     .bind::<Nullable<BigInt>, _>(actor.id)
     .load(conn)
     .await?;
-    audit::record(conn, actor, made.iter().map(|bag| Entry::new(Action::BagCreated, Entity::Bag, &bag.qr_code)).collect()).await?;
+    let created = |bag: &Found| Entry::new(Action::BagCreated, Entity::Bag, &bag.qr_code).in_area(bag.area_id);
+    audit::record(conn, actor, made.iter().map(created).collect()).await?;
 
     let made: HashSet<QrCode> = made.into_iter().map(|bag| bag.qr_code).collect();
     let there: Vec<String> = rows.iter().filter(|row| row.is_kind_given && !made.contains(&row.code)).map(|row| row.code.to_string()).collect();
     if there.is_empty() {
         return Ok(Vec::new());
     }
-    let there: Vec<Found> = sql("SELECT qr_code, kind FROM bags WHERE qr_code = ANY($1)").bind::<Array<Text>, _>(there).load(conn).await?;
+    let there: Vec<Found> =
+        sql("SELECT qr_code, kind, dispatch_area_id AS area_id FROM bags WHERE qr_code = ANY($1)").bind::<Array<Text>, _>(there).load(conn).await?;
     let kinds: HashMap<QrCode, BagKind> = there.into_iter().map(|bag| (bag.qr_code, bag.kind)).collect();
     let contradicts = |row: &&BagRow| row.is_kind_given && kinds.get(&row.code).is_some_and(|kind| *kind != row.format.kind);
     Ok(rows.iter().filter(contradicts).map(|row| RefusedRow::new(&row.raw, "kind_mismatch", kind_sentence(row))).collect())

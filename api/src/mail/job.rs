@@ -1,16 +1,18 @@
 //! E-mails as jobs. A job names what to write to whom; addresses and links are made when it is sent, so that the queue
 //! holds no secret and nothing goes to an address that is no longer theirs.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::mailer::Mail;
 use super::templates::{Content, render};
 use crate::auth::password_reset;
+use crate::db::sql;
+use crate::db::sql::Counted;
 use crate::jobs::model::JobKind;
 use crate::jobs::queue::TakenJob;
 use crate::jobs::worker::JobError;
@@ -57,6 +59,7 @@ impl MailJob {
 /// As [`super::Mailer::send`].
 pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     let mail: MailJob = serde_json::from_value(job.payload.clone()).map_err(|error| JobError::Permanent(error.into()))?;
+    let erased_before = erased_people(state).await?;
     let found = match mail.user_id() {
         Some(id) => queries::find(&mut *state.pool.get().await?, id).await?,
         None => None,
@@ -65,7 +68,19 @@ pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     let Some((row, to)) = addressee else { return Ok(json!({"sent": false})) };
     let content = write(state, &mail, &row).await?;
     state.mailer.send(&Mail { id: job.id, to, content }).await?;
+    // A file must not hold the name of somebody who was erased while it was being written.
+    if state.mailer.keeps_files() && erased_people(state).await? != erased_before {
+        state.mailer.delete_file(job.id).await?;
+        return Err(JobError::Retry(anyhow!("a user was deleted while the e-mail was being written")));
+    }
     Ok(json!({"sent": true}))
+}
+
+/// How many people have been deleted.
+async fn erased_people(state: &AppState) -> crate::error::Result<i64> {
+    let count = sql("SELECT count(*) AS n FROM users WHERE anonymised_at IS NOT NULL");
+    let rows: Vec<Counted> = count.load(&mut *state.pool.get().await?).await?;
+    Ok(rows.into_iter().next().map_or(0, |row| row.n))
 }
 
 async fn write(state: &AppState, mail: &MailJob, row: &UserRow) -> Result<Content, JobError> {

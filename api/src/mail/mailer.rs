@@ -102,6 +102,23 @@ impl Mailer {
         }
     }
 
+    /// Do e-mails stay here, as files?
+    pub fn keeps_files(&self) -> bool {
+        matches!(self.transport, Transport::Files(_))
+    }
+
+    /// Deletes the file of an e-mail, where e-mails are files.
+    ///
+    /// # Errors
+    /// When it is there and can't be deleted.
+    pub async fn delete_file(&self, id: Uuid) -> std::io::Result<()> {
+        let Transport::Files(folder) = &self.transport else { return Ok(()) };
+        match tokio::fs::remove_file(folder.join(format!("{id}.eml"))).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn message(&self, mail: &Mail, to: Mailbox) -> Result<Message, JobError> {
         let Content { subject, text, html } = mail.content.clone();
         let mut message = Message::builder()

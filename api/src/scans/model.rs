@@ -197,7 +197,8 @@ pub struct Scan {
     #[schema(required, value_type = Option<String>, example = "SB12345")]
     pub parent_qr_code: Option<QrCode>,
     pub user: ScanUser,
-    /// Code of the dispatch area.
+    /// Code of the dispatch area; null where there is none, and where a refused scan of a biller or
+    /// an admin names bags of two areas.
     #[schema(required, example = "Lucknow")]
     pub dispatch_area: Option<String>,
     pub source: ScanSource,

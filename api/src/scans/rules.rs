@@ -47,15 +47,17 @@ pub struct Decision {
     pub linked_parent: Option<QrCode>,
     /// What happened on the way, for the audit log.
     pub events: Vec<Event>,
+    /// Id of the dispatch area whose dispatchers may see the scan; set by [`Warehouse::decide`].
+    pub area_id: Option<i32>,
 }
 
-/// A change worth an audit entry.
+/// A change worth an audit entry. `area_id` is the dispatch area of the bag after it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    BagCreated(QrCode),
-    AreaTaken { bag: QrCode, area: Option<String> },
-    ChildLinked { child: QrCode, parent: QrCode },
-    ParentCompleted(QrCode),
+    BagCreated { bag: QrCode, area_id: Option<i32> },
+    AreaTaken { bag: QrCode, area: Option<String>, area_id: Option<i32> },
+    ChildLinked { child: QrCode, parent: QrCode, previous_area_id: Option<i32>, area_id: Option<i32> },
+    ParentCompleted { parent: QrCode, area_id: Option<i32> },
 }
 
 /// The bags that a batch touches, with the changes made to them so far.
@@ -99,11 +101,39 @@ impl Warehouse {
 
     /// Decides one scan and changes the bags accordingly. A refusal changes nothing.
     pub fn decide(&mut self, scan: &ScanCommand) -> Decision {
-        match &scan.parent {
+        let decision = match &scan.parent {
             Some(parent) => self.scan_child(scan, parent),
             None if self.kind_of(&scan.code) == BagKind::Parent => self.open_parent(scan),
             None => self.look_up(scan),
+        };
+        Decision { area_id: self.area_of_scan(scan, &decision), ..decision }
+    }
+
+    /// The area that a scan belongs to. One that names bags of two areas belongs to neither, unless
+    /// it is a dispatcher's own: they have seen the codes that they scanned.
+    fn area_of_scan(&self, scan: &ScanCommand, decision: &Decision) -> Option<i32> {
+        let caller = &scan.by.caller;
+        let subject = decision.parent.as_ref().or(decision.bag.as_ref());
+        let area_id = subject.and_then(|bag| bag.area_id).or(caller.area_id);
+        if caller.own_area_only().is_some() {
+            return area_id;
         }
+        let named = [Some(&scan.code), scan.parent.as_ref()].into_iter().flatten();
+        let mut areas = named.filter_map(|code| self.bags.get(code)).flat_map(|bag| self.areas_of(bag));
+        area_id.filter(|area_id| areas.all(|area| area == *area_id))
+    }
+
+    /// The areas that a bag stands in: its own, and that of the parent it is in. They differ when
+    /// a dispatcher has taken a parent of no area into theirs, with children in it.
+    fn areas_of(&self, bag: &BagRecord) -> impl Iterator<Item = i32> + use<> {
+        let parent_area_id = bag.parent.as_ref().and_then(|parent| self.bags.get(parent)).map_or(bag.parent_area_id, |parent| parent.area_id);
+        [bag.area_id, parent_area_id].into_iter().flatten()
+    }
+
+    /// May the one who scans work with this bag? Dispatchers: bags of their own area, and those of
+    /// none yet.
+    fn may_touch(&self, scan: &ScanCommand, bag: &BagRecord) -> bool {
+        self.areas_of(bag).all(|area| scan.by.caller.may_see_area(Some(area)))
     }
 
     fn kind_of(&self, code: &QrCode) -> BagKind {
@@ -117,17 +147,17 @@ impl Warehouse {
     fn open_parent(&mut self, scan: &ScanCommand) -> Decision {
         let mut events = Vec::new();
         if let Some(bag) = self.bags.get(&scan.code) {
-            if !may_touch(scan, bag) {
+            if !self.may_touch(scan, bag) {
                 return refuse(ScanKind::Parent, ScanOutcome::OtherDispatchArea);
             }
         } else {
             self.create(scan, &scan.code, BagKind::Parent, scan.by.caller.area_id, scan.by.caller.area.clone());
-            events.push(Event::BagCreated(scan.code.clone()));
+            events.push(Event::BagCreated { bag: scan.code.clone(), area_id: scan.by.caller.area_id });
         }
         events.extend(self.take_into_area(scan, &scan.code));
         self.touch(&scan.code, scan.scanned_at);
         let bag = self.bags.get(&scan.code).cloned();
-        Decision { kind: ScanKind::Parent, outcome: ScanOutcome::Opened, bag, parent: None, linked_parent: None, events }
+        Decision { kind: ScanKind::Parent, outcome: ScanOutcome::Opened, bag, parent: None, linked_parent: None, events, area_id: None }
     }
 
     fn look_up(&mut self, scan: &ScanCommand) -> Decision {
@@ -136,12 +166,12 @@ impl Warehouse {
                 let fault = self.formats.fault_of(&scan.code);
                 refuse(ScanKind::Lookup, fault.map_or(ScanOutcome::BagNotFound, ScanOutcome::from))
             }
-            Some(bag) if !may_touch(scan, bag) => refuse(ScanKind::Lookup, ScanOutcome::OtherDispatchArea),
+            Some(bag) if !self.may_touch(scan, bag) => refuse(ScanKind::Lookup, ScanOutcome::OtherDispatchArea),
             Some(_) => {
                 self.touch(&scan.code, scan.scanned_at);
                 let bag = self.bags.get(&scan.code).cloned();
                 let linked_parent = bag.as_ref().and_then(|bag| bag.parent.clone());
-                Decision { kind: ScanKind::Lookup, outcome: ScanOutcome::Found, bag, parent: None, linked_parent, events: Vec::new() }
+                Decision { kind: ScanKind::Lookup, outcome: ScanOutcome::Found, bag, parent: None, linked_parent, events: Vec::new(), area_id: None }
             }
         }
     }
@@ -165,6 +195,7 @@ impl Warehouse {
             parent: self.bags.get(parent_code).cloned(),
             linked_parent: None,
             events,
+            area_id: None,
         }
     }
 
@@ -187,7 +218,7 @@ impl Warehouse {
         if parent.kind != BagKind::Parent {
             return refuse(ScanOutcome::KindMismatch);
         }
-        if !may_touch(scan, parent) {
+        if !self.may_touch(scan, parent) {
             return refuse(ScanOutcome::OtherDispatchArea);
         }
         if in_parent == Some(parent_code) {
@@ -198,7 +229,7 @@ impl Warehouse {
             return refuse_with_parent(ScanOutcome::ParentOnCompletedBill);
         }
         if let Some(elsewhere) = in_parent {
-            if !child.is_some_and(|child| may_touch(scan, child)) {
+            if !child.is_some_and(|child| self.may_touch(scan, child)) {
                 return refuse_with_parent(ScanOutcome::OtherDispatchArea);
             }
             let refusal = refuse_with_parent(ScanOutcome::LinkedElsewhere);
@@ -211,7 +242,7 @@ impl Warehouse {
         if parent.status == Some(BagStatus::Completed) {
             return refuse_with_parent(ScanOutcome::ParentCompleted);
         }
-        if child.is_some_and(|child| !may_touch(scan, child)) {
+        if child.is_some_and(|child| !self.may_touch(scan, child)) {
             return refuse_with_parent(ScanOutcome::OtherDispatchArea);
         }
         None
@@ -225,20 +256,21 @@ impl Warehouse {
         };
         if !self.bags.contains_key(&scan.code) {
             self.create(scan, &scan.code, BagKind::Child, area_id, area.clone());
-            events.push(Event::BagCreated(scan.code.clone()));
+            events.push(Event::BagCreated { bag: scan.code.clone(), area_id });
         }
         let child = self.bags.get_mut(&scan.code).expect("just created if it was not there");
-        child.parent = Some(parent_code.clone());
+        let previous_area_id = child.area_id;
+        (child.parent, child.parent_area_id) = (Some(parent_code.clone()), area_id);
         // The child stands where its parent stands, also when a biller or an admin packs across areas.
         (child.area_id, child.area) = (area_id, area);
         (child.bill_id, child.bill) = (bill_id, bill);
-        events.push(Event::ChildLinked { child: scan.code.clone(), parent: parent_code.clone() });
+        events.push(Event::ChildLinked { child: scan.code.clone(), parent: parent_code.clone(), previous_area_id, area_id });
         let parent = self.bags.get_mut(parent_code).expect("checked before");
         parent.child_count += 1;
         if parent.child_count == parent.capacity {
             parent.status = Some(BagStatus::Completed);
             parent.auto_completed = true;
-            events.push(Event::ParentCompleted(parent_code.clone()));
+            events.push(Event::ParentCompleted { parent: parent_code.clone(), area_id });
         }
         events
     }
@@ -252,7 +284,7 @@ impl Warehouse {
         }
         bag.area_id = Some(own);
         bag.area.clone_from(&scan.by.caller.area);
-        Some(Event::AreaTaken { bag: code.clone(), area: bag.area.clone() })
+        Some(Event::AreaTaken { bag: code.clone(), area: bag.area.clone(), area_id: Some(own) })
     }
 
     fn create(&mut self, scan: &ScanCommand, code: &QrCode, kind: BagKind, area_id: Option<i32>, area: Option<String>) {
@@ -270,6 +302,7 @@ impl Warehouse {
             child_weight_kg: format.child_weight_kg,
             auto_completed: false,
             parent: None,
+            parent_area_id: None,
             bill_id: None,
             bill: None,
             is_on_completed_bill: false,
@@ -292,13 +325,8 @@ impl Warehouse {
     }
 }
 
-/// May the one who scans work with this bag? Dispatchers: bags of their own area, and those of none yet.
-fn may_touch(scan: &ScanCommand, bag: &BagRecord) -> bool {
-    bag.area_id.is_none() || scan.by.caller.may_see_area(bag.area_id)
-}
-
 fn refuse(kind: ScanKind, outcome: ScanOutcome) -> Decision {
-    Decision { kind, outcome, bag: None, parent: None, linked_parent: None, events: Vec::new() }
+    Decision { kind, outcome, bag: None, parent: None, linked_parent: None, events: Vec::new(), area_id: None }
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn the_thirtieth_child_completes_the_parent_and_the_next_is_refused() {
     let last = warehouse.decide(&scan_by(&packer(), "C999", Some("SB12345")));
     let parent = last.parent.unwrap();
     assert_eq!((parent.child_count, parent.status, parent.auto_completed), (30, Some(BagStatus::Completed), true));
-    assert!(last.events.contains(&Event::ParentCompleted(code("SB12345"))));
+    assert!(last.events.contains(&Event::ParentCompleted { parent: code("SB12345"), area_id: Some(1) }));
     assert_eq!(outcome(&mut warehouse, "ONE-MORE", Some("SB12345")), ScanOutcome::ParentFull);
     assert_eq!(warehouse.bag(&code("ONE-MORE")), None);
     assert_eq!(outcome(&mut warehouse, "C999", Some("SB12345")), ScanOutcome::AlreadyLinked);

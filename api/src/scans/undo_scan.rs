@@ -27,10 +27,10 @@ use crate::users::model::Role;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UndoResponse {
     pub undone_scan: Scan,
-    /// The child.
+    /// The child; null when it is gone, or in another dispatch area by now.
     #[schema(required)]
     pub bag: Option<Bag>,
-    /// The parent it was taken out of.
+    /// The parent it was taken out of; null when it is gone, or in another dispatch area by now.
     #[schema(required)]
     pub parent: Option<Bag>,
 }
@@ -51,7 +51,7 @@ pub async fn undo_scan(conn: &mut AsyncPgConnection, caller: &Caller, client: &C
     if scan.undone_at.is_none() {
         undo_locked(conn, caller, &actor, &scan, &bags, window).await?;
     }
-    answer(conn, &scan).await
+    answer(conn, caller, &scan).await
 }
 
 /// Undoes the newest scan of the caller that linked a child. Sent again it changes nothing: the scan before
@@ -96,22 +96,23 @@ async fn undo_locked(
     unlink(conn, child).await?;
     let parent_after = remove_child(parent);
     bags::queries::update_parent(conn, &parent_after).await?;
-    mark_undone(conn, caller, scan).await?;
+    mark_undone(conn, caller, scan, parent.area_id).await?;
 
     let undone = Entry::new(Action::ScanUndone, Entity::Bag, &child.qr_code)
+        .in_area(parent.area_id)
         .before(json!({"parent_qr_code": parent.qr_code}))
         .after(json!({"parent_qr_code": null, "scan_id": scan.id}));
     let mut entries = vec![undone];
     if parent_after.status != parent.status {
-        let reopened = Entry::new(Action::ParentReopened, Entity::Bag, &parent.qr_code);
+        let reopened = Entry::new(Action::ParentReopened, Entity::Bag, &parent.qr_code).in_area(parent.area_id);
         entries.push(reopened.before(json!({"status": parent.status})).after(json!({"status": parent_after.status, "by": "undo"})));
     }
     audit::record(conn, actor, entries).await?;
     Ok(())
 }
 
-/// Marks the event, and adds the event of the undo.
-async fn mark_undone(conn: &mut AsyncPgConnection, caller: &Caller, scan: &ScanRow) -> QueryResult<()> {
+/// Marks the event, and adds the event of the undo, which belongs to the area that the parent is in now.
+async fn mark_undone(conn: &mut AsyncPgConnection, caller: &Caller, scan: &ScanRow, area_id: Option<i32>) -> QueryResult<()> {
     let now = Utc::now();
     sql("UPDATE scans SET undone_at = $2, undone_by = $3 WHERE id = $1")
         .bind::<SqlUuid, _>(scan.id)
@@ -124,6 +125,7 @@ async fn mark_undone(conn: &mut AsyncPgConnection, caller: &Caller, scan: &ScanR
         kind: ScanKind::Undo,
         outcome: ScanOutcome::Undone,
         user_id: caller.user_id,
+        dispatch_area_id: area_id,
         scanned_at: now,
         recorded_at: now,
         linked_parent_qr_code: None,
@@ -136,11 +138,13 @@ async fn mark_undone(conn: &mut AsyncPgConnection, caller: &Caller, scan: &ScanR
     Ok(())
 }
 
-async fn answer(conn: &mut AsyncPgConnection, scan: &ScanRow) -> Result<UndoResponse, Abort> {
+/// The scan, and the bags as they are now: by then they may be another area's.
+async fn answer(conn: &mut AsyncPgConnection, caller: &Caller, scan: &ScanRow) -> Result<UndoResponse, Abort> {
     let undone_scan = queries::find_listed(conn, scan.id).await?.ok_or_else(not_found)?;
-    let bag = bags::queries::find(conn, &scan.qr_code).await?.map(Bag::from);
+    let shown = |bag: Option<BagRecord>| bag.filter(|bag| caller.may_see_area(bag.area_id)).map(Bag::from);
+    let bag = shown(bags::queries::find(conn, &scan.qr_code).await?);
     let parent = match &scan.parent_qr_code {
-        Some(code) => bags::queries::find(conn, code).await?.map(Bag::from),
+        Some(code) => shown(bags::queries::find(conn, code).await?),
         None => None,
     };
     Ok(UndoResponse { undone_scan, bag, parent })

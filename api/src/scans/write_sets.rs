@@ -10,6 +10,7 @@ use super::model::ScanRow;
 use super::rules::{Decision, Event, ScanCommand, Warehouse};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::bags::model::BagRecord;
+use crate::bags::qr_code::QrCode;
 use crate::db::sql;
 use crate::db::sql::Sql;
 use crate::scans::model::ScanOutcome;
@@ -83,14 +84,18 @@ impl WriteSets {
 }
 
 fn audit_entry(event: &Event) -> Entry {
-    let bag = |action, code: &crate::bags::qr_code::QrCode| Entry::new(action, Entity::Bag, code);
+    let entry = |action, code: &QrCode| Entry::new(action, Entity::Bag, code);
     match event {
-        Event::BagCreated(code) => bag(Action::BagCreated, code),
-        Event::AreaTaken { bag: code, area } => {
-            bag(Action::BagChanged, code).before(serde_json::json!({"dispatch_area": null})).after(serde_json::json!({"dispatch_area": area}))
+        Event::BagCreated { bag, area_id } => entry(Action::BagCreated, bag).in_area(*area_id),
+        Event::AreaTaken { bag, area, area_id } => entry(Action::BagChanged, bag)
+            .between_areas(None, *area_id)
+            .before(serde_json::json!({"dispatch_area": null}))
+            .after(serde_json::json!({"dispatch_area": area})),
+        Event::ChildLinked { child, parent, previous_area_id, area_id } => {
+            entry(Action::ChildLinked, child).between_areas(*previous_area_id, *area_id).after(serde_json::json!({"parent_qr_code": parent}))
         }
-        Event::ChildLinked { child, parent } => bag(Action::ChildLinked, child).after(serde_json::json!({"parent_qr_code": parent})),
-        Event::ParentCompleted(code) => bag(Action::ParentCompleted, code)
+        Event::ParentCompleted { parent, area_id } => entry(Action::ParentCompleted, parent)
+            .in_area(*area_id)
             .before(serde_json::json!({"status": "open"}))
             .after(serde_json::json!({"status": "completed", "by": "last_child"})),
     }
@@ -100,8 +105,8 @@ fn audit_entry(event: &Event) -> Entry {
 /// second hits `bags_qr_code_key` and decides again.
 fn insert_bags(created: &[&BagRecord], decided: &[(&ScanCommand, &Decision)]) -> Sql<'static> {
     let creator = |bag: &BagRecord| {
-        let event = Event::BagCreated(bag.qr_code.clone());
-        decided.iter().find(|(_, decision)| decision.events.contains(&event)).map(|(scan, _)| scan.by.caller.user_id.0)
+        let creates = |event: &Event| matches!(event, Event::BagCreated { bag: created, .. } if *created == bag.qr_code);
+        decided.iter().find(|(_, decision)| decision.events.iter().any(creates)).map(|(scan, _)| scan.by.caller.user_id.0)
     };
     sql("INSERT INTO bags (qr_code, kind, status, format_id, capacity, child_count, auto_completed, dispatch_area_id, created_by, created_at, last_scan_at, is_loose) \
          SELECT n.qr_code, n.kind::bag_kind, n.status::bag_status, n.format_id, n.capacity, n.child_count, n.auto_completed, n.area_id, \
@@ -198,7 +203,7 @@ pub fn scan_row(scan: &ScanCommand, decision: &Decision, now: DateTime<Utc>) -> 
         qr_code: scan.code.clone(),
         parent_qr_code: scan.parent.clone(),
         user_id: scan.by.caller.user_id,
-        dispatch_area_id: subject.and_then(|bag| bag.area_id).or(scan.by.caller.area_id),
+        dispatch_area_id: decision.area_id,
         scanned_at: scan.scanned_at,
         recorded_at: now,
         linked_parent_qr_code: decision.linked_parent.clone(),

@@ -8,6 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
 use super::edit_user::{self, UserChanges, not_found};
+use super::erasure;
 use super::model::{Role, User, UserId};
 use super::queries;
 use super::routes::is_username;
@@ -112,7 +113,9 @@ pub async fn change_user(
 
 /// Delete a user.
 ///
-/// By anonymising: name and address are gone from everywhere, what the person did stays.
+/// By anonymising: the account ends at once, user name and e-mail address are erased from everything
+/// that is stored, and what the person did stays as the work of `deleted-<id>`. With millions of
+/// entries in the audit log erasing takes minutes, and goes on after the answer.
 #[utoipa::path(
     operation_id = "delete_user", tag = "users", params(("id" = i64, Path, description = "Id of the user")),
     responses((status = 204, description = "Deleted; all sessions have ended"),
@@ -131,6 +134,7 @@ pub async fn delete_user(
     let delete = async |conn: &mut AsyncPgConnection| edit_user::delete(conn, &admin.caller, &client, id, &if_match).await;
     let ended = transaction(&mut *state.pool.get().await?, delete).await?;
     state.revocations.revoke(ended);
+    erasure::begin(&state, id).await;
     Ok(HttpResponse::NoContent().finish())
 }
 

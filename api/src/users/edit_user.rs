@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::model::{Role, User, UserId, UserRow};
 use super::queries;
-use super::routes::name_taken;
+use super::routes::{is_reserved, name_taken, reserved};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Caller, attempts, sessions};
 use crate::db::schema::users;
@@ -39,7 +39,7 @@ pub struct Changed {
 ///
 /// # Errors
 /// 404 `user_not_found`; 409 `last_admin`, `own_role`, `username_taken`, `email_taken`; 422 for a dispatcher without an
-/// area; 412 and 428 of [`IfMatch::check`].
+/// area and a new name that is reserved; 412 and 428 of [`IfMatch::check`].
 pub async fn change(
     conn: &mut AsyncPgConnection,
     caller: &Caller,
@@ -58,6 +58,9 @@ pub async fn change(
         is_active: changes.is_active.unwrap_or(before.is_active),
         ..before.clone()
     };
+    if after.username != before.username && is_reserved(&after.username) {
+        return Err(reserved().into());
+    }
     if after.role != before.role && id == caller.user_id {
         return Err(Error::refused(ErrorCode::OwnRole, "Nobody changes their own role. Ask another admin.").into());
     }
@@ -130,8 +133,8 @@ pub async fn set_password(conn: &mut AsyncPgConnection, caller: &Caller, client:
     Ok(ended)
 }
 
-/// Deletes a user by anonymising, in the transaction that `conn` is in: name and address are gone from everywhere, audit
-/// snapshots too; what the person did stays as the work of `deleted-<id>` (GDPR, article 17).
+/// Deletes a user by anonymising, in the transaction that `conn` is in: the account ends. What the person did stays as the
+/// work of `deleted-<id>` (GDPR, article 17). After the commit [`super::erasure::begin`] erases the names everywhere.
 ///
 /// # Errors
 /// 404 `user_not_found`; 409 `last_admin`; 412 and 428 of [`IfMatch::check`].
@@ -149,7 +152,7 @@ pub async fn delete(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     if caller.user_id == id {
         actor = Actor {
             id: Some(id),
-            name: Some(format!("deleted-{id}")),
+            name: queries::find(conn, id).await?.map(|(row, _)| row.username),
             client: Client { request_id: client.request_id.clone(), ..Client::default() },
         };
     }

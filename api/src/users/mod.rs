@@ -4,6 +4,8 @@
 
 pub mod edit_routes;
 pub mod edit_user;
+pub mod erasure;
+mod erasure_files;
 pub mod first_admin;
 pub mod language;
 pub mod model;

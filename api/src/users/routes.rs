@@ -47,7 +47,7 @@ pub struct ListUsersQuery {
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUserRequest {
-    /// Letters, digits, dot, hyphen and underscore.
+    /// Letters, digits, dot, hyphen and underscore; not beginning with `deleted-`.
     #[validate(length(min = 1, max = 64), custom(function = is_username))]
     #[schema(example = "asha", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$")]
     pub username: String,
@@ -73,6 +73,17 @@ pub fn is_username(name: &str) -> Result<(), validator::ValidationError> {
         return Ok(());
     }
     Err(validator::ValidationError::new("invalid_username").with_message("Use letters, digits, dot, hyphen and underscore only.".into()))
+}
+
+/// Is this a name that only erased people have?
+pub fn is_reserved(name: &str) -> bool {
+    name.to_lowercase().starts_with("deleted-")
+}
+
+/// The refusal of a name that [`is_reserved`].
+pub fn reserved() -> Error {
+    let detail = "User names that begin with \"deleted-\" stand for deleted users. Choose another.";
+    Error::invalid(vec![FieldError::new("/username", "reserved_username", detail)])
 }
 
 /// List users.
@@ -108,6 +119,9 @@ pub async fn create_user(
     body: Json<CreateUserRequest>,
 ) -> Result<impl Responder> {
     let Json(request) = body;
+    if is_reserved(&request.username) {
+        return Err(reserved());
+    }
     password::check_strength(&request.password, &request.username, "/password")?;
     let mut conn = state.pool.get().await?;
     let area = match &request.dispatch_area {

@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Person, WAIT_LIMIT, Warehouse, database};
 
 /// One listener, reading frames as they come.
-struct Listener {
+pub struct Listener {
     stream: std::pin::Pin<Box<dyn futures_util::Stream<Item = reqwest::Result<Vec<u8>>> + Send>>,
-    text: String,
+    pub text: String,
 }
 
 #[derive(Debug)]
-struct Frame {
-    id: String,
-    event: String,
-    data: Value,
+pub struct Frame {
+    pub id: String,
+    pub event: String,
+    pub data: Value,
 }
 
 impl Listener {
-    async fn of(person: &Person, last_id: Option<&str>) -> Self {
+    pub async fn of(person: &Person, last_id: Option<&str>) -> Self {
         let mut request = person.request(Method::GET, "/events");
         if let Some(id) = last_id {
             request = request.header("last-event-id", id);
@@ -33,7 +33,7 @@ impl Listener {
         listener
     }
 
-    async fn read_until(&mut self, is_enough: impl Fn(&str) -> bool) {
+    pub async fn read_until(&mut self, is_enough: impl Fn(&str) -> bool) {
         let read = async {
             while !is_enough(&self.text) {
                 match self.stream.next().await {
@@ -45,7 +45,7 @@ impl Listener {
         let _timed_out = tokio::time::timeout(WAIT_LIMIT, read).await;
     }
 
-    fn frames(&self) -> Vec<Frame> {
+    pub fn frames(&self) -> Vec<Frame> {
         let field = |frame: &str, name: &str| frame.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
         let frames = self.text.split("\n\n").filter(|frame| frame.contains("event:"));
         frames

@@ -4,6 +4,7 @@ mod support;
 
 mod administration;
 mod api_keys;
+mod area_isolation;
 mod audit;
 mod auth;
 mod auth_matrix;
@@ -16,6 +17,7 @@ mod concurrency;
 mod conventions;
 mod cors;
 mod durability;
+mod erasure;
 mod errors;
 mod events;
 mod exports;

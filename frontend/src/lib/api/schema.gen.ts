@@ -460,7 +460,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what happened to a bag, newest first. */
+        /**
+         * List what happened to a bag, newest first.
+         * @description Dispatchers see what happened in their own area.
+         */
         get: operations["list_bag_history"];
         put?: never;
         post?: never;
@@ -1424,7 +1427,9 @@ export interface paths {
         post?: never;
         /**
          * Delete a user.
-         * @description By anonymising: name and address are gone from everywhere, what the person did stays.
+         * @description By anonymising: the account ends at once, user name and e-mail address are erased from everything
+         *     that is stored, and what the person did stays as the work of `deleted-<id>`. With millions of
+         *     entries in the audit log erasing takes minutes, and goes on after the answer.
          */
         delete: operations["delete_user"];
         options?: never;
@@ -2259,7 +2264,7 @@ export interface components {
         /** @description A user to be. */
         CreateUserRequest: {
             /**
-             * @description Letters, digits, dot, hyphen and underscore.
+             * @description Letters, digits, dot, hyphen and underscore; not beginning with `deleted-`.
              * @example asha
              */
             username: string;
@@ -2453,7 +2458,7 @@ export interface components {
              * @example asha
              */
             actor: string | null;
-            /** @description What changed, where that is known. */
+            /** @description What changed, where that is known. Dispatchers get what is of their own area. */
             details: Record<string, never> | null;
         };
         /** @description One wrong field of the input. */
@@ -2526,7 +2531,10 @@ export interface components {
              * @description When a scan was undone.
              */
             undone_at: string | null;
-            /** @description The changed fields before and after a change. */
+            /**
+             * @description The changed fields before and after a change. Dispatchers get the side that is of their own
+             *     area.
+             */
             details: Record<string, never> | null;
         };
         /** @description Scans of one hour. */
@@ -3216,7 +3224,10 @@ export interface components {
                  * @description When a scan was undone.
                  */
                 undone_at: string | null;
-                /** @description The changed fields before and after a change. */
+                /**
+                 * @description The changed fields before and after a change. Dispatchers get the side that is of their own
+                 *     area.
+                 */
                 details: Record<string, never> | null;
             }[];
             /** @description Pass it as `cursor` for the next page; null on the last one. */
@@ -3408,7 +3419,8 @@ export interface components {
                 parent_qr_code: string | null;
                 user: components["schemas"]["ScanUser"];
                 /**
-                 * @description Code of the dispatch area.
+                 * @description Code of the dispatch area; null where there is none, and where a refused scan of a biller or
+                 *     an admin names bags of two areas.
                  * @example Lucknow
                  */
                 dispatch_area: string | null;
@@ -3786,7 +3798,8 @@ export interface components {
             parent_qr_code: string | null;
             user: components["schemas"]["ScanUser"];
             /**
-             * @description Code of the dispatch area.
+             * @description Code of the dispatch area; null where there is none, and where a refused scan of a biller or
+             *     an admin names bags of two areas.
              * @example Lucknow
              */
             dispatch_area: string | null;

@@ -1,3 +1,4 @@
+import type { Problem } from '$lib/api/client';
 import { ApiError } from '$lib/api/errors';
 import { m } from '$lib/paraglide/messages.js';
 
@@ -8,6 +9,11 @@ const WORDS: Record<string, () => string> = {
 	stale_version: m.users_refused_stale,
 	username_taken: m.users_refused_name_taken,
 	email_taken: m.users_refused_email_taken
+};
+
+/** The same for what is wrong with one field. */
+const FIELD_WORDS: Record<string, () => string> = {
+	reserved_username: m.users_refused_name_reserved
 };
 
 /** Fields that a refusal is about, so that the form can point at them. */
@@ -28,12 +34,20 @@ export async function kindly<T>(request: Promise<T>): Promise<T> {
 		return await request;
 	} catch (error) {
 		const problem = error instanceof ApiError ? error.problem : null;
-		const words = problem && WORDS[problem.code];
-		if (!(error instanceof ApiError) || !problem || !words) throw error;
+		if (!(error instanceof ApiError) || !problem) throw error;
+		const words = WORDS[problem.code];
+		if (!words) throw new ApiError(error.status, { ...problem, errors: problem.errors?.map(inOwnWords) });
 		const pointer = FIELDS[problem.code];
 		const errors = pointer ? [{ pointer, code: problem.code, detail: words() }] : problem.errors;
 		throw new ApiError(error.status, { ...problem, detail: words(), errors });
 	}
+}
+
+type FieldProblem = NonNullable<Problem['errors']>[number];
+
+function inOwnWords(field: FieldProblem): FieldProblem {
+	const words = FIELD_WORDS[field.code];
+	return words ? { ...field, detail: words() } : field;
 }
 
 /** Somebody else changed the thing in the meantime. */
