@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from '@playwright/test';
-import { allSent, expect, PHONE, portrait, signIn, test, wedge } from './support/test';
+import { allSent, expect, keptOnDevice, PHONE, portrait, signIn, test, waiting, wedge } from './support/test';
 import { Warehouse } from './support/warehouse';
 
 test.describe.configure({ timeout: 240_000 });
@@ -11,18 +11,6 @@ test.describe.configure({ timeout: 240_000 });
 const childCodes = (parent: string, count: number, from = 1) =>
 	Array.from({ length: count }, (_, n) => `${parent}C${String(n + from).padStart(2, '0')}`);
 const progress = (page: Page) => page.getByTestId('progress');
-/** So many acts wait, and all of them are safe on the device. */
-async function waiting(page: Page, count: number): Promise<void> {
-	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', String(count));
-	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-keeping', '0');
-}
-
-/** The app is on the device, and this page is looked after by its service worker. */
-async function keptOnDevice(page: Page): Promise<void> {
-	await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
-	await expect.poll(() => page.evaluate(() => navigator.serviceWorker.controller !== null)).toBe(true);
-}
-
 /** Every one of these children is in the parent, once, and was scanned once. */
 async function isThereOnce(warehouse: Warehouse, parent: string, children: string[]): Promise<void> {
 	expect(await warehouse.childrenOf(parent)).toEqual(children);
