@@ -14,7 +14,7 @@ test('a parent of a format that an admin adds meanwhile opens by a scan, and the
 	const old = warehouse.parentCode();
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await wedge(page, old);
-	await wedge(page, `${old}X1`);
+	await wedge(page, `C${old}-1`);
 	await allSent(page);
 	await warehouse.addFormat({ name: 'Wheat', kind: 'parent', pattern: 'WH[0-9]{6}', capacity: 12 });
 	await wedge(page, 'WH000001');
@@ -23,7 +23,7 @@ test('a parent of a format that an admin adds meanwhile opens by a scan, and the
 	await allSent(page);
 	await expect(progress(page)).toHaveText('1 / 12');
 	expect(await warehouse.childrenOf('WH000001')).toEqual(['WHEAT-CHILD-1']);
-	expect(await warehouse.childrenOf(old)).toEqual([`${old}X1`]);
+	expect(await warehouse.childrenOf(old)).toEqual([`C${old}-1`]);
 	// From now on the station knows the format by itself.
 	await wedge(page, 'WH000002');
 	await expect(openParent(page)).toHaveText('WH000002');
@@ -83,11 +83,11 @@ test('a format added while a station had no network sorts its scans before they 
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await keptOnDevice(page);
 	await wedge(page, old);
-	await wedge(page, `${old}X1`);
+	await wedge(page, `C${old}-1`);
 	await allSent(page);
 	await context.setOffline(true);
 	await warehouse.addFormat({ name: 'Gram', kind: 'parent', pattern: 'GRAM[0-9]{4}', capacity: 30 });
-	await wedge(page, `${old}X2`);
+	await wedge(page, `C${old}-2`);
 	// The station can't know that this is a parent.
 	await wedge(page, 'GRAM0001');
 	await wedge(page, 'GRAM-CHILD-1');
@@ -97,7 +97,7 @@ test('a format added while a station had no network sorts its scans before they 
 	await allSent(page);
 	await expect(openParent(page)).toHaveText('GRAM0001');
 	await expect(progress(page)).toHaveText('2 / 30');
-	expect(await warehouse.childrenOf(old)).toEqual([`${old}X1`, `${old}X2`]);
+	expect(await warehouse.childrenOf(old)).toEqual([`C${old}-1`, `C${old}-2`]);
 	expect(await warehouse.childrenOf('GRAM0001')).toEqual(['GRAM-CHILD-1', 'GRAM-CHILD-2']);
 });
 

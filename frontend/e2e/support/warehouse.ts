@@ -116,7 +116,7 @@ export class Warehouse {
 		const parent = this.parentCode();
 		await this.pack(
 			parent,
-			Array.from({ length: children }, (_, n) => `${parent}C${n + 1}`)
+			Array.from({ length: children }, (_, n) => `C${parent}-${n + 1}`)
 		);
 		const { error } = await this.api.POST('/api/v1/bags/{qr_code}/complete', {
 			params: { path: { qr_code: parent } }

@@ -1,0 +1,72 @@
+import type { CodeVerdict } from '$lib/bag-formats/formats';
+import type { ShownRefusal, Verdict } from '$lib/features/outbox/acts';
+import type { Entry } from './feed.svelte';
+import { isRefused } from './outcome';
+import { isInParent } from './parent';
+
+/** The outcome that is shown for an answer of the server. */
+export function outcomeOf({ act, outcome, parent, warning }: Verdict): string {
+	if (act.kind === 'scan' && act.shown_as) return outcomeOfShown(act.shown_as, outcome);
+	if (outcome === 'linked' && parent?.status === 'completed') return 'filled';
+	return outcome === 'added' && warning === 'parent_open' ? 'added_open' : outcome;
+}
+
+/** What was shown as refused stays so, unless the server has done something, or knows a better reason. */
+function outcomeOfShown(shownAs: ShownRefusal, outcome: string): string {
+	if (outcome === 'found' || outcome === 'kind_mismatch') return shownAs;
+	return outcome === 'bag_not_found' && shownAs === 'no_parent_open' ? shownAs : outcome;
+}
+
+/** The outcome of an undo. "Nothing to undo" is as good as done, unless the child is in the parent all the same. */
+export function outcomeOfUndo(outcome: string, undone: Entry | undefined): string {
+	const isStillIn = undone !== undefined && isInParent(undone.outcome);
+	return outcome === 'nothing_undone' && isStillIn ? 'nothing_to_undo' : outcome;
+}
+
+/** What an undo leaves of the scan that it was to undo. */
+export function afterUndo(outcome: string): Partial<Entry> {
+	// Elsewhere by now: it is neither here nor undone.
+	if (outcome === 'undone' || outcome === 'scan_superseded') return { outcome, isUndoing: false };
+	return { isUndoing: false };
+}
+
+/** Why the station does not take a code for a child of the open parent; null when it does. */
+export function shownRefusalOf(verdict: CodeVerdict, hasParent: boolean): ShownRefusal | null {
+	switch (verdict) {
+		case 'looks_like_parent':
+		case 'product_barcode':
+			return verdict;
+		case 'undetermined':
+			return 'label_unchecked';
+		default:
+			return hasParent ? null : 'no_parent_open';
+	}
+}
+
+/** Why a code can't be that of a parent for a bill; null when it can. */
+export function billRefusalOf(verdict: CodeVerdict): string | null {
+	if (verdict === 'child') return 'kind_mismatch';
+	return verdict === 'parent' || verdict === 'undetermined' ? null : verdict;
+}
+
+/** The same of the server's answer: that no bag has a code says less than why none can. */
+export function billOutcomeOf(verdict: Verdict, local: CodeVerdict): string {
+	const outcome = outcomeOf(verdict);
+	const isNearMiss = local === 'looks_like_parent' || local === 'product_barcode';
+	return outcome === 'not_found' && isNearMiss ? local : outcome;
+}
+
+/** Parents on a bill: confirmed, and those on their way on or off; a bag counts once. */
+export function shownOnBill(confirmed: number, entries: Entry[]): number {
+	const isOn = ({ outcome }: Entry) => ['added', 'added_open', 'already_on_this_bill'].includes(outcome);
+	const on = new Set(entries.filter(isOn).map(({ code }) => code));
+	const coming = entries.filter(({ outcome, isUndoing, code }) => outcome === 'pending' && !isUndoing && !on.has(code));
+	const leaving = new Set(entries.filter((entry) => entry.isUndoing && isOn(entry)).map(({ code }) => code));
+	return Math.max(0, confirmed + new Set(coming.map(({ code }) => code)).size - leaving.size);
+}
+
+/** Whether the bag was put on the bill at this station, as far as it knows. */
+export function isOnBill(code: string, entries: Entry[]): boolean {
+	const entry = entries.find((one) => one.code === code && !isRefused(one.outcome));
+	return entry !== undefined && entry.outcome !== 'removed' && !entry.isUndoing;
+}
