@@ -173,6 +173,10 @@ error_codes! {
     OtherDispatchArea = "other_dispatch_area", CONFLICT, "Another dispatch area";
     /// No parent bag has this code. Scan the parent first.
     UnknownParent = "unknown_parent", CONFLICT, "Unknown parent bag";
+    /// The code begins like the codes of a parent format and is none of them: the label is probably damaged. Scan it again. If bags have such labels, an admin adds a child format for them.
+    LooksLikeParent = "looks_like_parent", CONFLICT, "Looks like a damaged parent label";
+    /// The code is the barcode of a product (GTIN-8, 12, 13 or 14 with a valid check digit), not of a bag. Scan the label of the bag. If bags have such labels, an admin adds a child format for them.
+    ProductBarcode = "product_barcode", CONFLICT, "Barcode of a product";
     /// Only scans of the last hour can be undone. Ask a biller or an admin to unlink the bag.
     UndoWindowPassed = "undo_window_passed", CONFLICT, "Too late to undo";
     /// The scan changed nothing, or there is no scan of yours to undo.

@@ -144,8 +144,8 @@ test('torn labels and retail barcodes are refused, with and without a network', 
 	const refused = [
 		['M444-12', 'damaged parent label', 'looks_like_parent'],
 		['SB12', 'damaged parent label', 'looks_like_parent'],
-		['4006381333931', 'barcode of a product', 'product_barcode'],
-		['96385074', 'barcode of a product', 'product_barcode']
+		['4006381333931', 'Barcode of a product', 'product_barcode'],
+		['96385074', 'Barcode of a product', 'product_barcode']
 	] as const;
 	for (const [code, words] of refused) {
 		await wedge(page, code);

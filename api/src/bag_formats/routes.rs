@@ -16,7 +16,9 @@ use validator::Validate;
 
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, Caller, RequireRole};
+use crate::bags::code_pattern::CodePattern;
 use crate::bags::model::{BagKind, BagKindSql};
+use crate::bags::qr_code::is_catch_all;
 use crate::consistency::Reads;
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};
@@ -30,38 +32,81 @@ use crate::http::text::{is_filled, no_control_characters};
 use crate::idempotency::{Idempotency, Reply};
 use crate::state::AppState;
 
-/// Formats of admins are tried before the last one, the child format, which takes every code that no other takes.
-const LAST_PRIORITY: i16 = 1000;
+/// A row of `bag_formats`, as the audit log has it.
+#[derive(Debug, Clone, Serialize, QueryableByName)]
+struct FormatRow {
+    #[diesel(sql_type = SmallInt)]
+    id: i16,
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BagKindSql)]
+    kind: BagKind,
+    #[diesel(sql_type = Text)]
+    pattern: String,
+    #[diesel(sql_type = Nullable<SmallInt>)]
+    capacity: Option<i16>,
+    #[diesel(sql_type = Double)]
+    child_weight_kg: f64,
+    #[diesel(sql_type = SmallInt)]
+    priority: i16,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
+}
 
 /// What a code looks like and what it means.
-#[derive(Debug, Clone, Serialize, ToSchema, QueryableByName)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct BagFormat {
     #[schema(example = 1)]
-    #[diesel(sql_type = SmallInt)]
     pub id: i16,
     #[schema(example = "Mustard")]
-    #[diesel(sql_type = Text)]
     pub name: String,
-    #[diesel(sql_type = BagKindSql)]
     pub kind: BagKind,
     /// Regular expression that the whole upper-case code must match.
     #[schema(example = "SB[0-9]{5,62}")]
-    #[diesel(sql_type = Text)]
     pub pattern: String,
     /// Children that a parent of this format holds; parents only.
     #[schema(required, example = 30)]
-    #[diesel(sql_type = Nullable<SmallInt>)]
     pub capacity: Option<i16>,
     /// Kilograms of one child: in a parent of this format, or of this child format.
     #[schema(example = 1.0)]
-    #[diesel(sql_type = Double)]
     pub child_weight_kg: f64,
     /// Formats are tried in this order.
     #[schema(example = 10)]
-    #[diesel(sql_type = SmallInt)]
     pub priority: i16,
-    #[diesel(sql_type = Timestamptz)]
     pub created_at: DateTime<Utc>,
+    /// The child format that takes every code that no other format takes. It stays last.
+    pub is_catch_all: bool,
+    /// How the codes of a parent format begin. A code that begins so and that no format but the catch-all takes is
+    /// refused as `looks_like_parent`; so is one that such a beginning begins with. Empty for child formats, and for
+    /// parents that begin with nothing fixed of two characters at least.
+    #[schema(example = json!(["SB"]))]
+    pub literal_prefixes: Vec<String>,
+    /// The pattern as an anchored regular expression of ECMAScript without flags, for clients that match codes
+    /// themselves.
+    #[schema(example = "^SB[0-9]{5,62}$")]
+    pub ecmascript_pattern: String,
+}
+
+impl TryFrom<FormatRow> for BagFormat {
+    type Error = anyhow::Error;
+
+    fn try_from(row: FormatRow) -> anyhow::Result<Self> {
+        let pattern = CodePattern::parse(&row.pattern)?;
+        let prefixes = if row.kind == BagKind::Parent { pattern.literal_prefixes() } else { &[] };
+        Ok(Self {
+            is_catch_all: is_catch_all(row.kind, row.priority),
+            literal_prefixes: prefixes.to_vec(),
+            ecmascript_pattern: pattern.ecmascript().to_owned(),
+            id: row.id,
+            name: row.name,
+            kind: row.kind,
+            pattern: row.pattern,
+            capacity: row.capacity,
+            child_weight_kg: row.child_weight_kg,
+            priority: row.priority,
+            created_at: row.created_at,
+        })
+    }
 }
 
 /// A format to be.
@@ -132,7 +177,8 @@ const SELECT: &str = "SELECT id, name, kind, pattern, capacity, child_weight_kg:
 )]
 #[get("/bag-formats")]
 pub async fn list_bag_formats(_caller: Caller, reads: Reads, req: HttpRequest) -> Result<impl Responder> {
-    let data: Vec<BagFormat> = sql(SELECT).sql("ORDER BY priority, id").load(&mut *reads.get().await?).await?;
+    let rows: Vec<FormatRow> = sql(SELECT).sql("ORDER BY priority, id").load(&mut *reads.get().await?).await?;
+    let data = rows.into_iter().map(BagFormat::try_from).collect::<anyhow::Result<Vec<_>>>()?;
     etag::respond(&req, &Page::whole(data), None)
 }
 
@@ -175,7 +221,7 @@ pub async fn create_bag_format(
             "priority": format.priority,
         }));
         audit::record(conn, &actor, vec![entry]).await?;
-        Ok(Reply::created(format!("/api/v1/bag-formats/{}", format.id), &format)?)
+        Ok(Reply::created(format!("/api/v1/bag-formats/{}", format.id), &BagFormat::try_from(format).map_err(Error::from)?)?)
     };
     let response = idempotency.run(&mut *state.pool.get().await?, create).await?;
     state.formats.refresh(&state.pool).await?;
@@ -208,7 +254,7 @@ pub async fn change_bag_format(
         sql("SELECT id FROM bag_formats WHERE id = $1 FOR UPDATE").bind::<SmallInt, _>(id).execute_on(conn).await?;
         let before = find(conn, id).await?.ok_or_else(not_found)?;
         check_possible(&before, &request)?;
-        let after = BagFormat {
+        let after = FormatRow {
             name: request.name.as_deref().map_or_else(|| before.name.clone(), |name| name.trim().to_owned()),
             pattern: request.pattern.clone().unwrap_or_else(|| before.pattern.clone()),
             capacity: request.capacity.or(before.capacity),
@@ -231,7 +277,7 @@ pub async fn change_bag_format(
     })
     .await?;
     state.formats.refresh(&state.pool).await?;
-    Ok(web::Json(format))
+    Ok(web::Json(BagFormat::try_from(format)?))
 }
 
 #[derive(QueryableByName)]
@@ -240,17 +286,19 @@ struct Id {
     id: i16,
 }
 
-async fn find(conn: &mut AsyncPgConnection, id: i16) -> QueryResult<Option<BagFormat>> {
-    let rows: Vec<BagFormat> = sql(SELECT).sql("WHERE id = $1::bigint").bind::<BigInt, _>(i64::from(id)).load(conn).await?;
+async fn find(conn: &mut AsyncPgConnection, id: i16) -> QueryResult<Option<FormatRow>> {
+    let rows: Vec<FormatRow> = sql(SELECT).sql("WHERE id = $1::bigint").bind::<BigInt, _>(i64::from(id)).load(conn).await?;
     Ok(rows.into_iter().next())
 }
 
 /// A pattern is tried on every scan: it must be a regular expression, and a small one.
 fn check_pattern(pattern: &str) -> Result<()> {
     let refused = |code: &str, detail: String| Err(Error::invalid(vec![FieldError::new("/pattern", code, detail)]));
-    let regex = match regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build() {
-        Ok(regex) => regex,
-        Err(_) => return refused("invalid_pattern", "The pattern is not a regular expression, or too large a one.".into()),
+    // Also for itself: `A)|(?:B` is one only between the brackets, and matches more than whole codes there.
+    let compiled = regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build();
+    let regex = match (compiled, regex_syntax::parse(pattern)) {
+        (Ok(regex), Ok(_)) => regex,
+        _ => return refused("invalid_pattern", "The pattern is not a regular expression, or too large a one.".into()),
     };
     // One that takes anything would make a parent of every bag.
     let strangers = ["000", "ZZZ-ZZZ-ZZZ", "A1B2C3D4"];
@@ -260,9 +308,9 @@ fn check_pattern(pattern: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_possible(format: &BagFormat, request: &ChangeBagFormatRequest) -> Result<()> {
+fn check_possible(format: &FormatRow, request: &ChangeBagFormatRequest) -> Result<()> {
     let refused = |field: &str, detail: &str| Err(Error::invalid(vec![FieldError::new(field, "wrong_for_kind", detail)]));
-    if format.priority >= LAST_PRIORITY && (request.pattern.is_some() || request.priority.is_some()) {
+    if is_catch_all(format.kind, format.priority) && (request.pattern.is_some() || request.priority.is_some()) {
         return refused("/pattern", "This format takes every code that no other takes, so it stays last and as it is.");
     }
     if format.kind == BagKind::Child && request.capacity.is_some() {

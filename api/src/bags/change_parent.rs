@@ -6,7 +6,7 @@ use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
 use super::model::{BagKind, BagRecord, BagStatus};
-use super::qr_code::QrCode;
+use super::qr_code::{BagFormats, QrCode};
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::Caller;
@@ -19,16 +19,23 @@ use crate::http::client::Client;
 ///
 /// # Errors
 /// 404 `bag_not_found`; 409 `kind_mismatch`, `unknown_parent`, `parent_full`, `parent_completed`, or
-/// `parent_on_completed_bill` for the parent it leaves or the one it goes to.
+/// `parent_on_completed_bill` for the parent it leaves or the one it goes to; `looks_like_parent` or `product_barcode`
+/// for a code that no child may have, which can be taken out of a parent but not put into one.
 pub async fn change_parent(
     conn: &mut AsyncPgConnection,
     caller: &Caller,
     client: &Client,
+    formats: &BagFormats,
     child: &QrCode,
     parent: Option<&QrCode>,
 ) -> Result<BagRecord> {
     let actor = Actor::person(caller.user_id, &caller.username, client);
     transaction(conn, async |conn| {
+        if let (Some(fault), Some(parent)) = (formats.fault_of(child), parent)
+            && queries::find(conn, child).await?.is_none_or(|bag| bag.kind == BagKind::Child && bag.parent.as_ref() != Some(parent))
+        {
+            return Err(Error::from(fault).into());
+        }
         let bags = lock_with_present_parent(conn, child, parent).await?;
         let find = |code: &QrCode| bags.iter().find(|bag| bag.qr_code == *code);
         let child = find(child).ok_or_else(|| not_found(child))?;

@@ -72,7 +72,7 @@ pub struct DeleteBagsRequest {
 #[utoipa::path(
     operation_id = "create_bag", tag = "bags", request_body = CreateBagRequest,
     responses((status = 201, description = "Created; `Location` names it", body = Bag),
-              (status = 409, description = "`bag_exists` or `kind_mismatch`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
+              (status = 409, description = "`bag_exists`, `kind_mismatch`, `looks_like_parent` or `product_barcode`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
 #[post("/bags")]
 pub async fn create_bag(
@@ -97,6 +97,9 @@ pub async fn create_bag(
         }
     };
     let formats = state.formats.current();
+    if let Some(fault) = formats.fault_of(&code) {
+        return Err(fault.into());
+    }
     let format = formats.of(&code).ok_or_else(|| Error::refused(ErrorCode::InvalidQrCode, "No bag format takes this code."))?;
     let new = NewBag { code, kind: request.kind, name: request.name, area_id };
     let create = async |conn: &mut AsyncPgConnection| {

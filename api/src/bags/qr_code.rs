@@ -11,9 +11,9 @@ use diesel::prelude::QueryableByName;
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::{Double, Nullable, SmallInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use regex::Regex;
 use serde::Serialize;
 
+use super::code_pattern::CodePattern;
 use super::model::{BagKind, BagKindSql};
 use crate::db::sql;
 use crate::error::{Error, ErrorCode, Result};
@@ -22,6 +22,8 @@ use crate::error::{Error, ErrorCode, Result};
 const MAX_LENGTH: usize = 64;
 /// Shortest code, in characters.
 const MIN_LENGTH: usize = 3;
+/// Priority of the catch-all child format. All other formats are tried before it.
+pub const CATCH_ALL_PRIORITY: i16 = 1000;
 
 /// A normalised code: trimmed, upper case, 3 to 64 letters, digits and inner hyphens, ASCII only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, AsExpression, FromSqlRow)]
@@ -91,12 +93,19 @@ pub struct BagFormat {
     /// Children a parent of this format holds; 0 for children.
     pub capacity: i16,
     pub child_weight_kg: f64,
-    pattern: Regex,
+    /// The child format that takes every code that no other format takes.
+    pub is_catch_all: bool,
+    pub(super) pattern: Arc<CodePattern>,
+}
+
+/// Is a format of this kind and priority the catch-all child format? Admins can rename it, but not move it.
+pub const fn is_catch_all(kind: BagKind, priority: i16) -> bool {
+    matches!(kind, BagKind::Child) && priority >= CATCH_ALL_PRIORITY
 }
 
 /// All formats, parents first.
 #[derive(Debug, Clone)]
-pub struct BagFormats(Arc<[BagFormat]>);
+pub struct BagFormats(pub(super) Arc<[BagFormat]>);
 
 impl BagFormats {
     /// Reads the formats.
@@ -118,8 +127,11 @@ impl BagFormats {
             capacity: Option<i16>,
             #[diesel(sql_type = Double)]
             child_weight_kg: f64,
+            #[diesel(sql_type = SmallInt)]
+            priority: i16,
         }
-        let rows: Vec<Row> = sql("SELECT id, name, kind, pattern, capacity, child_weight_kg::float8 AS child_weight_kg \
+        let rows: Vec<Row> = sql("SELECT id, name, kind, pattern, capacity, \
+                                  child_weight_kg::float8 AS child_weight_kg, priority \
                                   FROM bag_formats ORDER BY priority, id")
         .load(conn)
         .await?;
@@ -132,7 +144,8 @@ impl BagFormats {
                     kind: row.kind,
                     capacity: row.capacity.unwrap_or(0),
                     child_weight_kg: row.child_weight_kg,
-                    pattern: Regex::new(&format!("^(?:{})$", row.pattern))?,
+                    is_catch_all: is_catch_all(row.kind, row.priority),
+                    pattern: CodePattern::parse(&row.pattern)?.into(),
                 })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
@@ -142,19 +155,26 @@ impl BagFormats {
     /// The built-in formats of `domain.md`, for tests of pure rules.
     #[cfg(test)]
     pub fn built_in() -> Self {
-        let format = |id, name: &str, kind, capacity, pattern: &str| BagFormat {
+        Self::of_patterns(&[
+            ("Mustard", BagKind::Parent, "SB[0-9]{5,62}", 10),
+            ("Moong", BagKind::Parent, "M444-[0-9]{5}", 20),
+            ("Child", BagKind::Child, "[A-Z0-9][A-Z0-9-]{1,62}[A-Z0-9]", CATCH_ALL_PRIORITY),
+        ])
+    }
+
+    /// Formats from name, kind, pattern and priority, in the order they are tried.
+    #[cfg(test)]
+    pub fn of_patterns(formats: &[(&str, BagKind, &str, i16)]) -> Self {
+        let format = |(id, (name, kind, pattern, priority)): (i16, &(&str, BagKind, &str, i16))| BagFormat {
             id,
-            name: name.into(),
-            kind,
-            capacity,
+            name: (*name).into(),
+            kind: *kind,
+            capacity: if *kind == BagKind::Parent { 30 } else { 0 },
             child_weight_kg: 1.0,
-            pattern: Regex::new(&format!("^(?:{pattern})$")).expect("valid pattern"),
+            is_catch_all: is_catch_all(*kind, *priority),
+            pattern: CodePattern::parse(pattern).expect("valid pattern").into(),
         };
-        Self(Arc::from([
-            format(1, "Mustard", BagKind::Parent, 30, "SB[0-9]{5,62}"),
-            format(2, "Moong", BagKind::Parent, 30, "M444-[0-9]{5}"),
-            format(3, "Child", BagKind::Child, 0, "[A-Z0-9][A-Z0-9-]{1,62}[A-Z0-9]"),
-        ]))
+        Self((1..).zip(formats).map(format).collect())
     }
 
     /// The format of a code, if any takes it.

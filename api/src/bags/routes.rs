@@ -241,7 +241,8 @@ pub async fn reopen_bag(
     request_body = ChangeParentRequest,
     responses((status = 200, description = "The child as it is now", body = Bag),
               (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
-              (status = 409, description = "`kind_mismatch`, `unknown_parent`, `parent_full`, `parent_completed` or `parent_on_completed_bill`",
+              (status = 409, description = "`kind_mismatch`, `unknown_parent`, `parent_full`, `parent_completed`, `parent_on_completed_bill`, \
+                                            `looks_like_parent` or `product_barcode`",
                body = Problem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody),
 )]
@@ -256,7 +257,8 @@ pub async fn change_bag_parent(
     let child = QrCode::parse(&path)?;
     let parent = body.0.parent_qr_code.as_deref().map(QrCode::parse).transpose()?;
     let mut conn = state.pool.get().await?;
-    let moved = change_parent::change_parent(&mut conn, &biller.caller, &client, &child, parent.as_ref()).await?;
+    let formats = state.formats.current();
+    let moved = change_parent::change_parent(&mut conn, &biller.caller, &client, &formats, &child, parent.as_ref()).await?;
     Ok(web::Json(Bag::from(moved)))
 }
 

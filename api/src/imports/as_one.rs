@@ -14,6 +14,7 @@ use super::rules::{BagRow, LinkRow, Rules};
 use super::write_rows::scan_id;
 use crate::audit::Actor;
 use crate::bags::model::BagKind;
+use crate::bags::qr_code::QrCode;
 use crate::db::sql;
 use crate::db::sql::Sql;
 
@@ -22,7 +23,7 @@ const OPEN: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '6
      CREATE TEMP TABLE import_rows (line bigint NOT NULL, cells jsonb NOT NULL, qr_code text COLLATE \"C\" NOT NULL, kind bag_kind NOT NULL, \
          format_id smallint NOT NULL, capacity smallint NOT NULL, is_kind_given boolean, name text, area_id integer, \
          parent text COLLATE \"C\", parent_kind bag_kind, parent_format_id smallint, parent_capacity smallint, scan_id uuid, parent_scan_id uuid, \
-         child_id bigint, parent_id bigint, is_linked boolean NOT NULL DEFAULT false, code text, reason text) ON COMMIT DROP";
+         label_fault text, label_reason text, parent_label_fault text, parent_label_reason text, child_id bigint, parent_id bigint, is_linked boolean NOT NULL DEFAULT false, code text, reason text) ON COMMIT DROP";
 
 /// An id for an audit entry that is written now.
 const AUDIT_ID: &str = "(left(replace(uuidv7_floor(clock_timestamp())::text, '-', ''), 12) || '7' || \
@@ -61,13 +62,17 @@ pub async fn stage_links(conn: &mut AsyncPgConnection, rules: &Rules, import_id:
             .of(if is_parent { &row.parent } else { &row.child })
             .map_or((BagKind::Child, 0, 0), |format| (format.kind, format.id, format.capacity))
     };
+    let fault_code = |code: &QrCode| rules.formats.fault_of(code).map(|fault| fault.code().as_str());
+    let fault_reason = |code: &QrCode| rules.formats.fault_of(code).map(|fault| fault.sentence_in_file(code));
     sql(
         "INSERT INTO import_rows (line, cells, qr_code, kind, format_id, capacity, parent, parent_kind, parent_format_id, parent_capacity, scan_id, \
-                parent_scan_id) \
+                parent_scan_id, label_fault, label_reason, parent_label_fault, parent_label_reason) \
          SELECT n.line, n.cells, n.qr_code, n.kind::bag_kind, n.format_id, n.capacity, n.parent, n.parent_kind::bag_kind, n.parent_format_id, \
-                n.parent_capacity, n.scan_id, n.parent_scan_id \
-         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS n (line, cells, qr_code, kind, format_id, capacity, parent, parent_kind, \
-              parent_format_id, parent_capacity, scan_id, parent_scan_id)",
+                n.parent_capacity, n.scan_id, n.parent_scan_id, n.label_fault, n.label_reason, \
+                n.parent_label_fault, n.parent_label_reason \
+         FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) AS n (line, cells, qr_code, kind, format_id, \
+              capacity, parent, parent_kind, parent_format_id, parent_capacity, scan_id, parent_scan_id, label_fault, label_reason, \
+              parent_label_fault, parent_label_reason)",
     )
     .bind::<Array<BigInt>, _>(column(rows, |row| row.raw.line))
     .bind::<Array<Jsonb>, _>(column(rows, |row| Value::from(row.raw.cells.clone())))
@@ -81,6 +86,10 @@ pub async fn stage_links(conn: &mut AsyncPgConnection, rules: &Rules, import_id:
     .bind::<Array<SmallInt>, _>(column(rows, |row| format(row, true).2))
     .bind::<Array<SqlUuid>, _>(column(rows, |row| scan_id(import_id, at, row.raw.line, true)))
     .bind::<Array<SqlUuid>, _>(column(rows, |row| scan_id(import_id, at, row.raw.line, false)))
+    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| fault_code(&row.child)))
+    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| fault_reason(&row.child)))
+    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| fault_code(&row.parent)))
+    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| fault_reason(&row.parent)))
     .execute_on(conn)
     .await?;
     Ok(())
@@ -116,17 +125,22 @@ pub async fn check_links(conn: &mut AsyncPgConnection, import_id: Uuid, is_final
               LEFT JOIN bag_links l ON l.child_id = c.id LEFT JOIN bags e ON e.id = l.parent_id \
               LEFT JOIN bill_bags bb ON bb.bag_id = p.id LEFT JOIN bills b ON b.id = bb.bill_id, \
               LATERAL (SELECT CASE \
-                    WHEN coalesce(c.kind, s.kind) = 'parent' OR coalesce(p.kind, s.parent_kind) = 'child' THEN 'kind_mismatch' \
+                    WHEN p.id IS NULL AND s.parent_kind = 'child' THEN coalesce(s.parent_label_fault, 'kind_mismatch') \
+                    WHEN coalesce(c.kind, s.kind) = 'parent' THEN 'kind_mismatch' \
+                    WHEN s.label_fault IS NOT NULL AND NOT coalesce(l.parent_id = p.id, false) THEN s.label_fault \
+                    WHEN p.kind = 'child' THEN 'kind_mismatch' \
                     WHEN l.parent_id = p.id THEN NULL \
                     WHEN b.status = 'completed' THEN 'parent_on_completed_bill' \
                     WHEN l.parent_id IS NOT NULL THEN 'linked_elsewhere' \
                     WHEN p.status = 'completed' AND p.child_count < p.capacity THEN 'parent_completed' END AS code) AS k, \
-              LATERAL (SELECT k.code, CASE k.code \
+              LATERAL (SELECT k.code, CASE \
+                    WHEN p.id IS NULL AND s.parent_label_fault IS NOT NULL THEN s.parent_label_reason \
+                    WHEN k.code = s.label_fault THEN s.label_reason ELSE CASE k.code \
                     WHEN 'kind_mismatch' THEN format('%s can''t go into %s: a child bag goes into a parent bag.', s.qr_code, s.parent) \
                     WHEN 'parent_on_completed_bill' THEN format('%s is on a completed bill and can''t be changed.', s.parent) \
                     WHEN 'linked_elsewhere' THEN format('%s is in %s.', s.qr_code, e.qr_code) \
                     WHEN 'parent_completed' THEN format('%s was completed with %s of %s child bags.', s.parent, p.child_count, p.capacity) \
-                    END AS reason) AS d \
+                    END END AS reason) AS d \
          WHERE s.line = r.line AND f.line = r.line")
     .execute_on(conn)
     .await?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::columns::{Columns, ImportField};
 use super::read_rows::RawRow;
+use crate::bags::label_fault::LabelFault;
 use crate::bags::model::BagKind;
 use crate::bags::qr_code::{BagFormat, BagFormats, QrCode};
 use crate::error::Error;
@@ -24,6 +25,11 @@ impl RefusedRow {
     /// Refuses a row.
     pub fn new(row: &RawRow, code: &str, reason: impl Into<String>) -> Self {
         Self { line: row.line, cells: row.cells.clone(), code: code.to_owned(), reason: reason.into() }
+    }
+
+    /// Refuses a row for a code that is not the label of a bag.
+    pub fn wrong_label(row: &RawRow, fault: LabelFault, code: &QrCode) -> Self {
+        Self::new(row, fault.code().as_str(), fault.sentence_in_file(code))
     }
 
     fn of(row: &RawRow, error: Error) -> Self {
@@ -67,6 +73,9 @@ impl Rules {
         let Some(format) = self.formats.of(&code).cloned() else {
             return Err(RefusedRow::new(&row, "invalid_qr_code", format!("No bag format takes the code {code}.")));
         };
+        if let Some(fault) = self.formats.fault_of(&code) {
+            return Err(RefusedRow::wrong_label(&row, fault, &code));
+        }
         let kind = self.columns.value(ImportField::Kind, &row.cells);
         if let Some(kind) = kind {
             match BagKind::from_name(&kind.to_lowercase()) {

@@ -149,6 +149,10 @@ pub async fn write_links(
     let mut rows_of: Vec<Option<&LinkRow>> = Vec::with_capacity(rows.len());
     for row in rows {
         if !known.contains(&row.parent) {
+            if let Some(fault) = rules.formats.fault_of(&row.parent) {
+                refused.push(RefusedRow::wrong_label(&row.raw, fault, &row.parent));
+                continue;
+            }
             if !rules.formats.is_parent(&row.parent) {
                 refused.push(RefusedRow::new(&row.raw, "kind_mismatch", format!("{} is not the code of a parent bag.", row.parent)));
                 continue;
@@ -170,7 +174,11 @@ pub async fn write_links(
         };
         if let (Some(error), Some(row)) = (refusal, row) {
             let refusal = error.into_refusal();
-            refused.push(RefusedRow::new(&row.raw, refusal.code.as_str(), refusal.detail));
+            let fault = rules.formats.fault_of(&row.child).filter(|fault| fault.code() == refusal.code);
+            refused.push(match fault {
+                Some(fault) => RefusedRow::wrong_label(&row.raw, fault, &row.child),
+                None => RefusedRow::new(&row.raw, refusal.code.as_str(), refusal.detail),
+            });
         }
     }
     Ok(refused)

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::model::{ScanKind, ScanOutcome, ScanRow};
 use super::rules::{Decision, ScanCommand};
+use crate::bags::label_fault::LabelFault;
 use crate::bags::model::{Bag, BagKind, BagRecord};
 use crate::bags::qr_code::QrCode;
 use crate::error::{Error, Problem};
@@ -148,6 +149,8 @@ impl RecordedScan {
             }
             ScanOutcome::OtherDispatchArea => format!("{child} or its parent belongs to another dispatch area. Put the bag aside for them."),
             ScanOutcome::UnknownParent => format!("No parent bag has the code {parent}. Scan the parent first."),
+            ScanOutcome::LooksLikeParent => LabelFault::LooksLikeParent.sentence().to_owned(),
+            ScanOutcome::ProductBarcode => LabelFault::ProductBarcode.sentence().to_owned(),
             ScanOutcome::BagNotFound => format!("No bag has the code {child}. Open a parent, then scan the bag into it."),
             ScanOutcome::Opened | ScanOutcome::Found | ScanOutcome::Linked | ScanOutcome::AlreadyLinked | ScanOutcome::Undone => String::new(),
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::{Uuid, Version};
 
+use crate::bags::label_fault::LabelFault;
 use crate::bags::model::{BagStatus, BagStatusSql};
 use crate::bags::qr_code::QrCode;
 use crate::error::{Error, ErrorCode, Result};
@@ -61,6 +62,10 @@ pg_enum! {
         UnknownParent = "unknown_parent",
         /// Refused: no bag has the code that was looked up.
         BagNotFound = "bag_not_found",
+        /// Refused: the code begins like a parent's and is none; the label is probably damaged.
+        LooksLikeParent = "looks_like_parent",
+        /// Refused: the code is the barcode of a product.
+        ProductBarcode = "product_barcode",
     }
 }
 
@@ -72,6 +77,7 @@ impl ScanOutcome {
             Self::Found | Self::BagNotFound => matches!(kind, ScanKind::Lookup),
             Self::Undone => matches!(kind, ScanKind::Undo),
             Self::OtherDispatchArea => !matches!(kind, ScanKind::Undo),
+            Self::LooksLikeParent | Self::ProductBarcode => matches!(kind, ScanKind::Child | ScanKind::Lookup),
             Self::Linked
             | Self::AlreadyLinked
             | Self::LinkedElsewhere
@@ -95,6 +101,17 @@ impl ScanOutcome {
             Self::OtherDispatchArea => Some(ErrorCode::OtherDispatchArea),
             Self::UnknownParent => Some(ErrorCode::UnknownParent),
             Self::BagNotFound => Some(ErrorCode::BagNotFound),
+            Self::LooksLikeParent => Some(LabelFault::LooksLikeParent.code()),
+            Self::ProductBarcode => Some(LabelFault::ProductBarcode.code()),
+        }
+    }
+}
+
+impl From<LabelFault> for ScanOutcome {
+    fn from(fault: LabelFault) -> Self {
+        match fault {
+            LabelFault::LooksLikeParent => Self::LooksLikeParent,
+            LabelFault::ProductBarcode => Self::ProductBarcode,
         }
     }
 }

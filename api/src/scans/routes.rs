@@ -170,7 +170,7 @@ impl ScanBatchResult {
               (status = 200, description = "Had been written before; the first answer again", body = ScanResponse),
               (status = 404, description = "`bag_not_found`: looked up, but there is no such bag; the scan is an event all the same", body = ScanProblem, content_type = "application/problem+json"),
               (status = 409, description = "Refused: `linked_elsewhere`, `parent_full`, `parent_completed`, `parent_on_completed_bill`, `kind_mismatch`, \
-                                            `other_dispatch_area` or `unknown_parent`; the scan is an event all the same", body = ScanProblem, content_type = "application/problem+json"),
+                                            `other_dispatch_area`, `unknown_parent`, `looks_like_parent` or `product_barcode`; the scan is an event all the same", body = ScanProblem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody),
 )]
 #[post("")]

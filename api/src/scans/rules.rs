@@ -132,7 +132,10 @@ impl Warehouse {
 
     fn look_up(&mut self, scan: &ScanCommand) -> Decision {
         match self.bags.get(&scan.code) {
-            None => refuse(ScanKind::Lookup, ScanOutcome::BagNotFound),
+            None => {
+                let fault = self.formats.fault_of(&scan.code);
+                refuse(ScanKind::Lookup, fault.map_or(ScanOutcome::BagNotFound, ScanOutcome::from))
+            }
             Some(bag) if !may_touch(scan, bag) => refuse(ScanKind::Lookup, ScanOutcome::OtherDispatchArea),
             Some(_) => {
                 self.touch(&scan.code, scan.scanned_at);
@@ -172,6 +175,14 @@ impl Warehouse {
         if self.kind_of(&scan.code) == BagKind::Parent {
             return refuse(ScanOutcome::KindMismatch);
         }
+        let child = self.bags.get(&scan.code);
+        let in_parent = child.and_then(|child| child.parent.as_ref());
+        // Also where a bag has the code: an earlier version took such codes, and every further one is a mistake too.
+        if in_parent != Some(parent_code)
+            && let Some(fault) = self.formats.fault_of(&scan.code)
+        {
+            return refuse(fault.into());
+        }
         let Some(parent) = self.bags.get(parent_code) else { return refuse(ScanOutcome::UnknownParent) };
         if parent.kind != BagKind::Parent {
             return refuse(ScanOutcome::KindMismatch);
@@ -179,8 +190,6 @@ impl Warehouse {
         if !may_touch(scan, parent) {
             return refuse(ScanOutcome::OtherDispatchArea);
         }
-        let child = self.bags.get(&scan.code);
-        let in_parent = child.and_then(|child| child.parent.as_ref());
         if in_parent == Some(parent_code) {
             return None;
         }

@@ -287,6 +287,12 @@ async fn hard_case(warehouse: &Warehouse) -> (String, Vec<(i64, String)>) {
         ("SB10001", "SB10003", "kind_mismatch"),
         ("NEW-8", "NEW-9", "kind_mismatch"),
         ("NEW-1", "NEW-9", "kind_mismatch"),
+        ("SB10001", "SB1001", "looks_like_parent"),
+        ("SB00003", "4006381333931", "product_barcode"),
+        ("NEW-1", "SB1001", "kind_mismatch"),
+        ("SB1001", "NEW-9", "looks_like_parent"),
+        ("M444-1", "SB10001", "looks_like_parent"),
+        ("4006381333931", "SB1001", "product_barcode"),
         ("<>", "NEW-9", "invalid_qr_code"),
         ("SB10001", "", "missing_value"),
     ];
@@ -309,19 +315,19 @@ async fn links_obey_every_rule_of_packing_in_every_mode() {
     let before = admin.get("/stats").await.expect(200).body;
 
     let dry = import(&admin, &[("kind", "links"), ("dry_run", "true")], &text).await;
-    assert_eq!((dry["status"].as_str(), dry["dry_run"].as_bool(), counts(&dry)), (Some("succeeded"), Some(true), (18, 8, 10)), "{dry}");
+    assert_eq!((dry["status"].as_str(), dry["dry_run"].as_bool(), counts(&dry)), (Some("succeeded"), Some(true), (24, 8, 16)), "{dry}");
     assert_eq!(codes(&admin, &dry).await, wanted);
     let whole = import(&admin, &[("kind", "links"), ("mode", "all_or_nothing")], &text).await;
     assert_eq!(
         (whole["status"].as_str(), whole["error"]["code"].as_str(), counts(&whole)),
-        (Some("failed"), Some("import_rows_refused"), (18, 0, 10))
+        (Some("failed"), Some("import_rows_refused"), (24, 0, 16))
     );
     assert_eq!(codes(&admin, &whole).await, wanted);
     let after = admin.get("/stats").await.expect(200).body;
     assert_eq!((&before["bags"], &before["scans"]), (&after["bags"], &after["scans"]), "nothing has changed");
 
     let done = import(&admin, LINKS, &text).await;
-    assert_eq!((done["status"].as_str(), counts(&done)), (Some("succeeded"), (18, 8, 10)), "{done}");
+    assert_eq!((done["status"].as_str(), counts(&done)), (Some("succeeded"), (24, 8, 16)), "{done}");
     assert_eq!(codes(&admin, &done).await, wanted);
     let full = admin.get("/bags/SB00001").await.expect(200).body;
     assert_eq!((full["child_count"].as_i64(), full["status"].as_str()), (Some(30), Some("completed")));

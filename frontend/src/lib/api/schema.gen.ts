@@ -1837,6 +1837,23 @@ export interface components {
             priority: number;
             /** Format: date-time */
             created_at: string;
+            /** @description The child format that takes every code that no other format takes. It stays last. */
+            is_catch_all: boolean;
+            /**
+             * @description How the codes of a parent format begin. A code that begins so and that no format but the catch-all takes is
+             *     refused as `looks_like_parent`; so is one that such a beginning begins with. Empty for child formats, and for
+             *     parents that begin with nothing fixed of two characters at least.
+             * @example [
+             *       "SB"
+             *     ]
+             */
+            literal_prefixes: string[];
+            /**
+             * @description The pattern as an anchored regular expression of ECMAScript without flags, for clients that match codes
+             *     themselves.
+             * @example ^SB[0-9]{5,62}$
+             */
+            ecmascript_pattern: string;
         };
         /**
          * @description A parent bag holds child bags.
@@ -2962,6 +2979,23 @@ export interface components {
                 priority: number;
                 /** Format: date-time */
                 created_at: string;
+                /** @description The child format that takes every code that no other format takes. It stays last. */
+                is_catch_all: boolean;
+                /**
+                 * @description How the codes of a parent format begin. A code that begins so and that no format but the catch-all takes is
+                 *     refused as `looks_like_parent`; so is one that such a beginning begins with. Empty for child formats, and for
+                 *     parents that begin with nothing fixed of two characters at least.
+                 * @example [
+                 *       "SB"
+                 *     ]
+                 */
+                literal_prefixes: string[];
+                /**
+                 * @description The pattern as an anchored regular expression of ECMAScript without flags, for clients that match codes
+                 *     themselves.
+                 * @example ^SB[0-9]{5,62}$
+                 */
+                ecmascript_pattern: string;
             }[];
             /** @description Pass it as `cursor` for the next page; null on the last one. */
             next_cursor: string | null;
@@ -3791,7 +3825,7 @@ export interface components {
          * @description What came of a scan.
          * @enum {string}
          */
-        ScanOutcome: "opened" | "found" | "linked" | "already_linked" | "undone" | "linked_elsewhere" | "parent_full" | "parent_completed" | "parent_on_completed_bill" | "kind_mismatch" | "other_dispatch_area" | "unknown_parent" | "bag_not_found";
+        ScanOutcome: "opened" | "found" | "linked" | "already_linked" | "undone" | "linked_elsewhere" | "parent_full" | "parent_completed" | "parent_on_completed_bill" | "kind_mismatch" | "other_dispatch_area" | "unknown_parent" | "bag_not_found" | "looks_like_parent" | "product_barcode";
         /** @description The problem of a refused scan: what every problem has, and what became of the scan. */
         ScanProblem: components["schemas"]["Problem"] & {
             scan: components["schemas"]["ScanResponse"];
@@ -6081,7 +6115,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `bag_exists` or `kind_mismatch` */
+            /** @description `bag_exists`, `kind_mismatch`, `looks_like_parent` or `product_barcode` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6972,7 +7006,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `kind_mismatch`, `unknown_parent`, `parent_full`, `parent_completed` or `parent_on_completed_bill` */
+            /** @description `kind_mismatch`, `unknown_parent`, `parent_full`, `parent_completed`, `parent_on_completed_bill`, `looks_like_parent` or `product_barcode` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11889,7 +11923,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ScanProblem"];
                 };
             };
-            /** @description Refused: `linked_elsewhere`, `parent_full`, `parent_completed`, `parent_on_completed_bill`, `kind_mismatch`, `other_dispatch_area` or `unknown_parent`; the scan is an event all the same */
+            /** @description Refused: `linked_elsewhere`, `parent_full`, `parent_completed`, `parent_on_completed_bill`, `kind_mismatch`, `other_dispatch_area`, `unknown_parent`, `looks_like_parent` or `product_barcode`; the scan is an event all the same */
             409: {
                 headers: {
                     [name: string]: unknown;

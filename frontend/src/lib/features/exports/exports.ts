@@ -22,7 +22,9 @@ const OUTCOMES = [
 	'kind_mismatch',
 	'other_dispatch_area',
 	'unknown_parent',
-	'bag_not_found'
+	'bag_not_found',
+	'looks_like_parent',
+	'product_barcode'
 ] as const;
 
 export function exportsFor(role: Role | undefined): ExportName[] {

@@ -18,8 +18,6 @@ type StationOutcome =
 	| 'kept'
 	| 'filled'
 	| 'undoing'
-	| 'looks_like_parent'
-	| 'product_barcode'
 	| 'label_unchecked'
 	| 'formats_missing'
 	| 'no_parent_open'

@@ -21,7 +21,9 @@ export const OUTCOMES = [
 	'kind_mismatch',
 	'other_dispatch_area',
 	'unknown_parent',
-	'bag_not_found'
+	'bag_not_found',
+	'looks_like_parent',
+	'product_barcode'
 ] as const satisfies Schemas['ScanOutcome'][];
 
 /** What was scanned and why, in words. */
