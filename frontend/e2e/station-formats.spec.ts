@@ -18,11 +18,11 @@ test('a parent of a format that an admin adds meanwhile opens by a scan, and the
 	await allSent(page);
 	await warehouse.addFormat({ name: 'Wheat', kind: 'parent', pattern: 'WH[0-9]{6}', capacity: 12 });
 	await wedge(page, 'WH000001');
-	await wedge(page, 'WHEAT-CHILD-1');
+	await wedge(page, 'CW-1');
 	await expect(openParent(page)).toHaveText('WH000001');
 	await allSent(page);
 	await expect(progress(page)).toHaveText('1 / 12');
-	expect(await warehouse.childrenOf('WH000001')).toEqual(['WHEAT-CHILD-1']);
+	expect(await warehouse.childrenOf('WH000001')).toEqual(['CW-1']);
 	expect(await warehouse.childrenOf(old)).toEqual([`C${old}-1`]);
 	// From now on the station knows the format by itself.
 	await wedge(page, 'WH000002');
@@ -39,10 +39,10 @@ test('without an open parent, too, a parent of a new format opens', async ({ pag
 	await warehouse.addFormat({ name: 'Barley', kind: 'parent', pattern: 'BARLEY-[0-9]{4}', capacity: 5 });
 	await wedge(page, 'BARLEY-0001');
 	await expect(openParent(page)).toHaveText('BARLEY-0001');
-	await wedge(page, 'BARLEY-CHILD');
+	await wedge(page, 'CBY-1');
 	await expect(progress(page)).toHaveText('1 / 5');
 	await allSent(page);
-	expect(await warehouse.childrenOf('BARLEY-0001')).toEqual(['BARLEY-CHILD']);
+	expect(await warehouse.childrenOf('BARLEY-0001')).toEqual(['CBY-1']);
 });
 
 test('formats are kept for work without a network, also over a reload', async ({ page, context, warehouse }) => {
@@ -90,15 +90,15 @@ test('a format added while a station had no network sorts its scans before they 
 	await wedge(page, `C${old}-2`);
 	// The station can't know that this is a parent.
 	await wedge(page, 'GRAM0001');
-	await wedge(page, 'GRAM-CHILD-1');
-	await wedge(page, 'GRAM-CHILD-2');
+	await wedge(page, 'CG-1');
+	await wedge(page, 'CG-2');
 	await waiting(page, 4);
 	await context.setOffline(false);
 	await allSent(page);
 	await expect(openParent(page)).toHaveText('GRAM0001');
 	await expect(progress(page)).toHaveText('2 / 30');
 	expect(await warehouse.childrenOf(old)).toEqual([`C${old}-1`, `C${old}-2`]);
-	expect(await warehouse.childrenOf('GRAM0001')).toEqual(['GRAM-CHILD-1', 'GRAM-CHILD-2']);
+	expect(await warehouse.childrenOf('GRAM0001')).toEqual(['CG-1', 'CG-2']);
 });
 
 test('in bill mode a parent of a new format goes on the bill, with and without a network', async ({
@@ -108,7 +108,7 @@ test('in bill mode a parent of a new format goes on the bill, with and without a
 }) => {
 	const bill = await warehouse.bill([], 5);
 	await warehouse.addFormat({ name: 'Soya', kind: 'parent', pattern: 'SOY[0-9]{5}', capacity: 10 });
-	for (const parent of ['SOY00001', 'SOY00002']) await warehouse.pack(parent, [`${parent}-C1`]);
+	for (const parent of ['SOY00001', 'SOY00002']) await warehouse.pack(parent, [`C${parent}-1`]);
 	await signIn(page, await warehouse.person('biller'), `/scan?bill=${bill}`);
 	await expect(progress(page)).toHaveText('0 / 5');
 	await wedge(page, 'SOY00001');
@@ -118,7 +118,7 @@ test('in bill mode a parent of a new format goes on the bill, with and without a
 	await wedge(page, 'SOY00002');
 	await expect(progress(page)).toHaveText('2 / 5');
 	// A child, a torn label and a carton are no parents: they are not counted, and not queued.
-	for (const code of ['SOY00001-C1', 'SOY1', '4006381333931']) {
+	for (const code of ['CSOY00001-1', 'SOY1', '4006381333931']) {
 		await wedge(page, code);
 		await expect(panel(page)).toHaveAttribute('data-tone', 'bad');
 		await expect(progress(page)).toHaveText('2 / 5');

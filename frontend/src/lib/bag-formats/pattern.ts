@@ -60,7 +60,8 @@ class Compiler {
 
 	compile(): Build {
 		const whole = this.#alternatives();
-		if (this.#at < this.source.length) throw new SyntaxError('a group is closed that was not opened');
+		// A group is closed that was not opened.
+		if (this.#at < this.source.length) throw new SyntaxError();
 		return whole;
 	}
 
@@ -104,7 +105,7 @@ class Compiler {
 		if (condition) return (next) => this.#state({ asks: CONDITIONS[condition], next: [next] });
 		if (this.#eat('(?:')) {
 			const group = this.#alternatives();
-			if (!this.#eat(')')) throw new SyntaxError('a group is not closed');
+			if (!this.#eat(')')) throw new SyntaxError();
 			return group;
 		}
 		const takes = this.#characters();
@@ -119,14 +120,14 @@ class Compiler {
 			return [...ALPHABET].filter((character) => test.test(character)).join('');
 		}
 		const literal = this.source.charAt(this.#at);
-		if (literal === '' || !ALPHABET.includes(literal)) throw new SyntaxError(`unknown: ${literal}`);
+		if (literal === '' || !ALPHABET.includes(literal)) throw new SyntaxError();
 		this.#at += 1;
 		return literal;
 	}
 
 	#state(state: State): State {
 		this.#states += 1;
-		if (this.#states > MAX_STATES) throw new RangeError('the pattern is too large');
+		if (this.#states > MAX_STATES) throw new RangeError();
 		return state;
 	}
 

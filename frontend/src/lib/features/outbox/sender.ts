@@ -21,8 +21,6 @@ export class NotNow extends Error {
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
-/** Several scans go out together with formats no older than this: what comes behind a parent has to go into it. */
-const BATCH_FORMATS_MS = 2_000;
 
 /** The bag formats of the server, asked for no longer ago than this; throws [`NotNow`] when they can't be had. */
 export type FreshFormats = (maxAgeMs: number) => Promise<BagFormats>;
@@ -115,7 +113,8 @@ export class Sender {
 		if (!this.formats) return;
 		const scans = (await this.store.list(this.userId)).filter((act) => act.kind === 'scan');
 		if (scans.length === 0) return;
-		const formats = await this.formats(this.#mustSort ? 0 : scans.length > 1 ? BATCH_FORMATS_MS : Infinity);
+		// Of several, what comes behind a parent has to go into it: there is no answer in between to learn from.
+		const formats = await this.formats(this.#mustSort || scans.length > 1 ? 0 : Infinity);
 		if (this.#mustSort || formats !== this.#sortedWith) await this.#replace((acts) => sortAgain(acts, formats));
 		this.#sortedWith = formats;
 		this.#mustSort = false;

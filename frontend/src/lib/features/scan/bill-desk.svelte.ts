@@ -7,7 +7,7 @@ import { DeskCore } from './desk-core';
 import type { Desk } from './desk';
 import { Feed, type Entry } from './feed.svelte';
 import { give } from './feedback';
-import { billOutcomeOf, billRefusalOf, isOnBill, shownOnBill } from './verdicts';
+import { billOutcomeOf, billRefusalOf, isOnBill, shownOnBill } from './bill-rules';
 
 /** What is known of the bill; without a network, what was known last. */
 export type BillFacts = Pick<
