@@ -210,11 +210,11 @@ test('the server is killed in the middle of a sync and started again: every scan
 		});
 		await page.context().setOffline(false);
 		await expect.poll(() => sent, { timeout: 30_000 }).toBeGreaterThan(0);
-		await wedge(page, `${parents[1]}C21`);
+		await wedge(page, `C${parents[1]}-21`);
 		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '43');
 		await warehouse.server.restart();
 		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '0', { timeout: 60_000 });
-		packed.get(parents[1] as string)?.push(`${parents[1]}C21`);
+		packed.get(parents[1] as string)?.push(`C${parents[1]}-21`);
 		for (const [parent, children] of packed) await isThereOnce(warehouse, parent, children);
 	} finally {
 		await page.close();

@@ -39,7 +39,7 @@ test('a packer fills a parent with thirty children by scanner', async ({ page, w
 	expect(new Set(scans.map((scan) => scan.source))).toEqual(new Set(['wedge']));
 
 	await wedge(page, `C${parent}-31`);
-	await expect(panel(page)).toContainText('Parent is');
+	await expect(panel(page)).toContainText('NOT in: bag is full');
 	expect(await warehouse.childrenOf(parent)).toHaveLength(30);
 });
 

@@ -234,3 +234,25 @@ test('refused commands leave no green behind', async ({ page, warehouse }) => {
 	expect((await warehouse.bag(parent)).status).toBe('open');
 	await expect(page.getByRole('button', { name: 'Complete' })).toBeVisible();
 });
+
+test('what a newer server refuses is said in words of the person, never in the sentence of the server', async ({
+	page,
+	warehouse
+}) => {
+	const parent = warehouse.parentCode();
+	await page.setViewportSize(PHONE);
+	await inHindi(page);
+	await signIn(page, await warehouse.person('dispatcher'), '/scan');
+	await wedge(page, parent);
+	await allSent(page);
+	const problem = { type: '', title: 'Tomorrow', status: 409, code: 'a_code_of_tomorrow', detail: 'Ask the crew.' };
+	await page.route('**/api/v1/scans', (route) =>
+		route.fulfill({ status: 409, contentType: 'application/problem+json', body: JSON.stringify(problem) })
+	);
+	await wedge(page, `CH-${parent}-1`);
+	await expect(panel(page)).toContainText('यह नहीं हुआ');
+	await expect(panel(page)).toHaveAttribute('data-tone', 'bad');
+	await expect(progress(page)).toHaveText('0 / 30');
+	await speaksNoEnglish(page);
+	await portrait(page, 'station-unknown-refusal-hindi');
+});

@@ -33,9 +33,7 @@ export class BagFormats {
 		const first = this.#first(code);
 		if (first && !first.matches) return 'undetermined';
 		if (first && !first.format.is_catch_all) return first.format.kind;
-		const isNearMiss = this.prefixes.some((prefix) => code.startsWith(prefix) || prefix.startsWith(code));
-		if (isNearMiss) return 'looks_like_parent';
-		return isGtin(code) ? 'product_barcode' : 'child';
+		return faultOf(code, this.prefixes) ?? 'child';
 	}
 
 	/** Children that a parent with this code holds; null when that is not known. */
@@ -52,6 +50,12 @@ export class BagFormats {
 	#first(code: string) {
 		return this.#formats.find(({ matches }) => matches?.(code) ?? true);
 	}
+}
+
+/** Why a code that only the catch-all format takes is no child's; null when it is. `prefixes`: of all parents. */
+export function faultOf(code: string, prefixes: string[]): 'looks_like_parent' | 'product_barcode' | null {
+	if (prefixes.some((prefix) => code.startsWith(prefix) || prefix.startsWith(code))) return 'looks_like_parent';
+	return isGtin(code) ? 'product_barcode' : null;
 }
 
 /** A trade item number (GS1): digits with weights 3 and 1 from the right, the check digit with 1, make full tens. */

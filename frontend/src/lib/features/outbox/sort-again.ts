@@ -28,10 +28,11 @@ export function openInstead(acts: Act[], id: string): Act[] {
 	const at = acts.findIndex((act) => act.id === id);
 	const act = acts[at];
 	if (act?.kind !== 'scan' || act.parent_qr_code === null) return acts;
-	const { attempted: _, shown_as, ...rest } = act;
 	// Of the time of the scan, by the server's clock: the device's own may be wrong.
-	const opening: ScanAct = { ...rest, id: uuidv7(Date.parse(act.at)), was_child: true };
-	if (!shown_as) return openAt(acts, at, opening);
+	const opening: ScanAct = { ...act, id: uuidv7(Date.parse(act.at)), was_child: true };
+	delete opening.attempted;
+	delete opening.shown_as;
+	if (!act.shown_as) return openAt(acts, at, opening);
 	// It was shown as refused: whatever was scanned since was meant for the parent that was open.
 	const isLast = !acts.slice(at + 1).some((later) => later.kind === 'scan');
 	return isLast ? acts.with(at, asOpening(opening)) : acts;

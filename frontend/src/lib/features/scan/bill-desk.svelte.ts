@@ -48,8 +48,7 @@ export class BillDesk implements Desk {
 	}
 
 	get undoable(): Entry | null {
-		const isUndoable = ({ outcome, isUndoing }: Entry) =>
-			!isUndoing && ['added', 'added_open', 'pending'].includes(outcome);
+		const isUndoable = ({ outcome, isUndoing }: Entry) => !isUndoing && (outcome === 'added' || outcome === 'pending');
 		return this.feed.entries.find(isUndoable) ?? null;
 	}
 

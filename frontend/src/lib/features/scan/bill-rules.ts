@@ -19,7 +19,7 @@ export function billOutcomeOf(verdict: Verdict, local: CodeVerdict): string {
 
 /** Parents on a bill: confirmed, and those on their way on or off; a bag counts once. */
 export function shownOnBill(confirmed: number, entries: Entry[]): number {
-	const isOn = ({ outcome }: Entry) => ['added', 'added_open', 'already_on_this_bill'].includes(outcome);
+	const isOn = ({ outcome }: Entry) => ['added', 'already_on_this_bill'].includes(outcome);
 	const on = new Set(entries.filter(isOn).map(({ code }) => code));
 	const coming = entries.filter(({ outcome, isUndoing, code }) => outcome === 'pending' && !isUndoing && !on.has(code));
 	const leaving = new Set(entries.filter((entry) => entry.isUndoing && isOn(entry)).map(({ code }) => code));

@@ -2,7 +2,7 @@ import type { Act, NewAct } from '$lib/features/outbox/acts';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import { entryOf, isFresh, localEntry, type Entry, type Feed } from './feed.svelte';
 import { give, say } from './feedback';
-import { toneOf, wordsOfEntry } from './outcome';
+import { toneOfEntry, wordsOfEntry } from './outcome';
 
 /** Outcomes after which the number is spoken, which says more than words. */
 const COUNTED = new Set(['linked', 'added']);
@@ -42,7 +42,7 @@ export class DeskCore {
 
 	/** Plays, shakes and says what an entry shows. */
 	announce(entry: Entry): void {
-		give(toneOf(entry.outcome));
+		give(toneOfEntry(entry));
 		say(COUNTED.has(entry.outcome) && entry.count !== null ? String(entry.count) : wordsOfEntry(entry));
 	}
 

@@ -4,7 +4,17 @@ import { describe, expect, it } from 'vitest';
 import { isRefusal, type Act, type Verdict } from '$lib/features/outbox/acts';
 import { overwriteGetLocale } from '$lib/paraglide/runtime.js';
 import type { Entry } from './feed.svelte';
-import { isRefused, OUTCOMES, pastWordsOf, shown, toneOf, wordsOf, wordsOfEntry, type Outcome } from './outcome';
+import {
+	isRefused,
+	OUTCOMES,
+	pastWordsOf,
+	shown,
+	toneOf,
+	toneOfEntry,
+	wordsOf,
+	wordsOfEntry,
+	type Outcome
+} from './outcome';
 import { LOWER, SIGNALS, type Tone } from './signals';
 import { outcomeOf, outcomeOfUndo } from './verdicts';
 
@@ -139,6 +149,12 @@ describe('a refusal', () => {
 			})
 		);
 	});
+});
+
+it('a bag that was added with a warning is heard as another success', () => {
+	expect(toneOfEntry(entry('added'))).toBe('ok');
+	expect(toneOfEntry(entry('added', { warning: 'parent_open' }))).toBe('again');
+	expect(toneOfEntry(entry('already_billed', { warning: 'parent_open' }))).toBe('warn');
 });
 
 describe('the fanfare', () => {

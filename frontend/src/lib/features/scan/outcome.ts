@@ -132,6 +132,11 @@ export function toneOf(outcome: string): Tone {
 	return rowOf(outcome)[0];
 }
 
+/** The tone of an entry: something to know about a bag that was added is heard. */
+export function toneOfEntry({ outcome, warning }: Pick<Entry, 'outcome' | 'warning'>): Tone {
+	return toneOf(outcome === 'added' && warning ? 'added_open' : outcome);
+}
+
 /** The few words of an outcome in the person's language. */
 export function wordsOf(outcome: string, elsewhere: string | null): string {
 	return rowOf(outcome)[1](elsewhere);

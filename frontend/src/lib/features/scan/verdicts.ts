@@ -4,10 +4,9 @@ import type { Entry } from './feed.svelte';
 import { isInParent } from './parent';
 
 /** The outcome that is shown for an answer of the server. */
-export function outcomeOf({ act, outcome, parent, warning }: Verdict): string {
+export function outcomeOf({ act, outcome, parent }: Verdict): string {
 	if (act.kind === 'scan' && act.shown_as) return outcomeOfShown(act.shown_as, outcome);
-	if (outcome === 'linked' && parent?.status === 'completed') return 'filled';
-	return outcome === 'added' && warning === 'parent_open' ? 'added_open' : outcome;
+	return outcome === 'linked' && parent?.status === 'completed' ? 'filled' : outcome;
 }
 
 /** What was shown as refused stays so, unless the server has done something, or knows a better reason. */
