@@ -1,6 +1,18 @@
 import type { Page } from '@playwright/test';
 import { recordSenses, sensedSince, type Sensed } from './support/senses';
-import { allSent, expect, keptOnDevice, PHONE, portrait, signIn, test, waiting, wedge } from './support/test';
+import {
+	accessible,
+	allSent,
+	expect,
+	keptOnDevice,
+	PHONE,
+	picture,
+	portrait,
+	signIn,
+	test,
+	waiting,
+	wedge
+} from './support/test';
 
 test.describe.configure({ timeout: 240_000 });
 
@@ -59,6 +71,13 @@ test('the 31st bag is refused as a refusal: it looks, sounds and vibrates like n
 	await wedge(page, `CH-${parent}-31`);
 	await expect(panel(page)).toHaveAttribute('data-tone', 'warn');
 	await portrait(page, 'station-full');
+	await page.emulateMedia({ contrast: 'more' });
+	for (const colorScheme of ['light', 'dark'] as const) {
+		await page.emulateMedia({ colorScheme });
+		await accessible(page);
+		await picture(page, `station-full-high-contrast-${colorScheme}`);
+	}
+	await page.emulateMedia({ contrast: 'no-preference' });
 	await page.setViewportSize(PHONE);
 
 	// Without a network the device itself knows that the bag is full.
@@ -179,6 +198,8 @@ test('a refused parent leaves the open one open', async ({ page, context, wareho
 	const [own, theirs, alsoTheirs] = [1, 2, 3].map(() => warehouse.parentCode()) as [string, string, string];
 	const [a, b, c] = childCodes(own, 3) as [string, string, string];
 	const neighbour = await warehouse.as(await warehouse.person('dispatcher', 'Indore'));
+	const refusedScansOf = async (code: string) =>
+		(await warehouse.scansOf(code)).filter((scan) => scan.outcome === 'other_dispatch_area').length;
 	for (const qr_code of [theirs, alsoTheirs]) await neighbour.POST('/api/v1/scans', { body: { qr_code } });
 	await page.setViewportSize(PHONE);
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
@@ -209,11 +230,39 @@ test('a refused parent leaves the open one open', async ({ page, context, wareho
 	await allSent(page);
 	await expect(openParent(page)).toHaveText(own);
 	await expect(progress(page)).toHaveText('2 / 30');
+
+	// The refusal comes while nobody looks at the station.
+	await context.setOffline(true);
+	await wedge(page, theirs);
+	await waiting(page, 1);
+	await page.getByRole('link', { name: 'Overview' }).click();
+	await expect(page.getByTestId('result')).toBeHidden();
+	await context.setOffline(false);
+	await expect(page.locator('[data-waiting]')).toHaveCount(0);
+	await expect.poll(() => refusedScansOf(theirs)).toBe(3);
+	await page.goto('/scan');
+	await expect(openParent(page)).toHaveText(own);
 	await wedge(page, c);
 	await expect(progress(page)).toHaveText('3 / 30');
 	await allSent(page);
 	expect(await warehouse.childrenOf(own)).toEqual([a, b, c]);
 	expect(await warehouse.childrenOf(theirs)).toEqual([]);
+});
+
+test('every tone can be told by its colour in every theme', async ({ page, warehouse }) => {
+	await signIn(page, await warehouse.person('dispatcher'), '/scan');
+	await page.getByRole('button', { name: 'Settings' }).click();
+	await page.getByRole('heading', { name: 'What the tones mean' }).scrollIntoViewIfNeeded();
+	const grounds = () =>
+		page
+			.locator('.tones button')
+			.evaluateAll((buttons) => buttons.map((button) => getComputedStyle(button).backgroundColor));
+	for (const contrast of ['no-preference', 'more'] as const)
+		for (const colorScheme of ['light', 'dark'] as const) {
+			await page.emulateMedia({ contrast, colorScheme, reducedMotion: 'reduce' });
+			await accessible(page);
+			await expect.poll(async () => new Set(await grounds()).size).toBe(6);
+		}
 });
 
 test('refused commands leave no green behind', async ({ page, warehouse }) => {

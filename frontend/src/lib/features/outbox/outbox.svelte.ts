@@ -71,6 +71,11 @@ export class Outbox {
 		return this.#store.list(this.userId).catch(() => []);
 	}
 
+	/** Refusals that wait for a decision, oldest first. */
+	async listRefusals(): Promise<Refusal[]> {
+		return this.#store.refusals(this.userId).catch(() => []);
+	}
+
 	/** Keeps an act and sends it as soon as it may go. Returns it at once, with when it is safe on the device. */
 	add(what: NewAct): { act: Act; kept: Promise<boolean> } {
 		const act = this.#own(what);

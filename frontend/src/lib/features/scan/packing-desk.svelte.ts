@@ -2,14 +2,14 @@ import { api, type Schemas } from '$lib/api/client';
 import type { BagFormats } from '$lib/bag-formats/formats';
 import { knownFormats } from '$lib/bag-formats/known-formats';
 import { isOpening, isRefusal } from '$lib/features/outbox/acts';
-import type { Act, ShownRefusal, Source, StatusAct, Verdict } from '$lib/features/outbox/acts';
+import type { Act, Refusal, ShownRefusal, Source, StatusAct, Verdict } from '$lib/features/outbox/acts';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import type { Replaced } from '$lib/features/outbox/sort-again';
 import { m } from '$lib/paraglide/messages.js';
 import { commandOf, normalized, type Command } from './commands';
 import { DeskCore } from './desk-core';
 import type { Desk } from './desk';
-import { entryOf, Feed, localEntry, type Entry } from './feed.svelte';
+import { entryOf, entryOfRefusal, Feed, localEntry, type Entry } from './feed.svelte';
 import { give, say } from './feedback';
 import { isRefused } from './outcome';
 import { isOpeningEntry, newParent, parentBefore, parentOf, recallParents, refusalOfChild } from './parent';
@@ -35,7 +35,7 @@ export class PackingDesk implements Desk {
 			replaced: (replaced) => this.#replace(replaced)
 		});
 		this.#parents = recallParents(outbox.userId);
-		void outbox.list().then((acts) => this.#resume(acts));
+		void Promise.all([outbox.list(), outbox.listRefusals()]).then((kept) => this.#resume(...kept));
 		void this.#refreshParent();
 	}
 
@@ -95,8 +95,12 @@ export class PackingDesk implements Desk {
 	}
 
 	/** Goes on where the page was left; after a crash the queue knows more than what was remembered. */
-	#resume(acts: Act[]): void {
+	#resume(acts: Act[], refusals: Refusal[]): void {
 		this.feed.restore(acts);
+		const refused = refusals.findLast(({ act }) => isOpening(act) && act.qr_code === this.parent?.code);
+		const isAnswered = this.feed.entries.some((entry) => isOpeningEntry(entry) && entry.code === refused?.act.qr_code);
+		// Nobody watched when the open parent was refused.
+		if (refused && !isAnswered) this.#stepBack(refused.act, entryOfRefusal(refused));
 		const last = acts.findLast((act) => act.kind === 'scan' && !act.shown_as);
 		if (this.parent || last?.kind !== 'scan') return;
 		this.#setParent(this.#newParent(last.parent_qr_code ?? last.qr_code));
