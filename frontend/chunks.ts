@@ -53,8 +53,12 @@ function pieceOf(id: string): string | null {
 	if (users.some(({ page }) => page === id)) return null;
 	const zones = ZONES.map(({ name }) => name).filter((name) => users.some(({ zone }) => zone === name));
 	if (zones[0] === 'start') return 'start';
+	// The station is one page: in one piece it compresses best.
 	const isRare =
-		zones.length === 1 && users.length < PAGES_OF_COMMON && !users.some(({ page }) => page.includes('+layout'));
+		zones.length === 1 &&
+		zones[0] !== 'station' &&
+		users.length < PAGES_OF_COMMON &&
+		!users.some(({ page }) => page.includes('+layout'));
 	return zones.length === 0 || isRare ? null : zones.join('-');
 }
 

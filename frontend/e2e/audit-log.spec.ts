@@ -8,7 +8,7 @@ test('the log says in sentences who moved what, follows a bag, and is exported',
 	baseURL
 }) => {
 	const [from, to] = [warehouse.parentCode(), warehouse.parentCode()];
-	const child = `${from}C1`;
+	const child = `C${from}-1`;
 	await warehouse.pack(from, [child]);
 	await warehouse.pack(to, []);
 	const elsewhere = await apiAs(baseURL ?? '', ADMIN);

@@ -4,30 +4,30 @@ import { ADMIN, allSent, expect, portrait, signIn, test, wedge } from './support
 test('a biller takes a child out and moves another, and takes both back', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	const other = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`, `${parent}C2`, `${parent}C3`]);
+	await warehouse.pack(parent, [`C${parent}-1`, `C${parent}-2`, `C${parent}-3`]);
 	await warehouse.pack(other, []);
 	await signIn(page, await warehouse.person('biller'), `/bags/${parent}`);
 	const children = page.getByTestId('children').getByRole('listitem');
 	const history = page.getByTestId('history');
 	await expect(page.getByTestId('child-count')).toHaveText('3 / 30');
 	await expect(children).toHaveCount(3);
-	await expect(history).toContainText(`Scanned in ${parent}C3`);
+	await expect(history).toContainText(`Scanned in C${parent}-3`);
 	await expect(history.getByRole('heading', { name: 'Today' })).toBeVisible();
 	await expect(page.getByRole('img', { name: `QR code of ${parent}` })).toBeVisible();
 	await portrait(page, 'bag-parent');
 
-	await page.getByRole('button', { name: `Take ${parent}C2 out` }).click();
+	await page.getByRole('button', { name: `Take C${parent}-2 out` }).click();
 	await expect(children).toHaveCount(2);
 	await expect(history).toContainText('Taken out');
 	await page.getByRole('button', { name: 'Undo' }).click();
 	await expect(children).toHaveCount(3);
-	await expect(page.getByText(`${parent}C2 is back in ${parent}.`)).toBeVisible();
+	await expect(page.getByText(`C${parent}-2 is back in ${parent}.`)).toBeVisible();
 
 	await page
 		.getByTestId('children')
-		.getByRole('link', { name: `${parent}C3` })
+		.getByRole('link', { name: `C${parent}-3` })
 		.click();
-	await expect(page.getByRole('heading', { name: `${parent}C3` })).toBeVisible();
+	await expect(page.getByRole('heading', { name: `C${parent}-3` })).toBeVisible();
 	await expect(page.getByTestId('in-parent')).toHaveText(parent);
 	await page.getByRole('button', { name: 'Move', exact: true }).click();
 	const code = page.getByLabel('Parent bag');
@@ -39,18 +39,18 @@ test('a biller takes a child out and moves another, and takes both back', async 
 	await expect(page.getByTestId('in-parent')).toHaveText(other);
 	await expect(page.getByTestId('history')).toContainText(`Moved to ${other}`);
 	await portrait(page, 'bag-child');
-	expect(await warehouse.childrenOf(other)).toEqual([`${parent}C3`]);
+	expect(await warehouse.childrenOf(other)).toEqual([`C${parent}-3`]);
 });
 
 test('a move that is refused says why and changes nothing', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	const done = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`]);
-	await warehouse.pack(done, [`${done}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
+	await warehouse.pack(done, [`C${done}-1`]);
 	await signIn(page, await warehouse.person('biller'), `/bags/${done}`);
 	await page.getByRole('button', { name: 'Complete' }).click();
 	await expect(page.getByRole('button', { name: 'Reopen' })).toBeVisible();
-	await page.goto(`/bags/${parent}C1`);
+	await page.goto(`/bags/C${parent}-1`);
 	await page.getByRole('button', { name: 'Move', exact: true }).click();
 	await page.getByLabel('Parent bag').fill(done);
 	// As a scanner ends: what is typed counts, whatever the list shows.
@@ -58,13 +58,13 @@ test('a move that is refused says why and changes nothing', async ({ page, wareh
 	await expect(page.getByRole('alert')).toContainText(`${done} was completed. Reopen it first.`);
 	await page.getByRole('button', { name: 'Cancel' }).click();
 	await expect(page.getByTestId('in-parent')).toHaveText(parent);
-	expect(await warehouse.childrenOf(done)).toEqual([`${done}C1`]);
+	expect(await warehouse.childrenOf(done)).toEqual([`C${done}-1`]);
 });
 
 test('a packer completes and reopens a parent of the own area, and no more', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	const foreign = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
 	const colleague = await warehouse.as(await warehouse.person('dispatcher', 'Indore'));
 	await colleague.POST('/api/v1/scans', { body: { qr_code: foreign } });
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
@@ -72,7 +72,7 @@ test('a packer completes and reopens a parent of the own area, and no more', asy
 	await allSent(page);
 	await page.goto(`/bags/${parent}`);
 	await expect(page.getByTestId('children').getByRole('listitem')).toHaveCount(1);
-	await expect(page.getByRole('button', { name: `Take ${parent}C1 out` })).toBeHidden();
+	await expect(page.getByRole('button', { name: `Take C${parent}-1 out` })).toBeHidden();
 	await page.getByRole('button', { name: 'Complete' }).click();
 	await page.getByRole('button', { name: 'Reopen' }).click();
 	await expect(page.getByRole('button', { name: 'Complete' })).toBeEnabled();
@@ -103,7 +103,7 @@ test('the bag list is searched and filtered, and its address can be shared', asy
 	baseURL
 }) => {
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`, `${parent}C2`]);
+	await warehouse.pack(parent, [`C${parent}-1`, `C${parent}-2`]);
 	await signIn(page, ADMIN, '/bags');
 	await portrait(page, 'bags');
 	await page.getByLabel('Search by code').fill(parent.toLowerCase());
@@ -128,16 +128,16 @@ test('bags are counted, narrowed by bill, parent and day, sorted and exported as
 	warehouse
 }) => {
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
 	const bill = await warehouse.bill([parent]);
 	await signIn(page, await warehouse.person('biller'), `/bags?q=${parent}`);
 	const rows = page.getByRole('row');
 	await expect(rows).toHaveCount(3);
 	await page.getByRole('button', { name: 'Count them all' }).click();
 	await expect(page.getByTestId('total')).toHaveText('2 bags in all');
-	await expect(rows.nth(1)).toContainText(`${parent}C1`);
+	await expect(rows.nth(1)).toContainText(`C${parent}-1`);
 	await page.getByRole('button', { name: 'Made' }).click();
-	await expect(rows.nth(1)).not.toContainText(`${parent}C1`);
+	await expect(rows.nth(1)).not.toContainText(`C${parent}-1`);
 
 	await page.getByLabel('On a bill').selectOption('no');
 	await expect(page.getByText('No bags found.')).toBeVisible();
@@ -155,13 +155,13 @@ test('bags are counted, narrowed by bill, parent and day, sorted and exported as
 	await page.getByRole('menuitem', { name: 'CSV' }).click();
 	const text = await readFile(await (await download).path(), 'utf8');
 	expect(text.trim().split('\n')).toHaveLength(2);
-	expect(text).toContain(`${parent}C1`);
+	expect(text).toContain(`C${parent}-1`);
 });
 
 test('an admin deletes many bags and reads which were kept and why', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	const empty = parent.replace('SB', 'M444-');
-	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
 	await warehouse.pack(empty, []);
 	await signIn(page, ADMIN, `/bags?q=${parent.slice(2)}`);
 	await expect(page.getByRole('row')).toHaveCount(4);
@@ -171,7 +171,7 @@ test('an admin deletes many bags and reads which were kept and why', async ({ pa
 	await expect(page.getByText('1 deleted, 2 kept.')).toBeVisible();
 	const results = page.getByTestId('delete-results');
 	await expect(results).toContainText(`${parent} holds 1 child bags. Take them out first.`);
-	await expect(results).toContainText(`${parent}C1 is in ${parent}. Take it out first.`);
+	await expect(results).toContainText(`C${parent}-1 is in ${parent}. Take it out first.`);
 	await portrait(page, 'bags-deleted');
 	await page.getByTestId('dialog').getByRole('button', { name: 'Close' }).last().click();
 	await expect(page.getByRole('row')).toHaveCount(3);
@@ -180,14 +180,14 @@ test('an admin deletes many bags and reads which were kept and why', async ({ pa
 
 test('a biller chooses bags for labels but does not delete', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
 	await signIn(page, await warehouse.person('biller'), `/bags?q=${parent}`);
 	await page.getByLabel('Choose all').check();
 	await expect(page.getByText('2 chosen')).toBeVisible();
 	await expect(page.getByRole('button', { name: 'Delete bags' })).toBeHidden();
 	await page.getByRole('link', { name: 'Print labels' }).click();
 	await expect(page.getByTestId('labels').getByRole('img')).toHaveCount(2);
-	await expect(page.getByRole('img', { name: `QR code of ${parent}C1` })).toBeVisible();
+	await expect(page.getByRole('img', { name: `QR code of C${parent}-1` })).toBeVisible();
 	await portrait(page, 'bag-labels');
 });
 
@@ -215,18 +215,18 @@ test('a bag is made by hand, edited and deleted; one in use is kept with the rea
 	await expect(page.getByTestId('name')).toHaveText('Corner 4');
 	await expect(page.getByTestId('history')).toContainText('Name: no name → Corner 4');
 
-	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
 	await warehouse.bill([parent]);
 	await expect(page.getByTestId('child-count')).toHaveText('1 / 30');
 	await choose('Delete bag');
 	await expect(page.getByTestId('reasons').getByRole('listitem')).toHaveCount(2);
 	await expect(page.getByTestId('dialog').getByRole('button', { name: 'Delete bag' })).toBeHidden();
-	await page.goto(`/bags/${parent}C1`);
+	await page.goto(`/bags/C${parent}-1`);
 	await page.getByRole('button', { name: 'Take out' }).click();
-	await page.getByRole('button', { name: `Actions for ${parent}C1` }).click();
+	await page.getByRole('button', { name: `Actions for C${parent}-1` }).click();
 	await page.getByRole('menuitem', { name: 'Delete bag' }).click();
 	await page.getByTestId('dialog').getByRole('button', { name: 'Delete bag' }).click();
-	await expect(page.getByText(`${parent}C1 is deleted.`)).toBeVisible();
+	await expect(page.getByText(`C${parent}-1 is deleted.`)).toBeVisible();
 	await expect(page.getByRole('heading', { name: 'Bags' })).toBeVisible();
 });
 
@@ -234,7 +234,7 @@ test('a long history is shown page by page', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	await warehouse.pack(
 		parent,
-		Array.from({ length: 30 }, (_, index) => `${parent}C${index + 1}`)
+		Array.from({ length: 30 }, (_, index) => `C${parent}-${index + 1}`)
 	);
 	await signIn(page, ADMIN, `/bags/${parent}`);
 	await expect(page.getByTestId('child-count')).toHaveText('30 / 30');

@@ -8,7 +8,7 @@ test('a biller puts parents on a bill by scanning them, and sees what comes of e
 	const bill = await warehouse.bill([], 2);
 	const otherBill = await warehouse.bill([], 5);
 	const [a, b, c, empty] = [1, 2, 3, 4].map(() => warehouse.parentCode()) as [string, string, string, string];
-	for (const parent of [a, b, c]) await warehouse.pack(parent, [`${parent}C1`]);
+	for (const parent of [a, b, c]) await warehouse.pack(parent, [`C${parent}-1`]);
 	await warehouse.pack(empty, []);
 	await page.setViewportSize(PHONE);
 	await signIn(page, ADMIN, '/scan');
@@ -37,7 +37,7 @@ test('a biller puts parents on a bill by scanning them, and sees what comes of e
 	await portrait(page, 'bill-mode-refused');
 	await wedge(page, empty);
 	await expect(panel(page)).toContainText('The bag is empty');
-	await wedge(page, `${a}C1`);
+	await wedge(page, `C${a}-1`);
 	await expect(panel(page)).toContainText('Wrong kind of bag');
 	await wedge(page, 'SB00000');
 	await expect(panel(page)).toContainText('Unknown bag');
@@ -58,7 +58,7 @@ test('a biller puts parents on a bill by scanning them, and sees what comes of e
 test('bags scanned for a bill without a network are kept and put on it once', async ({ page, context, warehouse }) => {
 	const bill = await warehouse.bill([], 5);
 	const parents = [1, 2, 3].map(() => warehouse.parentCode());
-	for (const parent of parents) await warehouse.pack(parent, [`${parent}C1`]);
+	for (const parent of parents) await warehouse.pack(parent, [`C${parent}-1`]);
 	await signIn(page, await warehouse.person('biller'), `/scan?bill=${bill}`);
 	await expect(progress(page)).toHaveText('0 / 5');
 	await context.setOffline(true);

@@ -78,7 +78,7 @@ test('bags are scanned wherever the focus is, and each refusal says what it is',
 		[taken, 'already_billed', `On bill ${otherBill}`],
 		[empty, 'empty_parent', 'Empty bag'],
 		['SB99999', 'not_found', 'Unknown bag'],
-		[`${first}C1`, 'kind_mismatch', 'Child bag'],
+		[`C${first}-1`, 'kind_mismatch', 'Child bag'],
 		['???', 'invalid_qr_code', 'Not a bag code']
 	] as const;
 	for (const [code, outcome, words] of refusals) {
@@ -151,16 +151,16 @@ test('a biller finishes a bill: it is locked, and its report is read, printed an
 	const report = page.getByTestId('report');
 	await expect(report).toContainText(bill);
 	await expect(report.getByRole('img', { name: `QR code of ${bill}` })).toBeVisible();
-	await expect(report.getByText(`${first}C1`)).toBeHidden();
+	await expect(report.getByText(`C${first}-1`)).toBeHidden();
 	await report.getByRole('button', { name: `Child bags of ${first}` }).click();
-	await expect(report.getByText(`${first}C1`)).toBeVisible();
+	await expect(report.getByText(`C${first}-1`)).toBeVisible();
 	await portrait(page, 'bill-report');
 	await page.getByLabel('List child bags').check();
-	for (const code of ready) await expect(report.getByText(`${code}C2`)).toBeVisible();
+	for (const code of ready) await expect(report.getByText(`C${code}-2`)).toBeVisible();
 
 	const csv = await downloaded(page, 'CSV');
 	expect(csv.name).toBe(`bill-${bill.toLowerCase()}.csv`);
-	for (const code of ready) expect(csv.content.toString()).toContain(`${code}C2`);
+	for (const code of ready) expect(csv.content.toString()).toContain(`C${code}-2`);
 	expect(csv.content.toString()).toContain('RJ14 GB 1234');
 	const xlsx = await downloaded(page, 'Excel');
 	expect(xlsx.content.subarray(0, 4)).toEqual(Buffer.from('PK\x03\x04'));
@@ -205,7 +205,7 @@ test('bags are chosen from the list of those that are ready, and an open one com
 }) => {
 	const ready = [await warehouse.readyParent(), await warehouse.readyParent()];
 	const open = warehouse.parentCode();
-	await warehouse.pack(open, [`${open}C1`]);
+	await warehouse.pack(open, [`C${open}-1`]);
 	const bill = await warehouse.bill([]);
 	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
 	await page.getByRole('button', { name: 'Choose from a list' }).click();
@@ -291,8 +291,8 @@ test('a packer sees bills with bags of the own area, and changes nothing', async
 	await page.goto('/scan');
 	await expect(page.getByTestId('result')).toContainText('Scan a parent bag');
 	const parent = warehouse.parentCode();
-	await wedgeAll(page, [parent, `${parent}C1`]);
-	await expect.poll(() => warehouse.childrenOf(parent).catch(() => [])).toEqual([`${parent}C1`]);
+	await wedgeAll(page, [parent, `C${parent}-1`]);
+	await expect.poll(() => warehouse.childrenOf(parent).catch(() => [])).toEqual([`C${parent}-1`]);
 	const other = await warehouse.readyParent();
 	const bill = await warehouse.bill([parent, other]);
 

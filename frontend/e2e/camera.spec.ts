@@ -7,7 +7,7 @@ import { allSent, expect, PHONE, portrait, signIn, test } from './support/test';
 
 test('the camera scans codes, each once while it is in the picture', async ({ warehouse, baseURL }) => {
 	const parent = warehouse.parentCode();
-	const children = [`${parent}C1`, `${parent}C2`];
+	const children = [`C${parent}-1`, `C${parent}-2`];
 	const folder = await mkdtemp(join(tmpdir(), 'traitortrack-film-'));
 	const path = join(folder, 'codes.y4m');
 	await film(path, [parent, ...children], 40, 5);

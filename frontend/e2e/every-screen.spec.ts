@@ -36,13 +36,13 @@ async function visitAll(page: Page, person: Person, language: 'en' | 'hi', more:
 test.describe('every screen', () => {
 	test('in Hindi, for an admin', async ({ page, warehouse }) => {
 		const parent = warehouse.parentCode();
-		await warehouse.pack(parent, [`${parent}C1`, `${parent}C2`]);
-		await visitAll(page, ADMIN, 'hi', [`/bags/${parent}`, `/bags/${parent}C1`]);
+		await warehouse.pack(parent, [`C${parent}-1`, `C${parent}-2`]);
+		await visitAll(page, ADMIN, 'hi', [`/bags/${parent}`, `/bags/C${parent}-1`]);
 	});
 
 	test('in English, for an admin', async ({ page, warehouse }) => {
 		const parent = warehouse.parentCode();
-		await warehouse.pack(parent, [`${parent}C1`]);
+		await warehouse.pack(parent, [`C${parent}-1`]);
 		await visitAll(page, ADMIN, 'en', [`/bags/${parent}`]);
 	});
 

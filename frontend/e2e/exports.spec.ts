@@ -14,7 +14,7 @@ async function saved(page: Page): Promise<string> {
 
 test('bags are exported as they are filtered', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`, `${parent}C2`]);
+	await warehouse.pack(parent, [`C${parent}-1`, `C${parent}-2`]);
 	await signIn(page, await warehouse.person('biller'), '/exports');
 	await expect(page.getByRole('radio', { name: /^Audit log/ })).toBeHidden();
 	await portrait(page, 'exports');
@@ -28,7 +28,7 @@ test('bags are exported as they are filtered', async ({ page, warehouse }) => {
 			.slice(1)
 			.map((line) => line.split(',')[0])
 			.sort()
-	).toEqual([`${parent}C1`, `${parent}C2`]);
+	).toEqual([`C${parent}-1`, `C${parent}-2`]);
 	await portrait(page, 'exports-saved');
 
 	await page.getByRole('radio', { name: /^NDJSON/ }).check();
@@ -47,7 +47,7 @@ test('bags are exported as they are filtered', async ({ page, warehouse }) => {
 
 test('a large export goes straight to the disk, and can be cancelled', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
 	// A real file, in the browser's own storage: nobody can answer the dialog here.
 	await page.addInitScript(() => {
 		Object.assign(window, {
@@ -65,7 +65,7 @@ test('a large export goes straight to the disk, and can be cancelled', async ({ 
 			if (name.startsWith('links-')) return (await handle.getFile()).text();
 		return '';
 	});
-	expect(text).toContain(`${parent},${parent}C1`);
+	expect(text).toContain(`${parent},C${parent}-1`);
 
 	// An answer that does not come: the server is held back until the download is cancelled.
 	await page.route('**/api/v1/exports/**', () => undefined);

@@ -57,17 +57,17 @@ test('a file is checked, shows what is wrong, and its good rows are taken', asyn
 
 test('links are imported, and those of a child that is elsewhere are refused', async ({ page, warehouse }) => {
 	const [parent, other] = [warehouse.parentCode(), warehouse.parentCode()];
-	await warehouse.pack(other, [`${other}C1`]);
+	await warehouse.pack(other, [`C${other}-1`]);
 	await signIn(page, ADMIN, '/imports');
 	await page.getByRole('radio', { name: /^Child bags in parents/ }).check();
 	const rows = Array.from({ length: 20 }, (_, n) => `${parent},${parent}L${n}`);
 	await page
 		.getByLabel(/Choose a file/)
-		.setInputFiles(csv('links.csv', ['parent,child', ...rows, `${parent},${other}C1`].join('\n')));
+		.setInputFiles(csv('links.csv', ['parent,child', ...rows, `${parent},C${other}-1`].join('\n')));
 	await page.getByRole('button', { name: 'Import', exact: true }).click();
 	await expect(page.getByTestId('import-status')).toHaveText('Some rows refused');
 	await expect(page.getByTestId('rows-accepted')).toHaveText('20');
-	await expect(page.getByTestId('refused')).toContainText(`${other}C1 is in ${other}.`);
+	await expect(page.getByTestId('refused')).toContainText(`C${other}-1 is in ${other}.`);
 	expect(await warehouse.childrenOf(parent)).toHaveLength(20);
 });
 

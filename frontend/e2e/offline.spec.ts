@@ -3,26 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from '@playwright/test';
-import { allSent, expect, PHONE, portrait, signIn, test, wedge } from './support/test';
+import { allSent, expect, keptOnDevice, PHONE, portrait, signIn, test, waiting, wedge } from './support/test';
 import { Warehouse } from './support/warehouse';
 
 const childCodes = (parent: string, count: number, from = 1) =>
-	Array.from({ length: count }, (_, n) => `${parent}C${String(n + from).padStart(2, '0')}`);
+	Array.from({ length: count }, (_, n) => `C${parent}-${String(n + from).padStart(2, '0')}`);
 const progress = (page: Page) => page.getByTestId('progress');
 /** Between the clocks of browser and server. */
 const LEEWAY_MS = 60_000;
-/** So many acts wait, and all of them are safe on the device. */
-async function waiting(page: Page, count: number): Promise<void> {
-	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', String(count));
-	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-keeping', '0');
-}
-
-/** The app is on the device, and this page is looked after by its service worker. */
-async function keptOnDevice(page: Page): Promise<void> {
-	await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
-	await expect.poll(() => page.evaluate(() => navigator.serviceWorker.controller !== null)).toBe(true);
-}
-
 /** Every one of these children is in the parent, once, and was scanned once. */
 async function isThereOnce(warehouse: Warehouse, parent: string, children: string[]): Promise<void> {
 	expect(await warehouse.childrenOf(parent)).toEqual(children);
@@ -222,11 +210,11 @@ test('the server is killed in the middle of a sync and started again: every scan
 		});
 		await page.context().setOffline(false);
 		await expect.poll(() => sent).toBeGreaterThan(0);
-		await wedge(page, `${parents[1]}C21`);
+		await wedge(page, `C${parents[1]}-21`);
 		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '43');
 		await warehouse.server.restart();
 		await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '0');
-		packed.get(parents[1] as string)?.push(`${parents[1]}C21`);
+		packed.get(parents[1] as string)?.push(`C${parents[1]}-21`);
 		for (const [parent, children] of packed) await isThereOnce(warehouse, parent, children);
 	} finally {
 		await page.close();
@@ -243,20 +231,20 @@ test('the session ends under the packer: scanning goes on, and what was kept is 
 	await page.setViewportSize(PHONE);
 	await signIn(page, packer, '/scan');
 	await wedge(page, parent);
-	await wedge(page, `${parent}C1`);
+	await wedge(page, `C${parent}-1`);
 	await allSent(page);
 	await warehouse.endSessionsOf(packer);
 	// Revoked sessions are noticed within seconds, so this may take a scan or two.
-	const sent = [`${parent}C1`];
+	const sent = [`C${parent}-1`];
 	for (let n = 2; n < 30 && !(await page.getByRole('link', { name: 'Sign in' }).isVisible()); n += 1) {
-		await wedge(page, `${parent}C${n}`);
-		sent.push(`${parent}C${n}`);
+		await wedge(page, `C${parent}-${n}`);
+		sent.push(`C${parent}-${n}`);
 		await page.waitForTimeout(300);
 	}
 	await expect(page.getByRole('link', { name: 'Sign in' })).toBeVisible();
 	await expect(page.getByTestId('parent-code')).toHaveText(parent);
-	await wedge(page, `${parent}LAST`);
-	sent.push(`${parent}LAST`);
+	await wedge(page, `C${parent}-LAST`);
+	sent.push(`C${parent}-LAST`);
 	await portrait(page, 'station-signed-out');
 	await page.getByRole('link', { name: 'Sign in' }).click();
 	await page.locator('#username').fill(packer.username);
@@ -280,7 +268,7 @@ test("another person signs in: the first one's scans wait for them, and go out u
 	await allSent(page);
 	await keptOnDevice(page);
 	await context.setOffline(true);
-	await wedge(page, `${parent}C1`);
+	await wedge(page, `C${parent}-1`);
 	await waiting(page, 1);
 	page.on('dialog', (dialog) => void dialog.accept());
 	await page.getByRole('link', { name: 'Overview' }).click();
@@ -293,27 +281,27 @@ test("another person signs in: the first one's scans wait for them, and go out u
 	await signIn(page, bina, '/scan');
 	await expect(page.getByText(`${asha.username} (1)`)).toBeVisible();
 	await portrait(page, 'station-others-wait');
-	await wedge(page, `${parent}C2`);
-	expect(await warehouse.childrenOf(parent)).not.toContain(`${parent}C1`);
+	await wedge(page, `C${parent}-2`);
+	expect(await warehouse.childrenOf(parent)).not.toContain(`C${parent}-1`);
 	await page.goto('/');
 	await page.getByRole('button', { name: /^Account of/ }).click();
 	await page.getByRole('menuitem', { name: 'Sign out' }).click();
 	await signIn(page, asha, '/scan');
 	await allSent(page);
-	await expect.poll(() => warehouse.childrenOf(parent)).toContain(`${parent}C1`);
-	const scan = (await warehouse.scansOf(parent)).find((one) => one.qr_code === `${parent}C1`);
+	await expect.poll(() => warehouse.childrenOf(parent)).toContain(`C${parent}-1`);
+	const scan = (await warehouse.scansOf(parent)).find((one) => one.qr_code === `C${parent}-1`);
 	expect(scan?.user.username).toBe(asha.username);
 });
 
 test('what was refused meanwhile stays to be settled', async ({ page, context, warehouse }) => {
 	const [parent, other] = [warehouse.parentCode(), warehouse.parentCode()];
-	const [moved, dismissed] = [`${parent}M`, `${parent}D`];
+	const [moved, dismissed] = [`C${parent}-M`, `C${parent}-D`];
 	await page.setViewportSize(PHONE);
 	await signIn(page, await warehouse.person('biller'), '/scan');
 	await wedge(page, parent);
 	await allSent(page);
 	await context.setOffline(true);
-	for (const code of [moved, dismissed, `${parent}C1`]) await wedge(page, code);
+	for (const code of [moved, dismissed, `C${parent}-1`]) await wedge(page, code);
 	await waiting(page, 3);
 	await warehouse.pack(other, [moved, dismissed]);
 	await context.setOffline(false);
@@ -327,7 +315,7 @@ test('what was refused meanwhile stays to be settled', async ({ page, context, w
 	await expect(page.getByText('Nothing to settle.')).toBeVisible();
 	await page.keyboard.press('Escape');
 	await allSent(page);
-	expect(await warehouse.childrenOf(parent)).toEqual([`${parent}C1`, moved]);
+	expect(await warehouse.childrenOf(parent)).toEqual([`C${parent}-1`, moved]);
 	expect(await warehouse.childrenOf(other)).toEqual([dismissed]);
 	await expect(page.getByRole('button', { name: /to settle/ })).toBeHidden();
 });
@@ -347,7 +335,7 @@ test('a device whose clock is two days ahead scans with the right time, also aft
 	await context.setOffline(true);
 	await page.reload();
 	await expect(page.getByTestId('parent-code')).toHaveText(parent);
-	await wedge(page, `${parent}C1`);
+	await wedge(page, `C${parent}-1`);
 	await waiting(page, 1);
 	await context.setOffline(false);
 	await allSent(page);

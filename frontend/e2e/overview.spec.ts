@@ -27,7 +27,7 @@ inNewWarehouse('an empty warehouse shows an admin the first steps, and ticks the
 	await portrait(page, 'overview-first-steps');
 
 	const parent = fresh.parentCode();
-	await fresh.pack(parent, [`${parent}C1`]);
+	await fresh.pack(parent, [`C${parent}-1`]);
 	await expect(steps.filter({ hasText: 'Scan the first parent bag' })).toContainText('Done');
 	await page.getByRole('button', { name: 'Hide the first steps' }).click();
 	await expect(page.getByTestId('first-steps')).toBeHidden();
@@ -44,10 +44,10 @@ test('the overview follows what is scanned and billed elsewhere', async ({ page,
 	await whole(page);
 	await warehouse.pack(
 		parent,
-		Array.from({ length: 12 }, (_, n) => `${parent}C${n}`)
+		Array.from({ length: 12 }, (_, n) => `C${parent}-${n}`)
 	);
 	await expect(today).toHaveText(new Intl.NumberFormat('en-IN').format(before + 13));
-	await expect(page.getByTestId('recent').getByRole('link', { name: `${parent}C11` })).toBeVisible();
+	await expect(page.getByTestId('recent').getByRole('link', { name: `C${parent}-11` })).toBeVisible();
 	await expect(page.getByTestId('per-person')).toContainText('admin (you)');
 
 	// The list shows the biggest differences: this one is bigger than that of any bill of another test.
@@ -97,7 +97,7 @@ test('what is scanned before the live news come is not missed', async ({ page, w
 	const today = page.getByTestId('tiles').locator('.tile', { hasText: 'Scans today' }).locator('.value');
 	const before = numberOf(await today.innerText());
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
 	release();
 	await expect
 		.poll(async () => numberOf(await today.innerText()), { message: 'the scans of others count too' })

@@ -21,7 +21,7 @@ test('each report shows the numbers, and its address and file say the same', asy
 
 async function readReports(page: Page, warehouse: Warehouse): Promise<void> {
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`, `${parent}C2`]);
+	await warehouse.pack(parent, [`C${parent}-1`, `C${parent}-2`]);
 	const bill = await warehouse.bill([parent], 1, 'Kanpur');
 	await signIn(page, ADMIN, '/reports');
 	await expect(page.getByTestId('scans')).toHaveText('3');
@@ -58,7 +58,7 @@ async function readReports(page: Page, warehouse: Warehouse): Promise<void> {
 
 test('paper shows the report and nothing of the app around it', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
 	await signIn(page, ADMIN, '/reports?report=end-of-day');
 	await expect(page.getByTestId('scans')).toBeVisible();
 	await page.emulateMedia({ media: 'print', colorScheme: 'dark' });

@@ -4,7 +4,7 @@ import { PHONE, allSent, expect, portrait, signIn, test, wedge } from './support
 // Portraits are checked for accessibility one by one, which takes its time.
 
 const childCodes = (parent: string, count: number) =>
-	Array.from({ length: count }, (_, n) => `${parent}C${String(n + 1).padStart(2, '0')}`);
+	Array.from({ length: count }, (_, n) => `C${parent}-${String(n + 1).padStart(2, '0')}`);
 const progress = (page: Page) => page.getByTestId('progress');
 const panel = (page: Page) => page.getByTestId('result');
 
@@ -37,8 +37,8 @@ test('a packer fills a parent with thirty children by scanner', async ({ page, w
 	expect(scans).toHaveLength(31);
 	expect(new Set(scans.map((scan) => scan.source))).toEqual(new Set(['wedge']));
 
-	await wedge(page, `${parent}C31`);
-	await expect(panel(page)).toContainText('Parent is');
+	await wedge(page, `C${parent}-31`);
+	await expect(panel(page)).toContainText('NOT in: bag is full');
 	expect(await warehouse.childrenOf(parent)).toHaveLength(30);
 });
 
@@ -48,9 +48,9 @@ test('every outcome is told apart', async ({ page, warehouse }) => {
 	await warehouse.pack(other, ['ELSEWHERE-1']);
 	await signIn(page, await warehouse.person('biller'), '/scan');
 	await wedge(page, parent);
-	await wedge(page, `${parent}C1`);
+	await wedge(page, `C${parent}-1`);
 	await expect(panel(page)).toContainText('In the bag');
-	await wedge(page, `${parent}C1`);
+	await wedge(page, `C${parent}-1`);
 	await expect(panel(page)).toContainText('Already in this bag');
 	await portrait(page, 'scan-again');
 	await wedge(page, 'ELSEWHERE-1');
@@ -58,7 +58,7 @@ test('every outcome is told apart', async ({ page, warehouse }) => {
 	await portrait(page, 'scan-elsewhere');
 	await page.getByRole('button', { name: 'Move it here' }).click();
 	await expect(progress(page)).toHaveText('2 / 30');
-	expect(await warehouse.childrenOf(parent)).toEqual([`${parent}C1`, 'ELSEWHERE-1']);
+	expect(await warehouse.childrenOf(parent)).toEqual([`C${parent}-1`, 'ELSEWHERE-1']);
 	expect(await warehouse.childrenOf(other)).toEqual([]);
 	await wedge(page, 'NOT A CODE?');
 	await expect(panel(page)).toContainText('Not a bag code');
@@ -70,15 +70,15 @@ test('a packer takes the last scan back', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await wedge(page, parent);
-	await wedge(page, `${parent}C1`);
-	await wedge(page, `${parent}C2`);
+	await wedge(page, `C${parent}-1`);
+	await wedge(page, `C${parent}-2`);
 	await allSent(page);
 	await page.getByRole('button', { name: 'Undo', exact: true }).click();
 	await expect(progress(page)).toHaveText('1 / 30');
-	await expect(page.locator('[data-outcome=undone]')).toContainText(`${parent}C2`);
+	await expect(page.locator('[data-outcome=undone]')).toContainText(`C${parent}-2`);
 	await allSent(page);
-	expect(await warehouse.childrenOf(parent)).toEqual([`${parent}C1`]);
-	await page.getByRole('button', { name: `Undo ${parent}C1` }).click();
+	expect(await warehouse.childrenOf(parent)).toEqual([`C${parent}-1`]);
+	await page.getByRole('button', { name: `Undo C${parent}-1` }).click();
 	await expect(progress(page)).toHaveText('0 / 30');
 	await allSent(page);
 	expect(await warehouse.childrenOf(parent)).toEqual([]);
@@ -93,7 +93,7 @@ test('typing works, and a scan while typing leaves the field alone', async ({ pa
 	await expect(page.getByTestId('parent-code')).toHaveText(parent);
 	await field.pressSequentially('slow', { delay: 90 });
 	await page.waitForTimeout(200);
-	await wedge(page, `${parent}C1`);
+	await wedge(page, `C${parent}-1`);
 	await expect(progress(page)).toHaveText('1 / 30');
 	await expect(field).toHaveValue('slow');
 	await allSent(page);
@@ -104,7 +104,7 @@ test('a parent is completed early and opened again', async ({ page, warehouse })
 	const parent = warehouse.parentCode();
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await wedge(page, parent);
-	await wedge(page, `${parent}C1`);
+	await wedge(page, `C${parent}-1`);
 	await allSent(page);
 	await page.getByRole('button', { name: 'Complete' }).click();
 	await expect(page.getByRole('button', { name: 'Reopen' })).toBeVisible();

@@ -8,8 +8,8 @@ test('an admin narrows the scans by every filter and exports what is shown', asy
 	const scan = await warehouse.as(packer);
 	await scan.POST('/api/v1/scans', { body: { qr_code: parent } });
 	await scan.POST('/api/v1/scans', { body: { qr_code: other } });
-	await scan.POST('/api/v1/scans', { body: { qr_code: `${parent}C1`, parent_qr_code: parent } });
-	await scan.POST('/api/v1/scans', { body: { qr_code: `${parent}C1`, parent_qr_code: other } });
+	await scan.POST('/api/v1/scans', { body: { qr_code: `C${parent}-1`, parent_qr_code: parent } });
+	await scan.POST('/api/v1/scans', { body: { qr_code: `C${parent}-1`, parent_qr_code: other } });
 	await signIn(page, ADMIN, '/scans');
 	const rows = page.getByRole('row');
 	await expect(rows.nth(1)).toContainText('Is in another parent');
@@ -39,7 +39,7 @@ test('an admin narrows the scans by every filter and exports what is shown', asy
 	await page.getByRole('menuitem', { name: 'CSV' }).click();
 	const text = await readFile(await (await download).path(), 'utf8');
 	expect(text.trim().split('\n')).toHaveLength(2);
-	expect(text).toContain(`${parent}C1`);
+	expect(text).toContain(`C${parent}-1`);
 
 	await page.getByRole('link', { name: parent, exact: true }).click();
 	await expect(page.getByTestId('child-count')).toHaveText('1 / 30');
@@ -68,27 +68,27 @@ test('a packer sees scans of the own area alone, as they come, and undoes only o
 	await expect(page.getByLabel('Area')).toBeHidden();
 	await expect(page.getByRole('button', { name: 'Download' })).toBeHidden();
 
-	await mine.POST('/api/v1/scans', { body: { qr_code: `${parent}C1`, parent_qr_code: parent } });
-	await colleague.POST('/api/v1/scans', { body: { qr_code: `${parent}C2`, parent_qr_code: parent } });
+	await mine.POST('/api/v1/scans', { body: { qr_code: `C${parent}-1`, parent_qr_code: parent } });
+	await colleague.POST('/api/v1/scans', { body: { qr_code: `C${parent}-2`, parent_qr_code: parent } });
 	await expect(rows).toHaveCount(4);
-	await expect(page.getByRole('button', { name: `Undo the scan of ${parent}C2` })).toBeHidden();
-	await page.getByRole('button', { name: `Undo the scan of ${parent}C1` }).click();
-	await expect(page.getByText(`${parent}C1 is taken out of ${parent}.`)).toBeVisible();
+	await expect(page.getByRole('button', { name: `Undo the scan of C${parent}-2` })).toBeHidden();
+	await page.getByRole('button', { name: `Undo the scan of C${parent}-1` }).click();
+	await expect(page.getByText(`C${parent}-1 is taken out of ${parent}.`)).toBeVisible();
 	await portrait(page, 'scans-undo');
 	await page.getByRole('button', { name: 'Undo scan' }).click();
 	await expect(page.getByText(`Undone by ${me.username}`)).toBeVisible();
-	expect(await warehouse.childrenOf(parent)).toEqual([`${parent}C2`]);
-	await expect(page.getByRole('button', { name: `Undo the scan of ${parent}C1` })).toBeHidden();
+	expect(await warehouse.childrenOf(parent)).toEqual([`C${parent}-2`]);
+	await expect(page.getByRole('button', { name: `Undo the scan of C${parent}-1` })).toBeHidden();
 });
 
 test("a biller undoes a packer's scan", async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	const packer = await warehouse.as(await warehouse.person('dispatcher'));
 	await packer.POST('/api/v1/scans', { body: { qr_code: parent } });
-	await packer.POST('/api/v1/scans', { body: { qr_code: `${parent}C1`, parent_qr_code: parent } });
+	await packer.POST('/api/v1/scans', { body: { qr_code: `C${parent}-1`, parent_qr_code: parent } });
 	await signIn(page, await warehouse.person('biller'), `/scans?bag=${parent}`);
-	await page.getByRole('button', { name: `Undo the scan of ${parent}C1` }).click();
+	await page.getByRole('button', { name: `Undo the scan of C${parent}-1` }).click();
 	await page.getByRole('button', { name: 'Undo scan' }).click();
-	await expect(page.getByText(`Undone: ${parent}C1 is out of ${parent}.`)).toBeVisible();
+	await expect(page.getByText(`Undone: C${parent}-1 is out of ${parent}.`)).toBeVisible();
 	expect(await warehouse.childrenOf(parent)).toEqual([]);
 });

@@ -10,17 +10,17 @@ async function packAndLookAgain(page: Page, warehouse: Warehouse, app: string): 
 	const parent = warehouse.parentCode();
 	await signIn(page, packer, `${app}/scan`);
 	await expect(page).toHaveURL(`${app}/scan`);
-	for (const code of [parent, `${parent}C1`]) {
+	for (const code of [parent, `C${parent}-1`]) {
 		await page.getByLabel('Type a code').fill(code);
 		await page.keyboard.press('Enter');
 		await allSent(page);
 	}
 	await expect(page.getByTestId('progress')).toHaveText('1 / 30');
-	expect(await warehouse.childrenOf(parent)).toEqual([`${parent}C1`]);
+	expect(await warehouse.childrenOf(parent)).toEqual([`C${parent}-1`]);
 
 	for (const open of [() => page.goto(`${app}/bags/${parent}`), () => page.reload()]) {
 		await open();
-		await expect(page.getByText(`${parent}C1`).first()).toBeVisible();
+		await expect(page.getByText(`C${parent}-1`).first()).toBeVisible();
 		await expect(page).toHaveURL(`${app}/bags/${parent}`);
 	}
 	return packer;

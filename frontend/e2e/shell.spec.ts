@@ -4,7 +4,7 @@ const level1 = { level: 1 } as const;
 
 test('the palette finds pages and bags, by mouse and by keyboard', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`${parent}C1`]);
+	await warehouse.pack(parent, [`C${parent}-1`]);
 	await signIn(page, ADMIN);
 	await page.setViewportSize(DESKTOP);
 	await expect(page.getByRole('heading', { ...level1, name: 'Overview' })).toBeVisible();
@@ -14,7 +14,7 @@ test('the palette finds pages and bags, by mouse and by keyboard', async ({ page
 	await portrait(page, 'palette');
 	await expect(palette.getByRole('combobox')).toBeFocused();
 	await page.keyboard.type(parent.toLowerCase());
-	await expect(palette.getByText(`${parent}C1`)).toBeVisible();
+	await expect(palette.getByText(`C${parent}-1`)).toBeVisible();
 	await portrait(page, 'palette-found');
 	await page.keyboard.press('Escape');
 	await expect(palette).toBeHidden();

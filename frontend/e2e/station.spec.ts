@@ -17,7 +17,7 @@ test('command codes undo, complete and ask for the next parent, and never reach 
 	await wedge(page, 'TT-CMD-UNDO');
 	await expect(page.getByRole('alert')).toContainText('Nothing to take back');
 	await wedge(page, parent);
-	for (const n of [1, 2, 3]) await wedge(page, `${parent}C${n}`);
+	for (const n of [1, 2, 3]) await wedge(page, `C${parent}-${n}`);
 	await wedge(page, 'tt-cmd-undo');
 	await wedge(page, 'TT-CMD-UNDO');
 	await expect(progress(page)).toHaveText('1 / 30');
@@ -29,7 +29,7 @@ test('command codes undo, complete and ask for the next parent, and never reach 
 	await expect(panel(page)).toContainText('Scan a parent bag');
 	await expect(page.getByTestId('parent-code')).toBeHidden();
 	await allSent(page);
-	expect(await warehouse.childrenOf(parent)).toEqual([`${parent}C1`]);
+	expect(await warehouse.childrenOf(parent)).toEqual([`C${parent}-1`]);
 	expect((await warehouse.bag(parent)).status).toBe('completed');
 	expect(codes.join().toUpperCase()).not.toContain('TT-CMD');
 	const next = warehouse.parentCode();
@@ -66,9 +66,9 @@ test('a dispatcher who meets a bag that is elsewhere is told whom to ask', async
 	const packer = await warehouse.person('dispatcher');
 	await signIn(page, packer, '/scan');
 	await wedge(page, other);
-	await wedge(page, `${other}C1`);
+	await wedge(page, `C${other}-1`);
 	await wedge(page, parent);
-	await wedge(page, `${other}C1`);
+	await wedge(page, `C${other}-1`);
 	await expect(panel(page)).toContainText(`Is in ${other}`);
 	await expect(panel(page)).toContainText('Ask a biller or an admin');
 	await expect(page.getByRole('button', { name: 'Move it here' })).toBeHidden();
@@ -84,11 +84,11 @@ test('scanners that end with Tab, or with more than Enter, press no button and l
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await wedge(page, parent, 'Tab');
 	await expect(page.getByTestId('parent-code')).toHaveText(parent);
-	await wedge(page, `${parent}C1`);
+	await wedge(page, `C${parent}-1`);
 	await expect(progress(page)).toHaveText('1 / 30');
 	await page.getByRole('button', { name: 'Undo', exact: true }).focus();
 	for (const n of [2, 3, 4, 5]) {
-		const keys = [...`${parent}C${n}`, 'Enter', 'Enter'];
+		const keys = [...`C${parent}-${n}`, 'Enter', 'Enter'];
 		await Promise.all(keys.map((key) => page.keyboard.press(key)));
 	}
 	await expect(progress(page)).toHaveText('5 / 30');

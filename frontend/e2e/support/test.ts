@@ -100,6 +100,18 @@ export async function allSent(page: Page): Promise<void> {
 	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '0');
 }
 
+/** So many acts wait, and all of them are safe on the device. */
+export async function waiting(page: Page, count: number): Promise<void> {
+	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', String(count));
+	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-keeping', '0');
+}
+
+/** The app is on the device, and this page is looked after by its service worker. */
+export async function keptOnDevice(page: Page): Promise<void> {
+	await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+	await expect.poll(() => page.evaluate(() => navigator.serviceWorker.controller !== null)).toBe(true);
+}
+
 /** Scrolls to what is drawn when somebody comes near it, and back: all of the page is there, with what it shows. */
 export async function whole(page: Page): Promise<void> {
 	const undrawn = page.locator('[data-undrawn]');

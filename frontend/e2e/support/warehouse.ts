@@ -48,6 +48,12 @@ export class Warehouse {
 		return `SB${String(70_000 + this.serial)}`;
 	}
 
+	/** Adds a bag format, as an admin does on the page of formats. */
+	async addFormat(format: components['schemas']['CreateBagFormatRequest']): Promise<void> {
+		const { error } = await this.api.POST('/api/v1/bag-formats', { body: format });
+		if (error) throw new Error(JSON.stringify(error));
+	}
+
 	/** Puts children into a parent, as an admin. */
 	async pack(parent: string, children: string[]): Promise<void> {
 		const scans = [{ qr_code: parent }, ...children.map((qr_code) => ({ qr_code, parent_qr_code: parent }))];
@@ -59,6 +65,15 @@ export class Warehouse {
 	/** What a person does over the API. */
 	as(person: Person): ReturnType<typeof apiAs> {
 		return apiAs(this.server.url, person);
+	}
+
+	/** Moves a child to another parent, as an admin. */
+	async move(qr_code: string, parent_qr_code: string): Promise<void> {
+		const { error } = await this.api.PUT('/api/v1/bags/{qr_code}/parent', {
+			params: { path: { qr_code } },
+			body: { parent_qr_code }
+		});
+		if (error) throw new Error(JSON.stringify(error));
 	}
 
 	/** Codes in a parent, in the order they went in, as the server has them. */
@@ -93,7 +108,7 @@ export class Warehouse {
 		const parent = this.parentCode();
 		await this.pack(
 			parent,
-			Array.from({ length: children }, (_, n) => `${parent}C${n + 1}`)
+			Array.from({ length: children }, (_, n) => `C${parent}-${n + 1}`)
 		);
 		const { error } = await this.api.POST('/api/v1/bags/{qr_code}/complete', {
 			params: { path: { qr_code: parent } }

@@ -3,6 +3,8 @@ import { api, type Schemas } from '$lib/api/client';
 import { sentenceOf } from '$lib/api/errors';
 import { unwrap } from '$lib/api/query';
 import type { Tone } from '$lib/features/scan/outcome';
+import { m } from '$lib/paraglide/messages.js';
+import { getLocale } from '$lib/paraglide/runtime.js';
 import { isRefused, toneOf, type Outcome } from './outcome';
 import { AddingQueue } from './queue';
 
@@ -123,7 +125,7 @@ export class Adder {
 			code: result.qr_code,
 			outcome: result.outcome,
 			otherBill: result.bill_number ?? null,
-			note: result.warning?.detail ?? null,
+			note: result.warning ? sayWarning(result.warning) : null,
 			isLast
 		});
 	}
@@ -144,6 +146,11 @@ export class Adder {
 		void this.queries.cancelQueries({ queryKey: key, exact: true });
 		this.queries.setQueryData(key, bill);
 	}
+}
+
+/** The server's own sentence names the bag; it is English. */
+function sayWarning({ detail }: Schemas['AddWarning']): string {
+	return getLocale() === 'en' ? detail : m.warning_parent_open();
 }
 
 /** What waits lives in this tab alone: the browser asks before it is closed. */

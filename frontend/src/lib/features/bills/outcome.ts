@@ -1,27 +1,13 @@
 import type { Schemas } from '$lib/api/client';
-import type { Tone } from '$lib/features/scan/outcome';
+import { toneOf as stationToneOf, type Tone } from '$lib/features/scan/outcome';
 import { m } from '$lib/paraglide/messages.js';
 
 /** What came of a code: the server's outcome, or that it is not known yet, or that the whole batch was refused. */
 export type Outcome = Schemas['AddOutcome'] | 'pending' | 'not_taken';
 
-const TONES: Record<Outcome, Tone> = {
-	pending: 'pending',
-	added: 'ok',
-	already_on_this_bill: 'again',
-	already_billed: 'warn',
-	bill_at_capacity: 'warn',
-	empty_parent: 'warn',
-	parent_open: 'warn',
-	not_found: 'bad',
-	kind_mismatch: 'bad',
-	invalid_qr_code: 'bad',
-	not_taken: 'bad'
-};
-
-/** How an outcome looks and sounds; colour is never the only sign. */
+/** How an outcome looks and sounds: as at the station. */
 export function toneOf(outcome: Outcome): Tone {
-	return TONES[outcome];
+	return outcome === 'not_taken' ? 'bad' : stationToneOf(outcome);
 }
 
 const WORDS: Record<Exclude<Outcome, 'already_billed'>, () => string> = {

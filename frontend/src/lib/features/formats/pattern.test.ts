@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { exampleOf, normalise, patternOf, readPattern, shapeOf, whichFormat } from './pattern';
+import { exampleOf, normalise, patternOf, prefixesOf, readPattern, shapeOf, whichFormat } from './pattern';
 
 const BUILT_IN = [
 	{ name: 'Child', pattern: '[A-Z0-9][A-Z0-9-]{1,62}[A-Z0-9]', priority: 1000 },
@@ -36,6 +36,25 @@ describe('which format takes a code', () => {
 		expect(nameOf('XYZ', [])).toBe('none');
 	});
 
+	it('finds torn labels and product barcodes among what only the last format takes', () => {
+		const [child, ...parents] = BUILT_IN;
+		const formats = [
+			{ name: 'Child', pattern: '', priority: 1000, ...child, is_catch_all: true },
+			...parents.map((format) => ({ ...format, literal_prefixes: prefixesOf(format.pattern) }))
+		];
+		for (const code of ['SB1234', 'M444-123456', 'SB12345X', 'M444'])
+			expect(nameOf(code, formats)).toBe('looks_like_parent');
+		expect(nameOf('4006381333931', formats)).toBe('product_barcode');
+		expect(nameOf('4006381333932', formats)).toBe('format Child');
+		expect(nameOf('SB12345', formats)).toBe('format Mustard');
+	});
+
+	it('reads what the server has written for browsers, whatever the pattern is', () => {
+		const wheat = { name: 'Wheat', pattern: '(?i)wh[[:digit:]]+', priority: 15, ecmascript_pattern: '^WH[0-9]+$' };
+		expect(nameOf('WH12', [...BUILT_IN, wheat])).toBe('format Wheat');
+		expect(nameOf('CB-1', [...BUILT_IN, wheat])).toBe('format Child');
+	});
+
 	it('does not guess past a pattern that it can not read', () => {
 		const odd = { name: 'Odd', pattern: '(?i)wh[0-9]+', priority: 15 };
 		expect(nameOf('SB12345', [...BUILT_IN, odd])).toBe('format Mustard');
@@ -60,6 +79,12 @@ describe('reading a pattern', () => {
 		'(',
 		'{2}'
 	])('%s is left to the server', (pattern) => expect(readPattern(pattern)).toBeNull());
+});
+
+it('the beginning of a shape is special when it has two characters or more', () => {
+	expect(prefixesOf('WH-[0-9]{6}')).toEqual(['WH-']);
+	expect(prefixesOf('P[0-9]{6}')).toEqual([]);
+	expect(prefixesOf('[A-Z]+')).toEqual([]);
 });
 
 describe('simple shapes', () => {

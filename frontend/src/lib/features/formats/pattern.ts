@@ -1,8 +1,16 @@
+import { faultOf } from '$lib/bag-formats/formats';
+import { compilePattern, type Pattern } from '$lib/bag-formats/pattern';
+
 /** The part of a format that decides whether a code is its own. */
 export interface Matcher {
 	name: string;
 	pattern: string;
 	priority: number;
+	/** The pattern as the server writes it for browsers; a draft has none yet. */
+	ecmascript_pattern?: string;
+	/** How codes of a parent begin. */
+	literal_prefixes?: string[];
+	is_catch_all?: boolean;
 }
 
 /** What a code looks like, where that can be said without a regular expression: a beginning, then digits. */
@@ -12,8 +20,12 @@ export interface SimpleShape {
 	mostDigits: number;
 }
 
-/** `format` takes the code; `none` does; or `unsure`: a pattern that the browser can't read as the server does comes first. */
+/**
+ * `format` takes the code; `none` does; `unsure`: a pattern that the browser can't read as the server does comes first;
+ * or only the last format takes it, and it is no label of a bag.
+ */
 export type Verdict<Format> =
+	| { kind: 'looks_like_parent' | 'product_barcode'; code: string }
 	| { kind: 'format'; format: Format; code: string }
 	| { kind: 'none'; code: string }
 	| { kind: 'unsure'; format: Format; code: string }
@@ -50,11 +62,26 @@ export function whichFormat<Format extends Matcher>(typed: string, formats: Form
 	const code = normalise(typed);
 	if (code === null) return { kind: 'malformed', code: typed.trim() };
 	for (const format of formats.toSorted((a, b) => a.priority - b.priority)) {
-		const regex = readPattern(format.pattern);
-		if (!regex) return { kind: 'unsure', format, code };
-		if (regex.test(code)) return { kind: 'format', format, code };
+		const matches = matcherOf(format);
+		if (!matches) return { kind: 'unsure', format, code };
+		if (!matches(code)) continue;
+		const prefixes = formats.flatMap((other) => other.literal_prefixes ?? []);
+		const fault = format.is_catch_all ? faultOf(code, prefixes) : null;
+		return fault ? { kind: fault, code } : { kind: 'format', format, code };
 	}
 	return { kind: 'none', code };
+}
+
+function matcherOf({ pattern, ecmascript_pattern }: Matcher): Pattern | null {
+	if (ecmascript_pattern !== undefined) return compilePattern(ecmascript_pattern);
+	const regex = readPattern(pattern);
+	return regex && ((code) => regex.test(code));
+}
+
+/** The beginning of a pattern that is a simple shape, as the server finds it: one of a single character is none. */
+export function prefixesOf(pattern: string): string[] {
+	const start = shapeOf(pattern)?.start ?? '';
+	return start.length > 1 ? [start] : [];
 }
 
 /** The shape of a pattern like `SB[0-9]{5,62}`; null for any other. */

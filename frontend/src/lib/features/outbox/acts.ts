@@ -21,7 +21,16 @@ export interface ScanAct extends Common {
 	qr_code: string;
 	parent_qr_code: string | null;
 	source: Source;
+	/** The refusal that the station has shown for it, from what it knows itself. The server may know better. */
+	shown_as?: ShownRefusal;
+	/** Of a scan that opens a parent: what was open before, and stays open when this one is refused. */
+	open_before?: string | null;
+	/** Scanned into a parent first, which was refused because this is a parent's code. */
+	was_child?: boolean;
 }
+
+/** What the station refuses by itself, and still asks the server about while it can. */
+export type ShownRefusal = 'looks_like_parent' | 'product_barcode' | 'label_unchecked' | 'no_parent_open';
 
 export interface UndoAct extends Common {
 	kind: 'undo';
@@ -67,7 +76,6 @@ export interface Verdict {
 	bill: Schemas['Bill'] | null;
 	/** Code of something to know about an act that was done all the same. */
 	warning: string | null;
-	detail: string | null;
 }
 
 /** A refusal that nobody saw when it came: it stays on the device until a person has settled it. */
@@ -77,7 +85,6 @@ export interface Refusal {
 	act: Act;
 	outcome: string;
 	elsewhere: string | null;
-	detail: string | null;
 	refused_at: string;
 }
 
@@ -101,12 +108,26 @@ export function isRefusal(outcome: string): boolean {
 	return !DONE.has(outcome);
 }
 
+/** Whether the act opens a parent, as the station sees it. */
+export function isOpening(act: Act): boolean {
+	return act.kind === 'scan' && act.parent_qr_code === null && !act.shown_as;
+}
+
+/** Whether the act was shown as refused and has never been sent. */
+export function isShownUnsent(act: Act): boolean {
+	return act.kind === 'scan' && act.shown_as !== undefined && !act.attempted;
+}
+
 /** Most scans sent in one request. */
 const BATCH = 100;
 
-/** The oldest acts that go out together: scans in a row as one batch, everything else alone. Order is never changed. */
+/**
+ * The oldest acts that go out together: scans in a row as one batch, everything else alone. So do scans that the
+ * station can't place by itself: what comes behind them depends on their answer. Order is never changed.
+ */
 export function firstRun(acts: Act[]): Act[] {
-	if (acts[0]?.kind !== 'scan') return acts.slice(0, 1);
-	const end = acts.findIndex((act) => act.kind !== 'scan');
+	const isAlone = (act: Act) => act.kind !== 'scan' || act.shown_as !== undefined || act.was_child === true;
+	const end = acts.findIndex(isAlone);
+	if (end === 0) return acts.slice(0, 1);
 	return acts.slice(0, Math.min(end === -1 ? acts.length : end, BATCH));
 }

@@ -1,5 +1,6 @@
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
-import { firstRun, type Act, type Refusal } from './acts';
+import { firstRun, isShownUnsent, type Act, type Refusal } from './acts';
+import { differences } from './sort-again';
 import type { ActStore, WaitingOf } from './store';
 
 interface Schema extends DBSchema {
@@ -70,6 +71,24 @@ export const deviceStore: ActStore = {
 		if (isHere) await transaction.store.delete(key);
 		await transaction.done;
 		return isHere;
+	},
+
+	async withdrawShown(userId) {
+		const transaction = (await open()).transaction('acts', 'readwrite', { durability: 'strict' });
+		const index = transaction.store.index('by_user');
+		for (let cursor = await index.openCursor(userId); cursor; cursor = await cursor.continue())
+			if (isShownUnsent(cursor.value)) await cursor.delete();
+		await transaction.done;
+	},
+
+	async replace(userId, change) {
+		const transaction = (await open()).transaction('acts', 'readwrite', { durability: 'strict' });
+		const keys = await transaction.store.index('by_user').getAllKeys(userId);
+		const acts = await transaction.store.index('by_user').getAll(userId);
+		const replaced = differences(acts, change(acts));
+		await Promise.all(replaced.map(({ before, after }) => transaction.store.put(after, keys[acts.indexOf(before)])));
+		await transaction.done;
+		return replaced;
 	},
 
 	async settle(answered, refusals, voided) {

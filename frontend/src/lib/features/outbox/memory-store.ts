@@ -1,4 +1,5 @@
-import { firstRun, type Act, type Refusal } from './acts';
+import { firstRun, isShownUnsent, type Act, type Refusal } from './acts';
+import { differences } from './sort-again';
 import type { ActStore, WaitingOf } from './store';
 
 /** Where the browser keeps nothing (private windows of some): works, and is lost with the page. The station says so. */
@@ -22,6 +23,16 @@ export function memoryStore(): ActStore {
 			const isHere = acts.some((act) => act.id === id && !act.attempted);
 			if (isHere) acts = acts.filter((act) => act.id !== id);
 			return Promise.resolve(isHere);
+		},
+		withdrawShown(userId) {
+			acts = acts.filter((act) => act.user_id !== userId || !isShownUnsent(act));
+			return done;
+		},
+		replace(userId, change) {
+			const own = acts.filter((act) => act.user_id === userId);
+			const replaced = differences(own, change(own));
+			acts = acts.map((act) => replaced.find(({ before }) => before === act)?.after ?? act);
+			return Promise.resolve(replaced);
 		},
 		settle(answered, added, voided) {
 			acts = acts.filter((act) => !answered.includes(act.id));

@@ -2,23 +2,27 @@ import { apiBase, isApiElsewhere } from '$lib/api/address';
 import { noteServerDate, serverNow, toInstant } from '$lib/clock';
 import { session } from '$lib/session.svelte';
 import { uuidv7 } from '$lib/uuidv7';
+import { knownFormats } from '$lib/bag-formats/known-formats';
 import { isRefusal, type Act, type NewAct, type Refusal, type Verdict } from './acts';
 import { deviceStore } from './device-store';
 import { aloneSending, NEWS_CHANNEL, SYNC_TAG } from './locks';
 import { memoryStore } from './memory-store';
 import { NotNow, Sender, type HoldUp } from './sender';
+import type { Replaced } from './sort-again';
 import type { ActStore } from './store';
-import { httpTransport } from './transport';
+import { httpFormats, httpTransport } from './transport';
 import { waitingScans } from './waiting.svelte';
 
 /** What pages tell each other. */
-export type News = { verdict: Verdict } | { changed: true };
+export type News = { verdict: Verdict } | { replaced: Replaced[] } | { changed: true };
 
 /** A screen that shows what becomes of acts. */
 export interface Watcher {
 	/** Whether a person has the answer to this act before their eyes. */
 	sees(verdict: Verdict): boolean;
 	settled(verdict: Verdict): void;
+	/** What waits was sorted again with newer formats. */
+	replaced?(replaced: Replaced[]): void;
 }
 
 /** The acts of one person on this device: kept first, then sent from whatever page is open. */
@@ -28,6 +32,7 @@ export class Outbox {
 	isBroken = $state(false);
 	refusals = $state.raw<Refusal[]>([]);
 	#store: ActStore = deviceStore;
+	#loadFormats: ReturnType<typeof httpFormats>;
 	#sender: Sender;
 	#watcher: Watcher | null = null;
 	#news = new BroadcastChannel(NEWS_CHANNEL);
@@ -41,9 +46,12 @@ export class Outbox {
 		readonly userId: number,
 		private readonly username: string
 	) {
+		this.#loadFormats = httpFormats(courierOf(userId));
 		this.#sender = this.#newSender();
 		this.#news.onmessage = ({ data }: MessageEvent<News>) => {
 			if ('verdict' in data && data.verdict.act.user_id === userId) void this.#hear(data.verdict);
+			else if ('replaced' in data)
+				this.#watcher?.replaced?.(data.replaced.filter(({ after }) => after.user_id === userId));
 			// Whoever did something may be gone before it is sent: every open page sees to it.
 			else this.#sender.wake();
 			void this.#count();
@@ -63,6 +71,11 @@ export class Outbox {
 		return this.#store.list(this.userId).catch(() => []);
 	}
 
+	/** Refusals that wait for a decision, oldest first. */
+	async listRefusals(): Promise<Refusal[]> {
+		return this.#store.refusals(this.userId).catch(() => []);
+	}
+
 	/** Keeps an act and sends it as soon as it may go. Returns it at once, with when it is safe on the device. */
 	add(what: NewAct): { act: Act; kept: Promise<boolean> } {
 		const act = this.#own(what);
@@ -75,17 +88,23 @@ export class Outbox {
 	 * Takes an act back. One that was never sent leaves the queue, as if it had never been; otherwise `reversal` is
 	 * queued behind it. Either way nothing that is done later comes before it.
 	 */
-	takeBack(id: string, reversal: NewAct): Promise<'withdrawn' | 'queued' | 'lost'> {
+	takeBack(id: string, reversal: NewAct): { act: Act; fate: Promise<'withdrawn' | 'queued' | 'lost'> } {
 		const act = this.#own(reversal);
 		waitingScans.keeping += 1;
 		waitingScans.mine += 1;
-		return this.#next(async () => {
+		const fate = this.#next(async () => {
 			if (!(await this.#store.withdraw(id).catch(() => false))) return (await this.#keep(act)) ? 'queued' : 'lost';
 			waitingScans.keeping -= 1;
 			void this.#count();
 			this.#tell({ changed: true });
 			return 'withdrawn';
 		});
+		return { act, fate };
+	}
+
+	/** Asks the server for the bag formats. Without an answer, what was known stays. */
+	async refreshFormats(): Promise<void> {
+		await this.#freshFormats(0).catch(() => undefined);
 	}
 
 	/** The refusal was dealt with. */
@@ -137,12 +156,23 @@ export class Outbox {
 				this.#watcher?.settled(verdict);
 				this.#tell({ verdict });
 			},
+			replaced: (replaced: Replaced[]) => {
+				this.#watcher?.replaced?.(replaced);
+				this.#tell({ replaced });
+			},
 			changed: (holdUp: HoldUp | null) => {
 				this.holdUp = holdUp;
+				// What was shown as refused stays so: the server is not asked about it later.
+				if (holdUp !== null) void this.#store.withdrawShown(this.userId).catch(() => undefined);
 				void this.#count();
 			}
 		};
-		return new Sender(this.userId, this.#store, events, httpTransport(courierOf(this.userId)), aloneSending);
+		const transport = httpTransport(courierOf(this.userId));
+		return new Sender(this.userId, this.#store, events, transport, aloneSending, (age) => this.#freshFormats(age));
+	}
+
+	#freshFormats(maxAgeMs: number) {
+		return knownFormats.fresh(maxAgeMs, this.#loadFormats);
 	}
 
 	#next<T>(work: () => Promise<T>): Promise<T> {

@@ -1,10 +1,11 @@
 import type { Schemas } from '$lib/api/client';
+import { knownFormats } from '$lib/bag-formats/known-formats';
 import { exclusive } from '$lib/exclusive';
 import { REFRESH_LOCK } from '$lib/refresh-lock';
 import { deviceStore } from './device-store';
 import { aloneSending, NEWS_CHANNEL } from './locks';
 import { NotNow, Sender } from './sender';
-import { httpTransport } from './transport';
+import { httpFormats, httpTransport } from './transport';
 
 /**
  * Sends what waits of the person whose session the cookie holds, for the service worker. Throws when something still
@@ -22,19 +23,21 @@ export async function sendWhileClosed(baseUrl: string): Promise<void> {
 	// Signed out: the queue waits for the person.
 	if (!session) return;
 	const news = new BroadcastChannel(NEWS_CHANNEL);
-	const transport = httpTransport({
+	const courier = {
 		baseUrl,
 		credentials,
 		token: () => Promise.resolve(session.access_token),
 		renew: () => Promise.reject(new NotNow('signed_out')),
 		noteDate: () => undefined
-	});
+	};
 	const events = {
 		sees: () => false,
 		settled: (verdict: unknown) => news.postMessage({ verdict }),
+		replaced: (replaced: unknown) => news.postMessage({ replaced }),
 		changed: () => undefined
 	};
-	const sender = new Sender(session.user.id, deviceStore, events, transport, aloneSending);
+	const formats = (maxAgeMs: number) => knownFormats.fresh(maxAgeMs, httpFormats(courier));
+	const sender = new Sender(session.user.id, deviceStore, events, httpTransport(courier), aloneSending, formats);
 	while (await aloneSending(() => sender.sendSome()));
 	news.close();
 }

@@ -1,10 +1,12 @@
 import 'fake-indexeddb/auto';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { BagFormats, type BagFormat } from '$lib/bag-formats/formats';
 import { uuidv7 } from '$lib/uuidv7';
-import type { Act, NewAct, Verdict } from './acts';
+import { isOpening, type Act, type NewAct, type Verdict } from './acts';
 import { deviceStore } from './device-store';
 import { memoryStore } from './memory-store';
-import { NotNow, Sender, type HoldUp, type Transport } from './sender';
+import { NotNow, Sender, type FreshFormats, type HoldUp, type Transport } from './sender';
 import type { ActStore } from './store';
 
 const USER = 7;
@@ -23,18 +25,26 @@ const linked = (of: Act, outcome = 'linked'): Verdict => ({
 	parent: null,
 	elsewhere: null,
 	bill: null,
-	warning: null,
-	detail: null
+	warning: null
 });
+
+const shared = JSON.parse(
+	readFileSync(new URL('../../../../../api/tests/it/fixtures/code_verdicts.json', import.meta.url), 'utf8')
+) as { formats: Record<string, BagFormat[]> };
+const BUILT_IN = new BagFormats(shared.formats['built_in'] ?? []);
+/** With `WH` and six digits as another parent. */
+const WITH_WHEAT = new BagFormats(shared.formats['own_parent'] ?? []);
 
 interface Run {
 	holdUps: (HoldUp | null)[];
 	settled: Verdict[];
+	/** Codes of acts that were replaced. */
+	replaced: string[];
 }
 
 /** Resolves when the sender has nothing more to send. */
-function emptied(store: ActStore, transport: Transport, sees = false): Promise<Run> {
-	const run: Run = { holdUps: [], settled: [] };
+function emptied(store: ActStore, transport: Transport, sees = false, formats?: FreshFormats): Promise<Run> {
+	const run: Run = { holdUps: [], settled: [], replaced: [] };
 	return new Promise((resolve) => {
 		const sender = new Sender(
 			USER,
@@ -42,13 +52,15 @@ function emptied(store: ActStore, transport: Transport, sees = false): Promise<R
 			{
 				sees: () => sees,
 				settled: (verdict) => run.settled.push(verdict),
+				replaced: (replaced) => run.replaced.push(...replaced.map(({ after }) => after.qr_code)),
 				changed: (holdUp) => {
 					run.holdUps.push(holdUp);
 					void store.list(USER).then((acts) => acts.length === 0 && resolve(run));
 				}
 			},
 			transport,
-			(work) => work()
+			(work) => work(),
+			formats
 		);
 		sender.wake();
 	});
@@ -218,5 +230,129 @@ describe.each([
 		sender.wake(true);
 		await expect.poll(() => calls).toBe(2);
 		sender.stop();
+	});
+
+	describe('with formats', () => {
+		const open = (qr_code: string) =>
+			act({ kind: 'scan', qr_code, parent_qr_code: null, source: 'wedge', open_before: null });
+		/** Which code goes where, batch by batch. */
+		const briefly = (batches: Act[][]) =>
+			batches.map((batch) =>
+				batch.map((one) => `${one.qr_code}>${('parent_qr_code' in one && one.parent_qr_code) || 'open'}`)
+			);
+
+		it('sorts what waits before it is sent: what came behind a parent of a new format goes into it', async () => {
+			for (const one of [open('SB12345'), scan('CB-1'), scan('WH000001'), scan('CB-2')]) await store.add(one);
+			const batches: Act[][] = [];
+			const { replaced } = await emptied(
+				store,
+				async (batch) => {
+					batches.push(batch);
+					return batch.map((one) => linked(one));
+				},
+				false,
+				async () => WITH_WHEAT
+			);
+			expect(briefly(batches).flat()).toEqual(['SB12345>open', 'CB-1>SB12345', 'WH000001>open', 'CB-2>WH000001']);
+			expect(replaced).toEqual(['WH000001', 'CB-2']);
+		});
+
+		it('asks for them before it sends anything, and again after every hold-up', async () => {
+			for (const one of [scan('WH000001'), scan('CB-2')]) await store.add(one);
+			const log: string[] = [];
+			let asked = 0;
+			await emptied(
+				store,
+				async (batch) => {
+					log.push(...briefly([batch]).flat());
+					return batch.map((one) => linked(one));
+				},
+				false,
+				async (maxAgeMs) => {
+					asked += 1;
+					log.push(`formats ${maxAgeMs}`);
+					if (asked === 1) throw new NotNow('offline', 1);
+					return WITH_WHEAT;
+				}
+			);
+			expect(log).toEqual(['formats 0', 'formats 0', 'WH000001>open', 'CB-2>WH000001']);
+		});
+
+		it('opens what the server refused as a parent, although no format says so, before anything else is sent', async () => {
+			await store.add(scan('OLD-PARENT'));
+			const batches: Act[][] = [];
+			const { settled } = await emptied(
+				store,
+				async (batch) => {
+					batches.push(batch);
+					// Scanned while the first one was on its way.
+					if (batches.length === 1) await store.add(scan('CB-1'));
+					return batch.map((one) =>
+						linked(one, one.qr_code === 'CB-1' ? 'linked' : isOpening(one) ? 'opened' : 'kind_mismatch')
+					);
+				},
+				false,
+				async () => BUILT_IN
+			);
+			expect(briefly(batches)).toEqual([['OLD-PARENT>SB12345'], ['OLD-PARENT>open'], ['CB-1>OLD-PARENT']]);
+			expect(settled.map(({ outcome }) => outcome)).toEqual(['opened', 'linked']);
+			expect(batches[1]?.[0]?.id).not.toBe(batches[0]?.[0]?.id);
+			expect(await store.refusals(USER)).toEqual([]);
+		});
+
+		it('refuses what is no parent either, as it was refused at first', async () => {
+			await store.add(scan('CB-1'));
+			const { settled } = await emptied(
+				store,
+				async (batch) => batch.map((one) => linked(one, isOpening(one) ? 'bag_not_found' : 'kind_mismatch')),
+				false,
+				async () => BUILT_IN
+			);
+			expect(settled.map(({ outcome }) => outcome)).toEqual(['kind_mismatch']);
+			expect((await store.refusals(USER)).map(({ outcome }) => outcome)).toEqual(['kind_mismatch']);
+		});
+
+		it('sends what was shown as refused alone, and leaves nothing of it to settle', async () => {
+			const shown = act({
+				kind: 'scan',
+				qr_code: 'SB1',
+				parent_qr_code: 'SB12345',
+				source: 'wedge',
+				shown_as: 'looks_like_parent'
+			});
+			for (const one of [scan('CB-1'), shown, scan('CB-2')]) await store.add(one);
+			const batches: Act[][] = [];
+			await emptied(
+				store,
+				async (batch) => {
+					batches.push(batch);
+					return batch.map((one) => linked(one, one.id === shown.id ? 'looks_like_parent' : 'linked'));
+				},
+				false,
+				async () => BUILT_IN
+			);
+			expect(briefly(batches)).toEqual([['CB-1>SB12345'], ['SB1>SB12345'], ['CB-2>SB12345']]);
+			expect(await store.refusals(USER)).toEqual([]);
+		});
+	});
+
+	it('forgets what was shown as refused and never sent, and nothing else', async () => {
+		const shown = { ...scan('SB1'), shown_as: 'looks_like_parent' } as Act;
+		const sent = { ...shown, id: uuidv7(), attempted: true } as Act;
+		const others = { ...shown, id: uuidv7(), user_id: 8 } as Act;
+		for (const one of [shown, sent, others, scan('CB-1')]) await store.add(one);
+		await store.withdrawShown(USER);
+		expect((await store.list(USER)).map((one) => one.qr_code)).toEqual(['SB1', 'CB-1']);
+		expect(await store.list(8)).toHaveLength(1);
+	});
+
+	it('replaces acts where they stand', async () => {
+		const acts = [scan('CB-1'), scan('CB-2'), scan('CB-3', 8), scan('CB-4')];
+		for (const one of acts) await store.add(one);
+		const replaced = await store.replace(USER, (own) =>
+			own.map((one) => (one.qr_code === 'CB-2' ? { ...one, id: 'other' } : one))
+		);
+		expect(replaced.map(({ before, after }) => [before.id, after.id])).toEqual([[acts[1]?.id, 'other']]);
+		expect((await store.list(USER)).map((one) => one.id)).toEqual([acts[0]?.id, 'other', acts[3]?.id]);
 	});
 });

@@ -1,4 +1,6 @@
-import { isRefusal, type Act, type Refusal, type Verdict } from './acts';
+import type { BagFormats } from '$lib/bag-formats/formats';
+import { isOpening, isRefusal, type Act, type Refusal, type Verdict } from './acts';
+import { openInstead, sortAgain, type Replaced } from './sort-again';
 import type { ActStore } from './store';
 
 /** Sends acts that go out together; throws [`NotNow`] when they have to wait. One verdict for each, in order. */
@@ -20,10 +22,15 @@ export class NotNow extends Error {
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 
+/** The bag formats of the server, asked for no longer ago than this; throws [`NotNow`] when they can't be had. */
+export type FreshFormats = (maxAgeMs: number) => Promise<BagFormats>;
+
 export interface SenderEvents {
 	/** Whether a person has the answer to this act before their eyes; any other refusal is kept to be settled. */
 	sees(verdict: Verdict): boolean;
 	settled(verdict: Verdict): void;
+	/** What waits was sorted again: other acts stand in the queue now. */
+	replaced?(replaced: Replaced[]): void;
 	/** The queue or its state has changed. */
 	changed(holdUp: HoldUp | null): void;
 }
@@ -33,13 +40,17 @@ export class Sender {
 	#running = false;
 	#wakeUp: ((isUrgent: boolean) => void) | undefined;
 	#stopped = false;
+	/** What waits may have been sorted with formats that are not the server's any more. */
+	#mustSort = true;
+	#sortedWith: BagFormats | null = null;
 
 	constructor(
 		private readonly userId: number,
 		private readonly store: ActStore,
 		private readonly events: SenderEvents,
 		private readonly transport: Transport,
-		private readonly alone: <T>(work: () => Promise<T>) => Promise<T>
+		private readonly alone: <T>(work: () => Promise<T>) => Promise<T>,
+		private readonly formats?: FreshFormats
 	) {}
 
 	/** There is something to send. Urgent: something that held it up is over, so no wait is worth keeping. */
@@ -63,6 +74,7 @@ export class Sender {
 					if (!(await this.alone(() => this.sendSome()))) return;
 					waitMs = FIRST_WAIT_MS;
 				} catch (error) {
+					this.#mustSort = true;
 					const { reason, retryAfterMs } = error instanceof NotNow ? error : new NotNow('offline');
 					this.events.changed(reason);
 					await this.#sleep(retryAfterMs ?? waitMs, retryAfterMs !== null);
@@ -77,13 +89,14 @@ export class Sender {
 	/** Sends the oldest acts that go out together; false when there are none. */
 	async sendSome(): Promise<boolean> {
 		if (this.#stopped) return false;
+		await this.#sort();
 		const acts = await this.store.take(this.userId);
 		if (acts.length === 0) {
 			this.events.changed(null);
 			return false;
 		}
-		const verdicts = await this.transport(acts);
-		const unseen = verdicts.filter((verdict) => isRefusal(verdict.outcome) && !this.events.sees(verdict));
+		const verdicts = await this.#openMistaken((await this.transport(acts)).map(ofOpening));
+		const unseen = verdicts.filter((verdict) => isNews(verdict) && !this.events.sees(verdict));
 		await this.store.settle(
 			verdicts.map((verdict) => verdict.act.id),
 			unseen.map(toRefusal),
@@ -93,6 +106,36 @@ export class Sender {
 		for (const verdict of verdicts) this.events.settled(verdict);
 		this.events.changed(null);
 		return true;
+	}
+
+	/** Sorts what waits with the formats of the server, where it may have been sorted with others. */
+	async #sort(): Promise<void> {
+		if (!this.formats) return;
+		const scans = (await this.store.list(this.userId)).filter((act) => act.kind === 'scan');
+		if (scans.length === 0) return;
+		// Of several, what comes behind a parent has to go into it: there is no answer in between to learn from.
+		const formats = await this.formats(this.#mustSort || scans.length > 1 ? 0 : Infinity);
+		if (this.#mustSort || formats !== this.#sortedWith) await this.#replace((acts) => sortAgain(acts, formats));
+		this.#sortedWith = formats;
+		this.#mustSort = false;
+	}
+
+	/** Opens parents that were scanned as children. The other verdicts stay. */
+	async #openMistaken(verdicts: Verdict[]): Promise<Verdict[]> {
+		if (!this.formats) return verdicts;
+		const mistaken = verdicts.filter((verdict, at) => isMistaken(verdict) && !isFollowed(verdict.act, verdicts, at));
+		if (mistaken.length === 0) return verdicts;
+		this.#mustSort = true;
+		const opened = new Set<string>();
+		for (const { act } of mistaken)
+			for (const { before } of await this.#replace((acts) => openInstead(acts, act.id))) opened.add(before.id);
+		return verdicts.filter(({ act }) => !opened.has(act.id));
+	}
+
+	async #replace(change: (acts: Act[]) => Act[]): Promise<Replaced[]> {
+		const replaced = await this.store.replace(this.userId, change);
+		if (replaced.length > 0) this.events.replaced?.(replaced);
+		return replaced;
 	}
 
 	#sleep(ms: number, isDemanded: boolean): Promise<void> {
@@ -108,14 +151,37 @@ export class Sender {
 	}
 }
 
-function toRefusal({ act, outcome, elsewhere, detail }: Verdict): Refusal {
+/** What was to open a parent and was only looked up is not open: the server knows it as a child, or not at all. */
+function ofOpening(verdict: Verdict): Verdict {
+	const { act, outcome } = verdict;
+	if (act.kind !== 'scan' || !isOpening(act) || act.open_before === undefined) return verdict;
+	const isLookup = outcome === 'found' || (outcome === 'bag_not_found' && act.was_child);
+	return isLookup ? { ...verdict, outcome: 'kind_mismatch' } : verdict;
+}
+
+/** A refusal that the person has not been shown when scanning. */
+function isNews({ act, outcome }: Verdict): boolean {
+	return isRefusal(outcome) && !(act.kind === 'scan' && act.shown_as);
+}
+
+/** The server knows a parent where the station saw a child. */
+function isMistaken({ act, outcome }: Verdict): boolean {
+	return act.kind === 'scan' && act.parent_qr_code !== null && outcome === 'kind_mismatch';
+}
+
+/** Another scan into the same parent was answered after it: then it is too late to open another one for that. */
+function isFollowed(act: Act, verdicts: Verdict[], at: number): boolean {
+	const into = act.kind === 'scan' ? act.parent_qr_code : null;
+	return verdicts.slice(at + 1).some(({ act: later }) => later.kind === 'scan' && later.parent_qr_code === into);
+}
+
+function toRefusal({ act, outcome, elsewhere }: Verdict): Refusal {
 	return {
 		id: act.id,
 		user_id: act.user_id,
 		act,
 		outcome,
 		elsewhere,
-		detail,
 		refused_at: new Date().toISOString()
 	};
 }

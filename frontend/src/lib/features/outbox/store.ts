@@ -1,4 +1,5 @@
 import type { Act, Refusal } from './acts';
+import type { Replaced } from './sort-again';
 
 /** Acts of one person that wait on this device. */
 export interface WaitingOf {
@@ -19,6 +20,10 @@ export interface ActStore {
 	waiting(): Promise<WaitingOf[]>;
 	/** Takes back an act that was never sent; false when it may have reached the server. */
 	withdraw(id: string): Promise<boolean>;
+	/** Takes back scans that were shown as refused and never sent. */
+	withdrawShown(userId: number): Promise<void>;
+	/** In one step: replaces acts of a person by what `change` makes of them, place by place. */
+	replace(userId: number, change: (acts: Act[]) => Act[]): Promise<Replaced[]>;
 	/** In one step: forgets answered acts, keeps refusals, and drops refusals that have become void. */
 	settle(answered: string[], refusals: Refusal[], voided: string[]): Promise<void>;
 	refusals(userId: number): Promise<Refusal[]>;

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Act, NewAct } from './acts';
 import { NotNow } from './sender';
-import { httpTransport } from './transport';
+import { httpFormats, httpTransport } from './transport';
 
 const act = (what: NewAct): Act =>
 	({
@@ -30,14 +30,14 @@ function transportWith(...answers: (Response | Error)[]) {
 		if (answer instanceof Error) throw answer;
 		return answer ?? problem(500, 'out_of_answers');
 	});
-	const transport = httpTransport({
+	const courier = {
 		baseUrl: 'http://warehouse.test',
-		credentials: 'same-origin',
+		credentials: 'same-origin' as const,
 		token: () => Promise.resolve('old'),
 		renew: () => Promise.resolve('new'),
 		noteDate: () => undefined
-	});
-	return { transport, sent };
+	};
+	return { transport: httpTransport(courier), formats: httpFormats(courier), sent };
 }
 
 const reasonOf = (work: Promise<unknown>) =>
@@ -105,5 +105,35 @@ describe('httpTransport', () => {
 	it('is refused, and does not wait, where a role may not do it', async () => {
 		const { transport } = transportWith(problem(403, 'forbidden'));
 		expect((await transport([move]))[0]?.outcome).toBe('forbidden');
+	});
+
+	it('keeps nothing of what the server says in English', async () => {
+		const { transport } = transportWith(problem(409, 'undo_window_passed'), problem(409, 'parent_full'));
+		for (const one of [undo, scan]) expect(Object.keys((await transport([one]))[0] ?? {})).not.toContain('detail');
+	});
+
+	it('sends what only the station knows of a scan nowhere', async () => {
+		const { transport, sent } = transportWith(problem(409, 'looks_like_parent'));
+		const shown = { ...scan, shown_as: 'looks_like_parent', open_before: 'SB1', was_child: true } as Act;
+		expect((await transport([shown]))[0]?.outcome).toBe('looks_like_parent');
+		expect(Object.keys((await sent[0]?.json()) as object).sort()).toEqual(
+			['id', 'parent_qr_code', 'qr_code', 'scanned_at', 'source'].sort()
+		);
+	});
+
+	it('reads the bag formats, with another token when the first is too old', async () => {
+		const list = { data: [{ name: 'Mustard' }], next_cursor: null };
+		const { formats, sent } = transportWith(problem(401, 'token_expired'), Response.json(list));
+		expect(await formats()).toEqual(list.data);
+		expect(sent.map((request) => new URL(request.url).pathname)).toEqual(Array(2).fill('/api/v1/bag-formats'));
+	});
+
+	it.each([
+		['the session is over', problem(401, 'session_ended'), 'signed_out'],
+		['the server is busy', problem(503, 'unavailable'), 'busy'],
+		['something in between answers', new Response('<html>', { status: 404 }), 'busy']
+	])('has everything wait when there are no formats because %s', async (_, answer, reason) => {
+		const { formats } = transportWith(answer.clone(), answer.clone());
+		expect(await reasonOf(formats())).toBe(reason);
 	});
 });

@@ -1,6 +1,7 @@
 import createClient from 'openapi-fetch';
 import type { Problem, Schemas } from '$lib/api/client';
 import type { paths } from '$lib/api/schema.gen';
+import type { BagFormat } from '$lib/bag-formats/formats';
 import type { Act, BillAct, MoveAct, ScanAct, StatusAct, UndoAct, Verdict } from './acts';
 import { NotNow, type Transport } from './sender';
 
@@ -31,13 +32,28 @@ interface Answer<T> {
 	response: Response;
 }
 
-/** Sends acts over HTTP. */
-export function httpTransport(courier: Courier): Transport {
-	const api = createClient<paths>({
+function clientOf(courier: Courier): Client {
+	return createClient<paths>({
 		baseUrl: courier.baseUrl,
 		credentials: courier.credentials,
 		fetch: (request) => authorizedFetch(courier, request)
 	});
+}
+
+/** Reads the bag formats over HTTP; throws [`NotNow`] when they can't be had. */
+export function httpFormats(courier: Courier): () => Promise<BagFormat[]> {
+	const api = clientOf(courier);
+	return async () => {
+		const { data, error, response } = await api.GET('/api/v1/bag-formats');
+		if (data) return data.data;
+		problemOf(error, response);
+		throw new NotNow('busy');
+	};
+}
+
+/** Sends acts over HTTP. */
+export function httpTransport(courier: Courier): Transport {
+	const api = clientOf(courier);
 	return async (acts) => {
 		const [first] = acts;
 		if (acts.length > 1) return sendScans(api, acts as ScanAct[]);
@@ -94,8 +110,7 @@ async function sendScans(api: Client, acts: ScanAct[]): Promise<Verdict[]> {
 			return verdict(act, result?.outcome ?? result?.problem?.code ?? 'refused', {
 				bag: result?.bag,
 				parent: result?.parent,
-				elsewhere: result?.linked_parent_qr_code,
-				detail: result?.problem?.detail
+				elsewhere: result?.linked_parent_qr_code
 			});
 		});
 	}
@@ -113,7 +128,7 @@ async function sendUndo(api: Client, act: UndoAct): Promise<Verdict> {
 	});
 	if (data) return verdict(act, 'undone', { bag: data.bag, parent: data.parent });
 	const refusal = refusalOf(act, error, response);
-	return NOTHING_TO_UNDO.has(refusal.outcome) ? { ...refusal, outcome: 'nothing_undone', detail: null } : refusal;
+	return NOTHING_TO_UNDO.has(refusal.outcome) ? { ...refusal, outcome: 'nothing_undone' } : refusal;
 }
 
 async function sendStatus(api: Client, act: StatusAct): Promise<Verdict> {
@@ -147,8 +162,7 @@ async function addToBill(api: Client, act: BillAct): Promise<Verdict> {
 	return verdict(act, result.outcome, {
 		bill: data.bill,
 		elsewhere: result.bill_number,
-		warning: result.warning?.code,
-		detail: result.warning?.detail ?? result.detail
+		warning: result.warning?.code
 	});
 }
 
@@ -174,7 +188,7 @@ function keyOf(act: Act): Record<string, string> {
 type Facts = { [K in Exclude<keyof Verdict, 'act' | 'outcome'>]?: Verdict[K] | undefined };
 
 function verdict(act: Act, outcome: string, facts: Facts): Verdict {
-	const { bag, parent, elsewhere, bill, warning, detail } = facts;
+	const { bag, parent, elsewhere, bill, warning } = facts;
 	return {
 		act,
 		outcome,
@@ -182,8 +196,7 @@ function verdict(act: Act, outcome: string, facts: Facts): Verdict {
 		parent: parent ?? null,
 		elsewhere: elsewhere ?? null,
 		bill: bill ?? null,
-		warning: warning ?? null,
-		detail: detail ?? null
+		warning: warning ?? null
 	};
 }
 
@@ -192,8 +205,7 @@ function refusalOf(act: Act, error: unknown, response: Response): Verdict {
 	return verdict(act, problem.code, {
 		bag: problem.scan?.bag,
 		parent: problem.scan?.parent,
-		elsewhere: problem.linked_parent_qr_code,
-		detail: problem.detail
+		elsewhere: problem.linked_parent_qr_code
 	});
 }
 

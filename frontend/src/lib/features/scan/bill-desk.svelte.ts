@@ -1,12 +1,13 @@
 import { api, type Schemas } from '$lib/api/client';
-import { isRefusal, type Verdict } from '$lib/features/outbox/acts';
+import { isRefusal, type Act, type Verdict } from '$lib/features/outbox/acts';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
-import { m } from '$lib/paraglide/messages.js';
+import { knownFormats } from '$lib/bag-formats/known-formats';
 import { commandOf, normalized } from './commands';
+import { DeskCore } from './desk-core';
 import type { Desk } from './desk';
-import { Feed, isFresh, type Entry } from './feed.svelte';
-import { give, say } from './feedback';
-import { toneOf, wordsOf } from './outcome';
+import { Feed, type Entry } from './feed.svelte';
+import { give } from './feedback';
+import { billOutcomeOf, billRefusalOf, isOnBill, shownOnBill } from './bill-rules';
 
 /** What is known of the bill; without a network, what was known last. */
 export type BillFacts = Pick<
@@ -24,7 +25,7 @@ export type BillFacts = Pick<
 export class BillDesk implements Desk {
 	readonly feed: Feed;
 	bill = $state.raw<BillFacts | null>(null);
-	message = $state<string | null>(null);
+	readonly #core: DeskCore;
 	#key: string;
 
 	constructor(
@@ -33,18 +34,17 @@ export class BillDesk implements Desk {
 	) {
 		this.#key = `traitortrack-bill-${number}`;
 		this.feed = new Feed(`traitortrack-feed-${outbox.userId}-${number}`);
+		this.#core = new DeskCore(outbox, this.feed);
 		outbox.watch({ sees: ({ act }) => this.feed.sees(act.id), settled: (verdict) => this.#settle(verdict) });
 		this.bill = this.#recall();
 		const isOfBill = (act: { kind: string }) => 'bill_number' in act && act.bill_number === number;
 		void outbox.list().then((acts) => this.feed.restore(acts.filter(isOfBill)));
-		void this.#refresh();
+		void this.#refresh(true);
 	}
 
 	/** Parents on the bill as far as the station knows, scans on their way included. */
 	get count(): number {
-		const coming = this.feed.entries.filter(({ outcome, isUndoing }) => outcome === 'pending' && !isUndoing);
-		const leaving = this.feed.entries.filter(({ outcome, isUndoing }) => outcome !== 'pending' && isUndoing);
-		return Math.max(0, (this.bill?.parent_bag_count ?? 0) + coming.length - leaving.length);
+		return shownOnBill(this.bill?.parent_bag_count ?? 0, this.feed.entries);
 	}
 
 	get undoable(): Entry | null {
@@ -55,28 +55,18 @@ export class BillDesk implements Desk {
 	scan(scanned: string): void {
 		const code = normalized(scanned);
 		if (code === '') return;
-		this.message = null;
 		const command = commandOf(code);
 		if (command === 'undo' && this.undoable) return this.undo(this.undoable);
-		if (command) return this.#fail(command === 'undo' ? m.nothing_to_undo() : m.not_in_bill_mode());
-		const { act, kept } = this.outbox.add({ kind: 'bill_add', bill_number: this.number, qr_code: code });
-		this.feed.add(act);
-		void kept.then((isKept) => {
-			if (!isKept) this.feed.update(act.id, { outcome: 'not_kept' });
-			if (!isKept) this.#fail(m.not_kept());
-			else if (this.outbox.holdUp !== null) give('kept');
-		});
+		if (command) return this.#core.refuseCommand(code, command === 'undo' ? 'nothing_to_undo' : 'not_in_bill_mode');
+		const refusal = this.#refusalOf(code);
+		if (refusal) return this.#core.refuse(code, this.number, refusal);
+		const act = { kind: 'bill_add', bill_number: this.number, qr_code: code } as const;
+		this.#core.do(act, {}, () => give('kept'));
 	}
 
 	undo(entry: Entry): void {
-		this.message = null;
-		this.feed.update(entry.id, { isUndoing: true });
-		this.feed.latest = this.feed.find(entry.id) ?? null;
 		const removal = { kind: 'bill_remove', bill_number: this.number, qr_code: entry.code } as const;
-		void this.outbox.takeBack(entry.id, removal).then((fate) => {
-			if (fate === 'withdrawn') this.#removed(entry.code);
-			if (fate === 'lost') this.#fail(m.not_kept());
-		});
+		this.#core.undo(entry, removal, (act) => this.#removed(act));
 	}
 
 	moveHere(): void {
@@ -87,46 +77,54 @@ export class BillDesk implements Desk {
 		this.outbox.watch(null);
 	}
 
-	#settle({ act, outcome, bill, elsewhere, warning, detail }: Verdict): void {
+	/** What the device refuses by itself: what is no code at all, and more while the server can't be asked. */
+	#refusalOf(code: string): string | null {
+		const verdict = knownFormats.current?.verdictOf(code) ?? 'undetermined';
+		if (verdict === 'invalid_qr_code') return verdict;
+		if (!this.#core.isHeldUp) return null;
+		const refusal = billRefusalOf(verdict);
+		if (refusal || !this.bill || isOnBill(code, this.feed.entries)) return refusal;
+		if (this.bill.status === 'completed') return 'bill_completed';
+		return this.count >= this.bill.expected_parent_bags ? 'bill_at_capacity' : null;
+	}
+
+	#settle(verdict: Verdict): void {
+		const { act, bill, elsewhere, warning } = verdict;
 		if (!('bill_number' in act) || act.bill_number !== this.number) return;
 		if (bill) this.#learn(bill);
-		if (act.kind === 'bill_remove') {
-			if (!isRefusal(outcome)) return this.#removed(act.qr_code);
-			for (const entry of this.#leaving(act.qr_code)) this.feed.update(entry.id, { isUndoing: false });
-			return this.#fail(detail ?? m.outcome_refused());
-		}
-		const entry = this.feed.update(act.id, { outcome, elsewhere, warning, count: bill?.parent_bag_count ?? null });
-		if (!entry || !isFresh(entry)) return;
-		give(warning ? 'again' : toneOf(outcome));
-		say(outcome === 'added' && entry.count !== null ? String(entry.count) : wordsOf(entry.outcome, entry.elsewhere));
+		else if (isRefusal(verdict.outcome)) void this.#refresh();
+		if (act.kind === 'bill_remove') return this.#settleRemoval(act, verdict.outcome);
+		const outcome = billOutcomeOf(verdict, knownFormats.current?.verdictOf(act.qr_code) ?? 'undetermined');
+		this.#core.settle(act.id, { outcome, elsewhere, warning, count: bill?.parent_bag_count ?? null });
 	}
 
-	#leaving(code: string): Entry[] {
-		return this.feed.entries.filter((entry) => entry.code === code && entry.isUndoing);
+	#settleRemoval(act: Act, outcome: string): void {
+		if (!isRefusal(outcome)) return this.#removed(act);
+		this.#core.settleUndo(act, this.#leaving(act.qr_code), outcome, { isUndoing: false });
 	}
 
-	#removed(code: string): void {
-		for (const entry of this.#leaving(code)) this.feed.update(entry.id, { outcome: 'removed', isUndoing: false });
-		give('again');
-		say(m.outcome_removed());
+	#removed(act: Act): void {
+		this.#core.settleUndo(act, this.#leaving(act.qr_code), 'removed', { outcome: 'removed', isUndoing: false });
 	}
 
-	#fail(message: string): void {
-		this.message = message;
-		give('bad');
-		say(message);
+	#leaving(code: string): string[] {
+		return this.feed.entries.filter((entry) => entry.code === code && entry.isUndoing).map(({ id }) => id);
 	}
 
-	async #refresh(): Promise<void> {
+	async #refresh(isStart = false): Promise<void> {
 		const path = { bill_number: this.number };
 		const answer = await api.GET('/api/v1/bills/{bill_number}', { params: { path } }).catch(() => null);
 		if (answer?.data) this.#learn(answer.data);
-		else if (answer?.response.status === 404) this.#fail(m.outcome_bill_not_found());
+		else if (isStart && answer?.response.status === 404) this.#core.refuseCommand(this.number, 'bill_not_found');
 	}
 
 	#learn(bill: Schemas['Bill']): void {
 		this.bill = bill;
-		localStorage.setItem(this.#key, JSON.stringify(bill));
+		try {
+			localStorage.setItem(this.#key, JSON.stringify(bill));
+		} catch {
+			// No room: it is asked for again after a reload.
+		}
 	}
 
 	#recall(): BillFacts | null {

@@ -1,3 +1,5 @@
+import { normalise } from '$lib/bag-formats/formats';
+
 /** What a command code has the station do. */
 export type Command = 'undo' | 'next' | 'complete';
 
@@ -23,5 +25,5 @@ export function commandOf(code: string): Command | 'unknown' | null {
 
 /** A code as the server has it: in capitals, without what scanners put around it (spaces, line ends, separators). */
 export function normalized(scanned: string): string {
-	return scanned.replace(/^[\p{Cc}\s]+|[\p{Cc}\s]+$/gu, '').toUpperCase();
+	return normalise(scanned.replace(/^[\p{Cc}\s]+|[\p{Cc}\s]+$/gu, ''));
 }

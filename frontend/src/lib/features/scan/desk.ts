@@ -4,8 +4,6 @@ import type { Entry, Feed } from './feed.svelte';
 /** What the screen needs of either way of working: packing parents, or putting parents on a bill. */
 export interface Desk {
 	readonly feed: Feed;
-	/** Something a person has to know, in their language; null when all is well. */
-	readonly message: string | null;
 	/** The newest entry that can be taken back. */
 	readonly undoable: Entry | null;
 	/** Takes a code that was scanned or typed. */

@@ -1,6 +1,7 @@
 import type { Act, Refusal } from '$lib/features/outbox/acts';
 import { serverNow } from '$lib/clock';
-import { toneOf } from './outcome';
+import { uuidv7 } from '$lib/uuidv7';
+import { isRefused } from './outcome';
 
 /** One thing done at the station, as it is shown. */
 export interface Entry {
@@ -20,6 +21,10 @@ export interface Entry {
 	at: number;
 	/** It is being taken back. */
 	isUndoing: boolean;
+	/** Of a parent: what was open before. */
+	before: string | null;
+	/** The last child that fits, as far as the station knows. */
+	fills: boolean;
 }
 
 const KEEP = 60;
@@ -33,10 +38,26 @@ export class Feed {
 
 	constructor(private readonly key: string) {}
 
-	add(act: Act, outcome = 'pending'): Entry {
-		const entry = entryOf(act, outcome);
+	add(act: Act, change: Partial<Entry> = {}): Entry {
+		const entry = { ...entryOf(act, 'pending'), ...change };
+		return this.#put(entry);
+	}
+
+	/** Adds a scan that the station has refused by itself. */
+	addRefused(code: string, into: string | null, outcome: string): Entry {
+		return this.#put(localEntry('scan', code, into, outcome));
+	}
+
+	/** Shows something in the panel that is no scan: an undo, or a command that was refused. */
+	show(entry: Entry): Entry {
+		this.latest = entry;
+		return entry;
+	}
+
+	#put(entry: Entry): Entry {
 		this.entries = [entry, ...this.entries].slice(0, KEEP);
 		this.latest = entry;
+		this.#save();
 		return entry;
 	}
 
@@ -45,15 +66,33 @@ export class Feed {
 	}
 
 	update(id: string, change: Partial<Entry>): Entry | undefined {
-		let changed: Entry | undefined;
-		this.entries = this.entries.map((entry) => (entry.id === id ? (changed = { ...entry, ...change }) : entry));
-		if (!changed) return undefined;
-		const tone = toneOf(changed.outcome);
-		// A refusal is seen even when the next scan came before its answer.
-		const interrupts = isFresh(changed) && (tone === 'bad' || tone === 'warn');
-		if (this.latest?.id === id || interrupts) this.latest = changed;
+		const before = this.find(id);
+		if (!before) return undefined;
+		const changed = { ...before, ...change };
+		this.entries = this.entries.map((entry) => (entry === before ? changed : entry));
+		const isNews = changed.outcome !== before.outcome;
+		if (this.latest?.id === id || (isNews && interrupts(changed))) this.latest = changed;
 		this.#save();
 		return changed;
+	}
+
+	/** What came of an undo: shown where it is before somebody's eyes, or a refusal that just came. */
+	updateShown(act: Act, outcome: string): Entry | undefined {
+		const isShown = this.latest?.id === act.id;
+		const entry = entryOf(act, outcome);
+		if (!isShown && !interrupts(entry)) return undefined;
+		this.latest = entry;
+		return entry;
+	}
+
+	/** Another act stands in the queue for this entry. */
+	replace(id: string, act: Act): void {
+		const before = this.find(id);
+		if (!before) return;
+		const after = { ...entryOf(act, 'pending'), isUndoing: before.isUndoing };
+		this.entries = this.entries.map((entry) => (entry === before ? after : entry));
+		if (this.latest?.id === id) this.latest = after;
+		this.#save();
 	}
 
 	/** The panel asks for the next thing. */
@@ -69,12 +108,14 @@ export class Feed {
 
 	/** Takes up what was shown before the page was loaded, and what waits in the queue. */
 	restore(queued: Act[]): void {
-		const waiting = queued.filter((act) => act.kind !== 'undo' && act.kind !== 'bill_remove' && !this.find(act.id));
+		const loaded = this.#load();
+		const isHere = (id: string) => [...this.entries, ...loaded].some((entry) => entry.id === id);
+		const waiting = queued.filter((act) => act.kind !== 'undo' && act.kind !== 'bill_remove' && !isHere(act.id));
 		const isUndone = ({ id, code }: Entry) =>
 			queued.some((act) =>
 				act.kind === 'undo' ? act.scan_id === id : act.kind === 'bill_remove' && act.qr_code === code
 			);
-		const older = [...this.#load(), ...waiting.map((act) => entryOf(act, 'pending'))]
+		const older = [...loaded, ...waiting.map((act) => entryOf(act, shownOutcome(act)))]
 			.map((entry) => ({ ...entry, isUndoing: isUndone(entry) }))
 			.sort((a, b) => b.at - a.at);
 		this.entries = [...this.entries, ...older].slice(0, KEEP);
@@ -103,19 +144,36 @@ export function isFresh(entry: Entry): boolean {
 	return serverNow() - entry.at < FRESH_MS;
 }
 
-function entryOf(act: Act, outcome: string): Entry {
+/** A refusal is seen even when the next scan came before its answer. */
+function interrupts(entry: Entry): boolean {
+	return isFresh(entry) && isRefused(entry.outcome);
+}
+
+function shownOutcome(act: Act): string {
+	return (act.kind === 'scan' && act.shown_as) || 'pending';
+}
+
+export function entryOf(act: Act, outcome: string): Entry {
 	const into = 'bill_number' in act ? act.bill_number : 'parent_qr_code' in act ? act.parent_qr_code : null;
+	const before = (act.kind === 'scan' && act.open_before) || null;
+	return { ...localEntry(act.kind, act.qr_code, into, outcome), id: act.id, at: Date.parse(act.at), before };
+}
+
+/** Something that happens at the station and has no act. */
+export function localEntry(kind: Act['kind'], code: string, into: string | null, outcome: string): Entry {
 	return {
-		id: act.id,
-		kind: act.kind,
-		code: act.qr_code,
+		id: uuidv7(),
+		kind,
+		code,
 		into,
 		outcome,
 		elsewhere: null,
 		warning: null,
 		count: null,
-		at: Date.parse(act.at),
-		isUndoing: false
+		at: serverNow(),
+		isUndoing: false,
+		before: null,
+		fills: false
 	};
 }
 

@@ -1,94 +1,167 @@
+import type { Schemas } from '$lib/api/client';
 import { m } from '$lib/paraglide/messages.js';
 import type { Entry } from './feed.svelte';
+import { SIGNALS, type Tone } from './signals';
 
-/** How an outcome looks, sounds and feels. Colour is never the only sign: each tone has its own shape. */
-export type Tone = 'pending' | 'kept' | 'ok' | 'again' | 'warn' | 'bad' | 'done';
+export type { Tone } from './signals';
 
-const TONES: Record<string, Tone> = {
-	pending: 'pending',
-	kept: 'kept',
-	opened: 'ok',
-	found: 'ok',
-	linked: 'ok',
-	moved: 'ok',
-	added: 'ok',
-	reopened: 'ok',
-	already_linked: 'again',
-	already_on_this_bill: 'again',
-	undoing: 'again',
-	undone: 'again',
-	nothing_undone: 'again',
-	removed: 'again',
-	filled: 'done',
-	completed: 'done',
-	parent_full: 'done',
-	parent_completed: 'warn',
-	linked_elsewhere: 'warn',
-	other_dispatch_area: 'warn',
-	parent_on_completed_bill: 'warn',
-	already_billed: 'warn',
-	bill_at_capacity: 'warn',
-	bill_completed: 'warn',
-	empty_parent: 'warn',
-	parent_open: 'warn',
-	scan_time_out_of_range: 'warn'
+/** What the API says of a scan, or of a bag that was put on a bill. */
+type ServerOutcome = Schemas['ScanOutcome'] | Schemas['AddOutcome'];
+
+/** What an act did that has no outcome of its own in the API. */
+type ActOutcome = 'moved' | 'completed' | 'reopened' | 'removed' | 'nothing_undone' | 'added_open';
+
+/** What the station says by itself. */
+type StationOutcome =
+	| 'pending'
+	| 'checking'
+	| 'kept'
+	| 'filled'
+	| 'undoing'
+	| 'label_unchecked'
+	| 'formats_missing'
+	| 'no_parent_open'
+	| 'not_kept'
+	| 'unknown_command'
+	| 'not_in_bill_mode';
+
+/** Codes of problems that an act of the station can be refused with; see `docs/errors.md`. */
+type ProblemOutcome =
+	| 'scan_time_out_of_range'
+	| 'undo_window_passed'
+	| 'nothing_to_undo'
+	| 'scan_superseded'
+	| 'scan_not_found'
+	| 'bill_not_found'
+	| 'bill_completed'
+	| 'forbidden'
+	| 'invalid_scan_id'
+	| 'scan_id_reused'
+	| 'idempotency_key_reused'
+	| 'invalid_idempotency_key'
+	| 'validation_failed'
+	| 'malformed_json'
+	| 'method_not_allowed'
+	| 'payload_too_large'
+	| 'unsupported_media_type'
+	| 'stale_version'
+	| 'if_match_required';
+
+export type Outcome = ServerOutcome | ActOutcome | StationOutcome | ProblemOutcome;
+
+/** How a result is shown, in the person's language. `elsewhere`: the parent or bill that the bag is in. */
+type Row = readonly [tone: Tone, words: (elsewhere: string | null) => string];
+
+const NOT_SAVED: Row = ['bad', () => m.not_kept()];
+
+/**
+ * Everything that can be shown, one row each: the type check finds a missing one. The tone decides colour, icon, sound
+ * and vibration (`signals.ts`); the words are shown and spoken.
+ */
+export const OUTCOMES: Record<Outcome, Row> = {
+	pending: ['pending', () => m.outcome_pending()],
+	checking: ['pending', () => m.outcome_pending()],
+	kept: ['kept', () => m.outcome_kept()],
+	opened: ['ok', () => m.outcome_opened()],
+	found: ['ok', (elsewhere) => (elsewhere ? m.outcome_found_in({ parent: elsewhere }) : m.outcome_found())],
+	linked: ['ok', () => m.outcome_linked()],
+	moved: ['ok', () => m.outcome_moved()],
+	completed: ['ok', () => m.outcome_completed()],
+	reopened: ['ok', () => m.outcome_reopened()],
+	added: ['ok', () => m.outcome_added()],
+	added_open: ['again', () => m.outcome_added()],
+	already_linked: ['again', () => m.outcome_already_linked()],
+	already_on_this_bill: ['again', () => m.outcome_already_on_this_bill()],
+	undoing: ['again', () => m.outcome_undoing()],
+	undone: ['again', () => m.outcome_undone()],
+	nothing_undone: ['again', () => m.nothing_to_undo()],
+	removed: ['again', () => m.outcome_removed()],
+	// The last child that was accepted, and nothing else.
+	filled: ['done', () => m.outcome_filled()],
+
+	parent_full: ['warn', () => m.outcome_not_in_full()],
+	parent_completed: ['warn', () => m.outcome_parent_completed()],
+	parent_on_completed_bill: ['warn', () => m.outcome_parent_on_completed_bill()],
+	linked_elsewhere: ['warn', (elsewhere) => m.outcome_linked_elsewhere({ parent: elsewhere ?? '?' })],
+	other_dispatch_area: ['warn', () => m.outcome_other_dispatch_area()],
+	no_parent_open: ['warn', () => m.outcome_no_parent_open()],
+	empty_parent: ['warn', () => m.outcome_empty_parent()],
+	parent_open: ['warn', () => m.outcome_parent_open()],
+	already_billed: ['warn', (elsewhere) => m.outcome_already_billed({ bill: elsewhere ?? '?' })],
+	bill_at_capacity: ['warn', () => m.outcome_bill_at_capacity()],
+	bill_completed: ['warn', () => m.outcome_bill_completed()],
+	scan_time_out_of_range: ['warn', () => m.outcome_scan_time()],
+	undo_window_passed: ['warn', () => m.outcome_undo_late()],
+	scan_superseded: ['warn', () => m.outcome_superseded()],
+	label_unchecked: ['warn', () => m.outcome_label_unchecked()],
+
+	looks_like_parent: ['bad', () => m.outcome_looks_like_parent()],
+	product_barcode: ['bad', () => m.outcome_product_barcode()],
+	kind_mismatch: ['bad', () => m.outcome_kind_mismatch()],
+	unknown_parent: ['bad', () => m.outcome_unknown_parent()],
+	bag_not_found: ['bad', () => m.outcome_bag_not_found()],
+	not_found: ['bad', () => m.outcome_bag_not_found()],
+	bill_not_found: ['bad', () => m.outcome_bill_not_found()],
+	invalid_qr_code: ['bad', () => m.outcome_invalid_qr_code()],
+	forbidden: ['bad', () => m.outcome_forbidden()],
+	nothing_to_undo: ['bad', () => m.nothing_to_undo()],
+	scan_not_found: ['bad', () => m.nothing_to_undo()],
+	unknown_command: ['bad', () => m.unknown_command()],
+	not_in_bill_mode: ['bad', () => m.not_in_bill_mode()],
+	formats_missing: ['bad', () => m.outcome_formats_missing()],
+	not_kept: NOT_SAVED,
+	invalid_scan_id: NOT_SAVED,
+	scan_id_reused: NOT_SAVED,
+	idempotency_key_reused: NOT_SAVED,
+	invalid_idempotency_key: NOT_SAVED,
+	validation_failed: NOT_SAVED,
+	malformed_json: NOT_SAVED,
+	method_not_allowed: NOT_SAVED,
+	payload_too_large: NOT_SAVED,
+	unsupported_media_type: NOT_SAVED,
+	stale_version: NOT_SAVED,
+	if_match_required: NOT_SAVED
 };
+
+/** A code that a newer server has is refused, in words that fit any. */
+const UNKNOWN: Row = ['bad', () => m.outcome_refused()];
+
+const rowOf = (outcome: string): Row => (Object.hasOwn(OUTCOMES, outcome) ? OUTCOMES[outcome as Outcome] : UNKNOWN);
 
 export function toneOf(outcome: string): Tone {
-	return TONES[outcome] ?? 'bad';
+	return rowOf(outcome)[0];
 }
 
-type Words = (elsewhere: string | null) => string;
-
-const WORDS: Record<string, Words> = {
-	pending: () => m.outcome_pending(),
-	kept: () => m.outcome_kept(),
-	not_kept: () => m.not_kept(),
-	opened: () => m.outcome_opened(),
-	found: (elsewhere) => (elsewhere ? m.outcome_found_in({ parent: elsewhere }) : m.outcome_found()),
-	linked: () => m.outcome_linked(),
-	moved: () => m.outcome_moved(),
-	already_linked: () => m.outcome_already_linked(),
-	undoing: () => m.outcome_undoing(),
-	undone: () => m.outcome_undone(),
-	nothing_undone: () => m.nothing_to_undo(),
-	filled: () => m.outcome_filled(),
-	completed: () => m.outcome_completed(),
-	reopened: () => m.outcome_reopened(),
-	linked_elsewhere: (elsewhere) => m.outcome_linked_elsewhere({ parent: elsewhere ?? '?' }),
-	parent_full: () => m.outcome_parent_full(),
-	parent_completed: () => m.outcome_parent_completed(),
-	parent_on_completed_bill: () => m.outcome_parent_on_completed_bill(),
-	kind_mismatch: () => m.outcome_kind_mismatch(),
-	other_dispatch_area: () => m.outcome_other_dispatch_area(),
-	unknown_parent: () => m.outcome_unknown_parent(),
-	bag_not_found: () => m.outcome_bag_not_found(),
-	not_found: () => m.outcome_bag_not_found(),
-	looks_like_parent: () => m.outcome_looks_like_parent(),
-	product_barcode: () => m.outcome_product_barcode(),
-	invalid_qr_code: () => m.outcome_invalid_qr_code(),
-	scan_time_out_of_range: () => m.outcome_scan_time(),
-	undo_window_passed: () => m.outcome_undo_late(),
-	scan_superseded: () => m.outcome_superseded(),
-	added: () => m.outcome_added(),
-	removed: () => m.outcome_removed(),
-	already_on_this_bill: () => m.outcome_already_on_this_bill(),
-	already_billed: (elsewhere) => m.outcome_already_billed({ bill: elsewhere ?? '?' }),
-	bill_at_capacity: () => m.outcome_bill_at_capacity(),
-	bill_completed: () => m.outcome_bill_completed(),
-	bill_not_found: () => m.outcome_bill_not_found(),
-	empty_parent: () => m.outcome_empty_parent(),
-	parent_open: () => m.outcome_parent_open(),
-	forbidden: () => m.outcome_forbidden()
-};
+/** The tone of an entry: something to know about a bag that was added is heard. */
+export function toneOfEntry({ outcome, warning }: Pick<Entry, 'outcome' | 'warning'>): Tone {
+	return toneOf(outcome === 'added' && warning ? 'added_open' : outcome);
+}
 
 /** The few words of an outcome in the person's language. */
 export function wordsOf(outcome: string, elsewhere: string | null): string {
-	return (WORDS[outcome] ?? (() => m.outcome_refused()))(elsewhere);
+	return rowOf(outcome)[1](elsewhere);
+}
+
+/** The same of a scan that somebody made some time ago, for lists. */
+export function pastWordsOf(outcome: string, elsewhere: string | null): string {
+	return outcome === 'parent_full' ? m.outcome_parent_full() : wordsOf(outcome, elsewhere);
+}
+
+/** Whether the outcome tells that something was not done. */
+export function isRefused(outcome: string): boolean {
+	return SIGNALS[toneOf(outcome)].isRefusal;
+}
+
+/** What an entry says: that an undo was refused is said with the reason. */
+export function wordsOfEntry({ kind, outcome, elsewhere }: Entry): string {
+	const words = wordsOf(outcome, elsewhere);
+	const isUndo = kind === 'undo' || kind === 'bill_remove';
+	return isUndo && isRefused(outcome) ? m.outcome_not_undone({ reason: words }) : words;
 }
 
 /** An entry as it is to be shown: on its way is "kept" as long as nothing can be sent. */
 export function shown(entry: Entry, isHeldUp: boolean): Entry {
 	if (entry.isUndoing) return { ...entry, outcome: 'undoing' };
-	return entry.outcome === 'pending' && isHeldUp ? { ...entry, outcome: 'kept' } : entry;
+	if (!isHeldUp || entry.outcome !== 'pending') return entry;
+	return { ...entry, outcome: entry.fills ? 'filled' : 'kept' };
 }

@@ -1,28 +1,46 @@
 import { api, type Schemas } from '$lib/api/client';
-import type { Act, NewAct, Source, Verdict } from '$lib/features/outbox/acts';
-import { isRefusal } from '$lib/features/outbox/acts';
+import type { BagFormats } from '$lib/bag-formats/formats';
+import { knownFormats } from '$lib/bag-formats/known-formats';
+import { isOpening, isRefusal } from '$lib/features/outbox/acts';
+import type { Act, Refusal, ShownRefusal, Source, StatusAct, Verdict } from '$lib/features/outbox/acts';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
+import type { Replaced } from '$lib/features/outbox/sort-again';
 import { m } from '$lib/paraglide/messages.js';
 import { commandOf, normalized, type Command } from './commands';
+import { DeskCore } from './desk-core';
 import type { Desk } from './desk';
-import { Feed, isFresh, type Entry } from './feed.svelte';
+import { entryOf, entryOfRefusal, Feed, localEntry, type Entry } from './feed.svelte';
 import { give, say } from './feedback';
-import { toneOf, wordsOf } from './outcome';
-import { forgetParent, recallParent, rememberParent, type OpenParent } from './parent';
-import { isParentCode, newParent, parentOf, shownCount } from './parent';
+import { isRefused } from './outcome';
+import { isOpeningEntry, newParent, parentBefore, parentOf, recallParents, refusalOfChild } from './parent';
+import { rememberParents, shownCount, withOpen, type OpenParent, type RememberedParents } from './parent';
+import { afterUndo, outcomeOf, outcomeOfUndo, shownRefusalOf } from './verdicts';
 
 /** Packing: every scan is kept on the device first, shown at once, and turns when the server answers. */
 export class PackingDesk implements Desk {
 	readonly feed: Feed;
-	parent = $state.raw<OpenParent | null>(null);
-	message = $state<string | null>(null);
+	readonly #core: DeskCore;
+	#parents = $state.raw<RememberedParents>({ open: null, left: [] });
+	/** Scans that wait for the formats, in order; null when none does. */
+	#waiting: Promise<void> | null = null;
+	/** Counts what the server has said of open parents, so that an older answer does not replace a newer one. */
+	#learned = 0;
 
 	constructor(private readonly outbox: Outbox) {
 		this.feed = new Feed(`traitortrack-feed-${outbox.userId}`);
-		outbox.watch({ sees: ({ act }) => this.feed.sees(act.id), settled: (verdict) => this.#settle(verdict) });
-		this.parent = recallParent(outbox.userId);
-		void outbox.list().then((acts) => this.#resume(acts));
+		this.#core = new DeskCore(outbox, this.feed);
+		outbox.watch({
+			sees: ({ act }) => this.feed.sees(act.id),
+			settled: (verdict) => this.#settle(verdict),
+			replaced: (replaced) => this.#replace(replaced)
+		});
+		this.#parents = recallParents(outbox.userId);
+		void Promise.all([outbox.list(), outbox.listRefusals()]).then((kept) => this.#resume(...kept));
 		void this.#refreshParent();
+	}
+
+	get parent(): OpenParent | null {
+		return this.#parents.open;
 	}
 
 	/** Children in the open parent as far as the station knows, scans on their way included. */
@@ -39,33 +57,23 @@ export class PackingDesk implements Desk {
 	scan(scanned: string, source: Source): void {
 		const code = normalized(scanned);
 		if (code === '') return;
-		this.message = null;
-		const command = commandOf(code);
-		if (command) this.#obey(command);
-		else if (isParentCode(code)) this.#open(code, source);
-		else this.#do({ kind: 'scan', qr_code: code, parent_qr_code: this.parent?.code ?? null, source });
+		const formats = knownFormats.current;
+		if (formats && !this.#waiting) this.#take(code, source, formats);
+		else this.#takeLater(code, source);
 	}
 
 	undo(entry: Entry): void {
-		this.message = null;
-		this.feed.update(entry.id, { isUndoing: true });
-		const shown = this.feed.find(entry.id);
-		if (shown) this.feed.latest = shown;
 		const { id, code, into } = entry;
 		const undo = { kind: 'undo', scan_id: id, qr_code: code, parent_qr_code: into } as const;
-		void this.outbox.takeBack(id, undo).then((fate) => {
-			if (fate === 'withdrawn') this.#undone(id);
-			if (fate === 'lost') this.#fail(m.not_kept());
-		});
+		this.#core.undo(entry, undo, (act) => this.#core.settleUndo(act, [id], 'undone', afterUndo('undone')));
 	}
 
 	moveHere({ code, into }: Entry): void {
-		if (into) this.#do({ kind: 'move', qr_code: code, parent_qr_code: into });
+		if (into) this.#core.do({ kind: 'move', qr_code: code, parent_qr_code: into }, {}, () => give('kept'));
 	}
 
 	/** Leaves this parent as it is and asks for the next one. */
 	next(): void {
-		this.message = null;
 		this.#setParent(null);
 		this.feed.clear();
 		give('again');
@@ -74,9 +82,12 @@ export class PackingDesk implements Desk {
 
 	/** Completes the parent early, or opens it again. */
 	setStatus(kind: 'complete' | 'reopen'): void {
-		if (!this.parent) return this.#fail(m.open_parent_first());
-		this.#do({ kind, qr_code: this.parent.code });
-		this.#setParent({ ...this.parent, status: kind === 'complete' ? 'completed' : 'open' });
+		const { parent } = this;
+		if (!parent) return this.#core.refuseCommand('', 'no_parent_open');
+		if (kind === 'complete' && this.count === 0 && this.#core.isHeldUp)
+			return this.#core.refuseCommand(parent.code, 'empty_parent');
+		this.#core.do({ kind, qr_code: parent.code }, {}, () => give('kept'));
+		this.#setParent({ ...parent, status: kind === 'complete' ? 'completed' : 'open' });
 	}
 
 	stop(): void {
@@ -84,107 +95,175 @@ export class PackingDesk implements Desk {
 	}
 
 	/** Goes on where the page was left; after a crash the queue knows more than what was remembered. */
-	#resume(acts: Act[]): void {
+	#resume(acts: Act[], refusals: Refusal[]): void {
 		this.feed.restore(acts);
-		const last = acts.findLast((act) => act.kind === 'scan');
-		const code = last && (last.parent_qr_code ?? last.qr_code);
-		if (!this.parent && code && isParentCode(code)) this.#setParent(newParent(code));
+		const refused = refusals.findLast(({ act }) => isOpening(act) && act.qr_code === this.parent?.code);
+		const isAnswered = this.feed.entries.some((entry) => isOpeningEntry(entry) && entry.code === refused?.act.qr_code);
+		// Nobody watched when the open parent was refused.
+		if (refused && !isAnswered) this.#stepBack(refused.act, entryOfRefusal(refused));
+		const last = acts.findLast((act) => act.kind === 'scan' && !act.shown_as);
+		if (this.parent || last?.kind !== 'scan') return;
+		this.#setParent(this.#newParent(last.parent_qr_code ?? last.qr_code));
 	}
 
-	#obey(command: Command | 'unknown'): void {
+	/** Without formats nobody knows a parent from a child: the scan waits until the server has been asked for them. */
+	#takeLater(code: string, source: Source): void {
+		this.feed.show(localEntry('scan', code, null, 'checking'));
+		const turn = (this.#waiting ?? Promise.resolve()).then(async () => {
+			if (!knownFormats.current) await this.outbox.refreshFormats();
+			this.#take(code, source, knownFormats.current);
+			if (this.#waiting === turn) this.#waiting = null;
+		});
+		this.#waiting = turn;
+	}
+
+	#take(code: string, source: Source, formats: BagFormats | null): void {
+		const command = commandOf(code);
+		if (command) return this.#obey(command, code);
+		const into = this.parent?.code ?? null;
+		if (!formats) return this.#core.refuse(code, into, 'formats_missing');
+		const verdict = formats.verdictOf(code);
+		if (verdict === 'invalid_qr_code') return this.#core.refuse(code, into, verdict);
+		if (verdict === 'parent') return this.#open(code, source);
+		const refusal = shownRefusalOf(verdict, into !== null);
+		if (refusal) return this.#ask(code, source, refusal);
+		this.#put(code, source);
+	}
+
+	#obey(command: Command | 'unknown', code: string): void {
 		if (command === 'next') return this.next();
 		if (command === 'complete') return this.setStatus('complete');
-		if (command === 'unknown') return this.#fail(m.unknown_command());
+		if (command === 'unknown') return this.#core.refuseCommand(code, 'unknown_command');
 		if (this.undoable) this.undo(this.undoable);
-		else this.#fail(m.nothing_to_undo());
+		else this.#core.refuseCommand('', 'nothing_to_undo');
 	}
 
 	#open(code: string, source: Source): void {
-		if (this.parent?.code !== code) this.#setParent(newParent(code));
-		this.#do({ kind: 'scan', qr_code: code, parent_qr_code: null, source });
+		const open_before = this.parent?.code ?? null;
+		if (open_before !== code) this.#setParent(this.#newParent(code));
+		this.#core.do({ kind: 'scan', qr_code: code, parent_qr_code: null, source, open_before }, {}, () => give('kept'));
 	}
 
-	#do(what: NewAct): void {
-		const { act, kept } = this.outbox.add(what);
-		this.feed.add(act);
-		void kept.then((isKept) => {
-			if (!isKept) {
-				this.feed.update(act.id, { outcome: 'not_kept' });
-				give('bad');
-				say(m.not_kept());
-			} else if (this.outbox.holdUp !== null) this.#acknowledge(act);
-		});
+	/** A child for the open parent. While nothing can be sent, the device itself knows when the parent is full. */
+	#put(code: string, source: Source): void {
+		const { parent, count } = this;
+		if (!parent) return;
+		const refusal = this.#core.isHeldUp ? refusalOfChild(parent, this.feed.entries, code) : null;
+		if (refusal) return this.#core.refuse(code, parent.code, refusal);
+		const act = { kind: 'scan', qr_code: code, parent_qr_code: parent.code, source } as const;
+		const entry = this.#core.do(act, {}, ({ id }) => this.#acknowledge(id));
+		const fills = parent.capacity !== null && count < parent.capacity && this.count === parent.capacity;
+		if (fills) this.feed.update(entry.id, { fills });
+	}
+
+	/** Shows a refusal at once; while the server can be asked, it is, and its word counts. */
+	#ask(code: string, source: Source, shown_as: ShownRefusal): void {
+		const into = this.parent?.code ?? null;
+		if (this.#core.isHeldUp) return this.#core.refuse(code, into, shown_as);
+		const act = { kind: 'scan', qr_code: code, parent_qr_code: into, source, shown_as } as const;
+		this.#core.announce(this.#core.do(act, { outcome: shown_as }, () => undefined));
 	}
 
 	/** Without a network the device itself says that it has got the scan, and when the parent must be full. */
-	#acknowledge(act: Act): void {
-		const isFull =
-			act.kind === 'scan' && this.parent?.code === act.parent_qr_code && this.count >= this.parent.capacity;
-		give(isFull ? 'done' : 'kept');
-		if (isFull) say(m.outcome_filled());
-		else if (act.kind === 'scan' && act.parent_qr_code) say(String(this.count));
+	#acknowledge(id: string): void {
+		const fills = this.feed.find(id)?.fills;
+		give(fills ? 'done' : 'kept');
+		say(fills ? m.outcome_filled() : String(this.count));
 	}
 
 	#settle(verdict: Verdict): void {
+		const { act } = verdict;
 		if (verdict.parent) this.#learn(verdict.parent);
 		else if (verdict.outcome === 'opened' && verdict.bag) this.#learn(verdict.bag);
-		const { act } = verdict;
-		if (act.kind === 'undo') this.#settleUndo(act.scan_id, verdict);
+		else if (act.kind !== 'undo' && isRefusal(verdict.outcome)) void this.#refreshParent();
+		if (act.kind === 'undo') this.#settleUndo(act, act.scan_id, verdict);
 		else this.#settleEntry(verdict);
 	}
 
-	#settleUndo(scanId: string, { outcome, detail }: Verdict): void {
-		if (!isRefusal(outcome)) return this.#undone(scanId);
-		this.feed.update(scanId, { isUndoing: false });
-		this.#fail(detail ?? m.outcome_refused());
+	#settleUndo(act: Act, scanId: string, { outcome: plain }: Verdict): void {
+		const outcome = outcomeOfUndo(plain, this.feed.find(scanId));
+		if (isRefused(outcome)) void this.#refreshParent();
+		this.#core.settleUndo(act, [scanId], outcome, afterUndo(outcome));
 	}
 
-	#undone(id: string): void {
-		const entry = this.feed.update(id, { outcome: 'undone', isUndoing: false });
-		if (!entry || entry !== this.feed.latest) return;
-		give('again');
-		say(wordsOf(entry.outcome, entry.elsewhere));
+	#settleEntry(verdict: Verdict): void {
+		const { act, bag, parent } = verdict;
+		const outcome = outcomeOf(verdict);
+		const isLookup = outcome === 'found' || outcome === 'no_parent_open';
+		const elsewhere = verdict.elsewhere ?? (isLookup ? (bag?.parent ?? null) : null);
+		const entry = this.#core.settle(act.id, { outcome, elsewhere, count: parent?.child_count ?? null, fills: false });
+		if (isRefused(outcome)) this.#stepBack(act, entry ?? entryOf(act, outcome));
+		else if (outcome === 'opened' && bag && !isOpening(act)) this.#openUnexpected(act.id, bag);
 	}
 
-	#settleEntry({ act, outcome: plain, parent, bag, elsewhere }: Verdict): void {
-		const isFilled = plain === 'linked' && parent?.status === 'completed';
-		const outcome = isFilled ? 'filled' : plain;
-		const where = elsewhere ?? (outcome === 'found' ? (bag?.parent ?? null) : null);
-		const entry = this.feed.update(act.id, { outcome, elsewhere: where, count: parent?.child_count ?? null });
-		if (isRefusal(plain)) this.#stepBack(act);
-		if (!entry || !isFresh(entry)) return;
-		give(toneOf(outcome));
-		say(outcome === 'linked' && entry.count !== null ? String(entry.count) : wordsOf(entry.outcome, entry.elsewhere));
+	/** The server knows a parent in what was shown as refused: it is open, unless the packer has gone on since. */
+	#openUnexpected(id: string, bag: Schemas['Bag']): void {
+		const isNewest = this.feed.entries.find(({ kind }) => kind === 'scan')?.id === id;
+		if (isNewest && !this.parent) this.#setParent(parentOf(bag));
 	}
 
 	/** What was shown before the server agreed is put right. */
-	#stepBack(act: Act): void {
-		const isOpening = act.kind === 'scan' && act.qr_code === this.parent?.code;
-		if (isOpening) this.#setParent(null);
-		else if (act.kind === 'complete' || act.kind === 'reopen') void this.#refreshParent();
+	#stepBack(act: Act, entry: Entry): void {
+		if (act.qr_code !== this.parent?.code) return;
+		if (act.kind === 'complete' || act.kind === 'reopen') this.#stepBackStatus(act, this.parent);
+		if (!isOpening(act) || this.#isOpenedSince(entry.id, act.qr_code)) return;
+		const before = parentBefore(entry, this.feed.entries, isRefused);
+		this.#setParent(before === null ? null : this.#newParent(before));
+		void this.#refreshParent();
 	}
 
-	#fail(message: string): void {
-		this.message = message;
-		give('bad');
-		say(message);
+	#stepBackStatus({ kind }: StatusAct, parent: OpenParent): void {
+		this.#setParent({ ...parent, status: kind === 'complete' ? 'open' : 'completed' });
+		void this.#refreshParent();
+	}
+
+	/** Other acts stand in the queue: what was scanned as a child is a parent, and what came behind it is in there. */
+	#replace(replaced: Replaced[]): void {
+		for (const { before, after } of replaced) this.feed.replace(before.id, after);
+		for (const { after } of replaced) {
+			const isNext = after.kind === 'scan' && isOpening(after) && after.open_before === this.parent?.code;
+			if (isNext && !this.#isOpenedSince(after.id)) this.#setParent(this.#newParent(after.qr_code));
+		}
+	}
+
+	/** Whether a parent was opened after this entry: this one, or any. */
+	#isOpenedSince(id: string, code?: string): boolean {
+		const { entries } = this.feed;
+		const newer = entries.slice(
+			0,
+			Math.max(
+				0,
+				entries.findIndex((entry) => entry.id === id)
+			)
+		);
+		return newer.some(
+			(entry) => isOpeningEntry(entry) && !isRefused(entry.outcome) && entry.code === (code ?? entry.code)
+		);
 	}
 
 	async #refreshParent(): Promise<void> {
 		if (!this.parent) return;
+		const learned = this.#learned;
 		const path = { qr_code: this.parent.code };
 		const answer = await api.GET('/api/v1/bags/{qr_code}', { params: { path } }).catch(() => null);
-		if (answer?.data) this.#learn(answer.data);
+		if (answer?.data && learned === this.#learned) this.#learn(answer.data);
 	}
 
 	/** Takes over what the server says of the open parent. */
 	#learn(bag: Schemas['Bag']): void {
-		if (this.parent?.code === bag.qr_code) this.#setParent(parentOf(bag));
+		if (this.parent?.code !== bag.qr_code) return;
+		this.#learned += 1;
+		this.#setParent(parentOf(bag));
+	}
+
+	/** The parent with this code: as it was left, or as its format has it. */
+	#newParent(code: string): OpenParent {
+		const left = this.#parents.left.find((parent) => parent.code === code);
+		return left ?? newParent(code, knownFormats.current?.capacityOf(code) ?? null);
 	}
 
 	#setParent(parent: OpenParent | null): void {
-		this.parent = parent;
-		if (parent) rememberParent(this.outbox.userId, parent);
-		else forgetParent(this.outbox.userId);
+		this.#parents = withOpen(this.#parents, parent);
+		rememberParents(this.outbox.userId, this.#parents);
 	}
 }

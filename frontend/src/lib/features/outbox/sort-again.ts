@@ -1,0 +1,69 @@
+import type { BagFormats } from '$lib/bag-formats/formats';
+import { uuidv7 } from '$lib/uuidv7';
+import { isOpening, type Act, type ScanAct } from './acts';
+
+/** An act that was replaced in the queue, and what replaced it. */
+export interface Replaced {
+	before: Act;
+	after: Act;
+}
+
+/**
+ * Sorts what waits with the formats of now: a code that was scanned as a child is a parent since an admin has added a
+ * format. It opens that parent, and what was scanned behind it goes into it and not into the one that was open.
+ * What may have reached the server stays as it is.
+ */
+export function sortAgain(acts: Act[], formats: BagFormats): Act[] {
+	let sorted = acts;
+	acts.forEach((_, at) => {
+		const act = sorted[at];
+		const isChild = act?.kind === 'scan' && act.parent_qr_code !== null && !act.attempted && !act.shown_as;
+		if (isChild && formats.verdictOf(act.qr_code) === 'parent') sorted = openAt(sorted, at, act);
+	});
+	return sorted;
+}
+
+/** The server says that what was scanned into a parent is a parent itself: it is opened, with an id of its own. */
+export function openInstead(acts: Act[], id: string): Act[] {
+	const at = acts.findIndex((act) => act.id === id);
+	const act = acts[at];
+	if (act?.kind !== 'scan' || act.parent_qr_code === null) return acts;
+	// Of the time of the scan, by the server's clock: the device's own may be wrong.
+	const opening: ScanAct = { ...act, id: uuidv7(Date.parse(act.at)), was_child: true };
+	delete opening.attempted;
+	delete opening.shown_as;
+	if (!act.shown_as) return openAt(acts, at, opening);
+	// It was shown as refused: whatever was scanned since was meant for the parent that was open.
+	const isLast = !acts.slice(at + 1).some((later) => later.kind === 'scan');
+	return isLast ? acts.with(at, asOpening(opening)) : acts;
+}
+
+/** Which acts are others now, place by place. */
+export function differences(before: Act[], after: Act[]): Replaced[] {
+	return before.flatMap((act, at) => {
+		const now = after[at];
+		return now && now !== act ? [{ before: act, after: now }] : [];
+	});
+}
+
+function openAt(acts: Act[], at: number, scan: ScanAct): Act[] {
+	const from = scan.parent_qr_code;
+	const next = acts.findIndex((act, index) => index > at && isOpening(act));
+	const end = next === -1 ? acts.length : next;
+	return acts.map((act, index) => {
+		if (index === at) return asOpening(scan);
+		const follows = index > at && index < end && !act.attempted;
+		return follows && from !== null ? redirected(act, from, scan.qr_code) : act;
+	});
+}
+
+function asOpening(scan: ScanAct): ScanAct {
+	return { ...scan, parent_qr_code: null, open_before: scan.parent_qr_code };
+}
+
+/** The act for another parent, where it was for `from`. */
+function redirected(act: Act, from: string, to: string): Act {
+	if ((act.kind === 'complete' || act.kind === 'reopen') && act.qr_code === from) return { ...act, qr_code: to };
+	if ('parent_qr_code' in act && act.parent_qr_code === from) return { ...act, parent_qr_code: to };
+	return act;
+}
