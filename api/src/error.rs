@@ -13,6 +13,9 @@ use utoipa::ToSchema;
 
 use crate::http::{base_path, request_id};
 
+/// The database's rule that an admin who can sign in remains.
+const LAST_ADMIN_CHECK: &str = "users_last_admin_check";
+
 /// What every fallible function of the application returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -205,7 +208,7 @@ error_codes! {
     StaleVersion = "stale_version", PRECONDITION_FAILED, "Changed since you read it";
     /// Send `If-Match` with the `ETag` of what you read, so that nobody's change is overwritten.
     IfMatchRequired = "if_match_required", PRECONDITION_REQUIRED, "If-Match needed";
-    /// The last active admin can't be demoted, disabled or deleted. Make somebody else an admin first.
+    /// The last admin who can sign in can't be demoted, disabled or deleted. Make another person an admin first.
     LastAdmin = "last_admin", CONFLICT, "Last admin";
     /// Nobody changes their own role. Ask another admin.
     OwnRole = "own_role", CONFLICT, "Own role";
@@ -213,7 +216,7 @@ error_codes! {
     PromotionPending = "promotion_pending", CONFLICT, "Request pending";
     /// The promotion request was decided before.
     PromotionDecided = "promotion_decided", CONFLICT, "Request decided";
-    /// You have this role, or a higher one.
+    /// The person has this role already, or a higher one. A request that was approved too late is closed with it.
     RoleNotHigher = "role_not_higher", CONFLICT, "Role not higher";
     /// The user name is taken. Choose another.
     UsernameTaken = "username_taken", CONFLICT, "User name taken";
@@ -448,7 +451,10 @@ impl From<anyhow::Error> for Error {
 
 impl From<diesel::result::Error> for Error {
     fn from(cause: diesel::result::Error) -> Self {
-        use crate::db::transaction::{is_connection_lost, is_timeout, is_worth_retrying};
+        use crate::db::transaction::{is_connection_lost, is_timeout, is_worth_retrying, violated_check};
+        if violated_check(&cause) == Some(LAST_ADMIN_CHECK) {
+            return Self::refused(ErrorCode::LastAdmin, "This is the last admin who can sign in. Make another person an admin first.");
+        }
         if is_connection_lost(&cause) {
             tracing::warn!(error = %cause, "database connection lost");
             return Self::unavailable("The database is away for a moment. Try again.");

@@ -22,6 +22,7 @@ mod exports;
 mod ground;
 mod imports;
 mod keys;
+mod last_admin;
 mod mail;
 mod maintenance;
 mod migrations;

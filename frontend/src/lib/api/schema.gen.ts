@@ -1065,7 +1065,8 @@ export interface paths {
         put?: never;
         /**
          * Grant a promotion request.
-         * @description The person has the role at once and signs in anew.
+         * @description The person has the role at once and signs in again. A request that would not raise the role that the person has by now
+         *     is refused with `role_not_higher`, and closed.
          */
         post: operations["approve_promotion_request"];
         delete?: never;
@@ -3323,6 +3324,11 @@ export interface components {
                 wanted_role: components["schemas"]["Role"];
                 reason: string;
                 status: components["schemas"]["PromotionStatus"];
+                /**
+                 * @description `role_not_higher` when an approval came too late to raise the role and closed the request.
+                 * @example role_not_higher
+                 */
+                closed_as: string | null;
                 /** @description What the admin wrote. */
                 note: string | null;
                 /** @description User name of the admin. */
@@ -3606,6 +3612,11 @@ export interface components {
             wanted_role: components["schemas"]["Role"];
             reason: string;
             status: components["schemas"]["PromotionStatus"];
+            /**
+             * @description `role_not_higher` when an approval came too late to raise the role and closed the request.
+             * @example role_not_higher
+             */
+            closed_as: string | null;
             /** @description What the admin wrote. */
             note: string | null;
             /** @description User name of the admin. */
@@ -11054,7 +11065,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `promotion_decided` or `own_role` */
+            /** @description `promotion_decided`, `own_role` or `role_not_higher` */
             409: {
                 headers: {
                     [name: string]: unknown;
