@@ -124,6 +124,8 @@ error_codes! {
     TwoFactorSetupRequired = "two_factor_setup_required", FORBIDDEN, "Second factor needed";
     /// The API key lacks the scope for this, or this is for people only. Ask an admin for a key with the scope.
     InsufficientScope = "insufficient_scope", FORBIDDEN, "Scope missing";
+    /// An API key acts as the person who creates it. Leave `user_id` out, or have the other person create the key.
+    ApiKeyForAnother = "api_key_for_another", FORBIDDEN, "API key for another person";
     /// Your role does not allow this.
     Forbidden = "forbidden", FORBIDDEN, "Not allowed";
     /// A web page of another origin, which `CORS_ALLOWED_ORIGINS` does not list, tried to use a session; or one that is listed asked for a method or header that the API has no use for.

@@ -211,6 +211,7 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
     let mut ips: Vec<Option<String>> = Vec::new();
     let mut user_agents: Vec<Option<String>> = Vec::new();
     let mut request_ids: Vec<Option<String>> = Vec::new();
+    let mut api_key_ids: Vec<Option<i64>> = Vec::new();
     for (actor, entry) in entries {
         ids.push(Uuid::now_v7());
         times.push(now);
@@ -224,9 +225,11 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
         ips.push(actor.client.ip.clone());
         user_agents.push(actor.client.user_agent.clone());
         request_ids.push(actor.client.request_id.clone());
+        api_key_ids.push(actor.client.api_key_id);
     }
-    sql("INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id) \
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+    sql("INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id, \
+                                 api_key_id) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Array<Timestamptz>, _>(times)
     .bind::<Array<Nullable<BigInt>>, _>(actor_ids)
@@ -239,6 +242,7 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
     .bind::<Array<Nullable<Text>>, _>(ips)
     .bind::<Array<Nullable<Text>>, _>(user_agents)
     .bind::<Array<Nullable<Text>>, _>(request_ids)
+    .bind::<Array<Nullable<BigInt>>, _>(api_key_ids)
 }
 
 /// The fields of two JSON objects that differ, as they were and as they are; `None` when nothing does.

@@ -21,6 +21,7 @@ mod events;
 mod exports;
 mod ground;
 mod imports;
+mod key_traces;
 mod keys;
 mod last_admin;
 mod mail;

@@ -107,7 +107,9 @@ export interface paths {
         put?: never;
         /**
          * Make an API key.
-         * @description The answer shows the key once: only its hash is stored. For the same reason the answer is not kept for an
+         * @description The key acts as the person who creates it, narrowed to its scopes, with the role and the dispatch area that the person has
+         *     at the time. It stops while that person would have to change the password or to set up a second factor first.
+         *     The answer shows the key once: only its hash is stored. For the same reason the answer is not kept for an
          *     `Idempotency-Key`; a key whose answer was lost is revoked, and another made.
          */
         post: operations["create_api_key"];
@@ -1653,7 +1655,7 @@ export interface components {
             scopes: string[];
             /**
              * Format: int64
-             * @description Whom the key acts as.
+             * @description Whom the key acts as: the person who created it.
              * @example 7
              */
             user_id: number;
@@ -1720,6 +1722,19 @@ export interface components {
              */
             username: string | null;
         };
+        /** @description The API key that something was done with. */
+        AuditApiKey: {
+            /**
+             * Format: int64
+             * @example 3
+             */
+            id: number;
+            /**
+             * @description Its name now.
+             * @example Weighbridge
+             */
+            name: string | null;
+        };
         /** @description One field that changed. */
         AuditChange: {
             /** @example destination */
@@ -1737,6 +1752,7 @@ export interface components {
             /** Format: date-time */
             at: string;
             actor: components["schemas"]["AuditActor"] | null;
+            api_key: components["schemas"]["AuditApiKey"] | null;
             /** @example bill_changed */
             action: string;
             /** @example bill */
@@ -2142,7 +2158,7 @@ export interface components {
             expires_at?: string | null;
             /**
              * Format: int64
-             * @description Whom the key acts as, with their role and dispatch area; the creator when absent.
+             * @description The creator's own id, or absent: a key acts as the person who creates it.
              * @example 7
              */
             user_id?: number | null;
@@ -2793,7 +2809,7 @@ export interface components {
                 scopes: string[];
                 /**
                  * Format: int64
-                 * @description Whom the key acts as.
+                 * @description Whom the key acts as: the person who created it.
                  * @example 7
                  */
                 user_id: number;
@@ -2842,6 +2858,7 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 actor: components["schemas"]["AuditActor"] | null;
+                api_key: components["schemas"]["AuditApiKey"] | null;
                 /** @example bill_changed */
                 action: string;
                 /** @example bill */
@@ -4848,6 +4865,8 @@ export interface operations {
             query?: {
                 /** @description Id of the user who acted. */
                 actor_id?: number;
+                /** @description Id of the API key that was used. */
+                api_key_id?: number;
                 /** @example bill_changed */
                 action?: string;
                 /**
@@ -8771,6 +8790,8 @@ export interface operations {
         parameters: {
             query?: {
                 actor_id?: number;
+                /** @description Id of the API key that was used. */
+                api_key_id?: number;
                 action?: string;
                 entity_type?: string;
                 entity_id?: string;
