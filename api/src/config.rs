@@ -157,11 +157,11 @@ pub struct Config {
     #[arg(long, env = "REPLICA_MAX_LAG_SECONDS", default_value_t = 10, value_name = "SECONDS", help_heading = "Data")]
     pub replica_max_lag_seconds: u64,
 
-    /// User name of the first admin, made at start when there is no admin
+    /// User name of the admin that is created at start when no admin can sign in; where the name is taken, a number is added to it
     #[arg(long, env = "ADMIN_USERNAME", default_value = "admin", value_name = "NAME", help_heading = "Sign-in")]
     pub admin_username: String,
 
-    /// Password of the first admin; without it one is made, printed once, and must be changed at the first sign-in
+    /// Password of that admin; without it one is generated, printed once, and must be changed at the first sign-in
     #[arg(long, env = "ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD", help_heading = "Sign-in")]
     pub admin_password: Option<Secret>,
 

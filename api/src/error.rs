@@ -13,6 +13,9 @@ use utoipa::ToSchema;
 
 use crate::http::{base_path, request_id};
 
+/// The database's rule that an admin who can sign in remains.
+const LAST_ADMIN_CHECK: &str = "users_last_admin_check";
+
 /// What every fallible function of the application returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -121,6 +124,8 @@ error_codes! {
     TwoFactorSetupRequired = "two_factor_setup_required", FORBIDDEN, "Second factor needed";
     /// The API key lacks the scope for this, or this is for people only. Ask an admin for a key with the scope.
     InsufficientScope = "insufficient_scope", FORBIDDEN, "Scope missing";
+    /// An API key acts as the person who creates it. Leave `user_id` out, or have the other person create the key.
+    ApiKeyForAnother = "api_key_for_another", FORBIDDEN, "API key for another person";
     /// Your role does not allow this.
     Forbidden = "forbidden", FORBIDDEN, "Not allowed";
     /// A web page of another origin, which `CORS_ALLOWED_ORIGINS` does not list, tried to use a session; or one that is listed asked for a method or header that the API has no use for.
@@ -209,7 +214,7 @@ error_codes! {
     StaleVersion = "stale_version", PRECONDITION_FAILED, "Changed since you read it";
     /// Send `If-Match` with the `ETag` of what you read, so that nobody's change is overwritten.
     IfMatchRequired = "if_match_required", PRECONDITION_REQUIRED, "If-Match needed";
-    /// The last active admin can't be demoted, disabled or deleted. Make somebody else an admin first.
+    /// The last admin who can sign in can't be demoted, disabled or deleted. Make another person an admin first.
     LastAdmin = "last_admin", CONFLICT, "Last admin";
     /// Nobody changes their own role. Ask another admin.
     OwnRole = "own_role", CONFLICT, "Own role";
@@ -217,7 +222,7 @@ error_codes! {
     PromotionPending = "promotion_pending", CONFLICT, "Request pending";
     /// The promotion request was decided before.
     PromotionDecided = "promotion_decided", CONFLICT, "Request decided";
-    /// You have this role, or a higher one.
+    /// The person has this role already, or a higher one. A request that was approved too late is closed with it.
     RoleNotHigher = "role_not_higher", CONFLICT, "Role not higher";
     /// The user name is taken. Choose another.
     UsernameTaken = "username_taken", CONFLICT, "User name taken";
@@ -452,7 +457,10 @@ impl From<anyhow::Error> for Error {
 
 impl From<diesel::result::Error> for Error {
     fn from(cause: diesel::result::Error) -> Self {
-        use crate::db::transaction::{is_connection_lost, is_timeout, is_worth_retrying};
+        use crate::db::transaction::{is_connection_lost, is_timeout, is_worth_retrying, violated_check};
+        if violated_check(&cause) == Some(LAST_ADMIN_CHECK) {
+            return Self::refused(ErrorCode::LastAdmin, "This is the last admin who can sign in. Make another person an admin first.");
+        }
         if is_connection_lost(&cause) {
             tracing::warn!(error = %cause, "database connection lost");
             return Self::unavailable("The database is away for a moment. Try again.");

@@ -67,6 +67,15 @@ impl Reply {
         Self { status: StatusCode::NO_CONTENT, location: None, etag: None, body: Vec::new() }
     }
 
+    /// A refusal that had an effect, which an error would undo: stored and given again like every other reply.
+    ///
+    /// # Errors
+    /// As [`Reply::ok`].
+    pub fn refused(error: Error) -> Result<Self> {
+        let refusal = error.into_refusal();
+        Ok(Self { status: refusal.code.status(), ..Self::ok(&refusal.problem())? })
+    }
+
     /// Adds the `ETag` of a thing with a version.
     pub fn with_version(mut self, version: i64) -> Self {
         self.etag = Some(crate::http::etag::tag_of(&self.body, Some(version)).to_string());
@@ -87,7 +96,10 @@ impl Reply {
         if self.status == StatusCode::NO_CONTENT {
             return response.finish();
         }
-        response.content_type("application/json").body(self.body)
+        if self.status.is_success() {
+            return response.content_type("application/json").body(self.body);
+        }
+        response.content_type("application/problem+json").insert_header((header::CACHE_CONTROL, "no-store")).body(self.body)
     }
 }
 
@@ -150,7 +162,7 @@ struct Row {
 impl Idempotency {
     /// Runs `work` in one transaction and remembers its reply there; or gives the reply of the first time.
     ///
-    /// A refusal is not remembered: it had no effect, so trying again is safe.
+    /// An error is not remembered: it had no effect, so trying again is safe.
     ///
     /// # Errors
     /// What `work` returned; 409 `request_in_progress` while the first is still running, anywhere;

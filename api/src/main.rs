@@ -13,6 +13,7 @@ use traitortrack::db::{migrations, pool};
 use traitortrack::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::http::base_path::BasePath;
 use traitortrack::server::Application;
+use traitortrack::users::first_admin::CreatedAdmin;
 use traitortrack::{error, maintenance, openapi, seed_demo, telemetry};
 
 mod memory;
@@ -201,11 +202,10 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
     config.database.is_embedded = postgres.is_some();
     config.database.database_url = Some(Secret::from(url));
     let served = runtime()?.block_on(async {
-        let admin_username = config.admin_username.clone();
         let base_path = config.base_path.clone();
         let application = Application::build(config).await?;
         tokio::spawn(memory::give_back_forever());
-        greet(&application, &base_path, &admin_username);
+        greet(&application, &base_path);
         let stopper = application.stopper();
         tokio::spawn(async move {
             match stop_signal().await {
@@ -221,11 +221,11 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
 }
 
 /// What a person who started the server by hand needs to know.
-fn greet(application: &Application, base_path: &BasePath, admin_username: &str) {
+fn greet(application: &Application, base_path: &BasePath) {
     let address = application.address();
     let mut lines = format!("\n  TraitorTrack is ready:  http://{address}{base_path}\n  API documentation:      http://{address}{base_path}/docs/\n");
-    if let Some(password) = &application.first_admin_password {
-        lines.push_str(&format!("\n  Sign in as:             {admin_username}\n  First password:         {password}\n  It is shown only now, and has to be changed at the first sign-in.\n"));
+    if let Some(CreatedAdmin { username, password: Some(password) }) = &application.created_admin {
+        lines.push_str(&format!("\n  Sign in as:             {username}\n  First password:         {password}\n  It is shown only now, and has to be changed at the first sign-in.\n"));
     }
     say(&lines);
 }

@@ -36,7 +36,7 @@ use crate::mail::Mailer;
 use crate::redis::Redis;
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
-use crate::users::first_admin;
+use crate::users::first_admin::{self, CreatedAdmin};
 use crate::{
     api_keys, audit, auth, bag_formats, bags, bills, consistency, dispatch_areas, events, exports, health, imports, note_writes, notifications,
     openapi, promotion_requests, reports, scans, search, stats, system, users,
@@ -119,8 +119,8 @@ pub struct Application {
     state: Arc<AppState>,
     writer_tasks: ScanWriterTasks,
     background: Vec<JoinHandle<()>>,
-    /// The first admin's password, when it was made at this start.
-    pub first_admin_password: Option<String>,
+    /// The admin that this start created, if it did.
+    pub created_admin: Option<CreatedAdmin>,
 }
 
 impl Application {
@@ -143,7 +143,7 @@ impl Application {
         let pool = pool::create(&url, &config.database)?;
         let mut conn = pool.get().await.context("the database can't be reached")?;
         partitions::ensure(&mut conn).await?;
-        let first_admin_password =
+        let created_admin =
             first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
         let token_keys = TokenKeys::load(&mut conn, config.jwt_algorithm, config.jwt_secret.as_ref()).await?;
         let data_key = DataKey::load(&mut conn, &config).await?;
@@ -198,7 +198,7 @@ impl Application {
             tokio::spawn(keep_metrics()),
         ];
         let server = http_server(state.clone(), listener)?;
-        Ok(Self { server, address, state: state.into_inner(), writer_tasks, background, first_admin_password })
+        Ok(Self { server, address, state: state.into_inner(), writer_tasks, background, created_admin })
     }
 
     /// Where the server listens.

@@ -8,6 +8,7 @@ test('a key is made, works for what it may and nothing else, and ends when it is
 	await signIn(page, ADMIN, '/api-keys');
 	await page.getByRole('button', { name: 'Make a key' }).first().click();
 	const dialog = page.getByRole('dialog');
+	await expect(dialog).toContainText('The key acts as you');
 	await dialog.getByLabel('Name').fill('Weighbridge');
 	await dialog.getByRole('button', { name: 'Make a key' }).click();
 	await expect(dialog.getByRole('alert')).toHaveText('Tick at least one.');
@@ -32,7 +33,8 @@ test('a key is made, works for what it may and nothing else, and ends when it is
 			...(body ? { body: JSON.stringify(body) } : {})
 		}).then((answer) => answer.status);
 	expect(await call('/bags')).toBe(200);
-	expect(await call('/scans', { qr_code: warehouse.parentCode() })).toBe(201);
+	const scanned = warehouse.parentCode();
+	expect(await call('/scans', { qr_code: scanned })).toBe(201);
 	expect(await call('/bills')).toBe(403);
 	expect(await call('/bags', { qr_code: warehouse.parentCode() })).toBe(403);
 
@@ -46,4 +48,14 @@ test('a key is made, works for what it may and nothing else, and ends when it is
 	await expect(row).toContainText('Revoked');
 	await expect(page.getByRole('button', { name: 'Revoke Weighbridge' })).toBeHidden();
 	expect(await call('/bags')).toBe(401);
+
+	// Everything that was done with it names it.
+	await page.goto('/audit-log');
+	const opened = page.getByRole('row', { name: new RegExp(`admin made bag ${scanned}`) });
+	await expect(opened).toContainText('With the API key Weighbridge');
+	await opened.getByRole('link').click();
+	await page.getByRole('link', { name: 'Everything done with the API key Weighbridge' }).click();
+	await expect(page).toHaveURL(/api_key_id=\d+/);
+	await expect(page.getByLabel('API key')).toHaveValue(/\d+/);
+	await expect(opened).toBeVisible();
 });

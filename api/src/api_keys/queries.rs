@@ -28,8 +28,8 @@ pub async fn find(conn: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<A
 pub struct NewApiKey {
     pub name: String,
     pub scopes: Vec<String>,
-    pub user_id: UserId,
     pub requests_per_minute: Option<i32>,
+    /// Also whom it acts as.
     pub created_by: UserId,
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -42,7 +42,7 @@ pub async fn insert(conn: &mut AsyncPgConnection, key: &KeyText, new: NewApiKey)
             api_keys::prefix.eq(&key.prefix),
             api_keys::secret_hash.eq(key.secret_hash().to_vec()),
             api_keys::scopes.eq(new.scopes),
-            api_keys::user_id.eq(new.user_id.0),
+            api_keys::user_id.eq(new.created_by.0),
             api_keys::requests_per_minute.eq(new.requests_per_minute),
             api_keys::created_by.eq(new.created_by.0),
             api_keys::expires_at.eq(new.expires_at),
@@ -63,15 +63,19 @@ pub async fn revoke(conn: &mut AsyncPgConnection, id: i64) -> QueryResult<bool> 
 
 /// The key with this prefix and whom it acts as, when it is neither revoked nor its owner disabled.
 pub async fn find_live(conn: &mut AsyncPgConnection, prefix: &str) -> QueryResult<Option<KnownKey>> {
-    api_keys::table
-        .inner_join(users::table.left_join(dispatch_areas::table))
-        .filter(api_keys::prefix.eq(prefix))
-        .filter(api_keys::revoked_at.is_null())
-        .filter(users::is_active)
-        .select(KnownKey::as_select())
-        .first(conn)
-        .await
-        .optional()
+    live().filter(api_keys::prefix.eq(prefix)).select(KnownKey::as_select()).first(conn).await.optional()
+}
+
+/// As [`find_live`], by id.
+pub async fn find_live_by_id(conn: &mut AsyncPgConnection, id: i64) -> QueryResult<Option<KnownKey>> {
+    live().filter(api_keys::id.eq(id)).select(KnownKey::as_select()).first(conn).await.optional()
+}
+
+/// Keys that are neither revoked nor their owners disabled, with their owners.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn live() -> _ {
+    let with_owner = api_keys::table.inner_join(users::table.left_join(dispatch_areas::table));
+    with_owner.filter(api_keys::revoked_at.is_null()).filter(users::is_active)
 }
 
 /// Notes that a key is in use, unless that was noted within the last minute.

@@ -52,7 +52,7 @@ pub struct CreateApiKeyRequest {
     pub scopes: Vec<String>,
     /// From then on the key is good no more.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Whom the key acts as, with their role and dispatch area; the creator when absent.
+    /// The creator's own id, or absent: a key acts as the person who creates it.
     #[schema(example = 7)]
     pub user_id: Option<i64>,
     /// A limit of its own; without it that of every caller holds.
@@ -92,11 +92,15 @@ pub async fn get_api_key(_admin: RequireRole<Admin>, reads: Reads, path: web::Pa
 
 /// Make an API key.
 ///
+/// The key acts as the person who creates it, narrowed to its scopes, with the role and the dispatch area that the person has
+/// at the time. It stops while that person would have to change the password or to set up a second factor first.
 /// The answer shows the key once: only its hash is stored. For the same reason the answer is not kept for an
 /// `Idempotency-Key`; a key whose answer was lost is revoked, and another made.
 #[utoipa::path(
     operation_id = "create_api_key", tag = "api-keys", request_body = CreateApiKeyRequest,
-    responses((status = 201, description = "Made; `Location` names it", body = CreatedApiKey), Always, SignedIn, WithBody),
+    responses((status = 201, description = "Made; `Location` names it", body = CreatedApiKey),
+              (status = 403, description = "`api_key_for_another`, `forbidden`", body = Problem, content_type = "application/problem+json"),
+              Always, SignedIn, WithBody),
 )]
 #[post("/api-keys")]
 pub async fn create_api_key(
@@ -110,10 +114,11 @@ pub async fn create_api_key(
     if request.expires_at.is_some_and(|expires_at| expires_at <= Utc::now()) {
         wrong.push(FieldError::new("/expires_at", "in_the_past", "expires_at must be in the future."));
     }
-    let owner = request.user_id.map_or(admin.caller.user_id, UserId);
-    let mut conn = state.pool.get().await?;
-    if !crate::users::queries::find(&mut conn, owner).await?.is_some_and(|(row, _)| row.is_active) {
-        wrong.push(FieldError::new("/user_id", "unknown_user", "There is no active user with this id."));
+    if request.user_id.is_some_and(|owner| UserId(owner) != admin.caller.user_id) {
+        return Err(Error::refused(
+            ErrorCode::ApiKeyForAnother,
+            "A key acts as the person who creates it. Leave user_id out, or have the other person create the key.",
+        ));
     }
     if !wrong.is_empty() {
         return Err(Error::invalid(wrong));
@@ -124,17 +129,16 @@ pub async fn create_api_key(
     let new = NewApiKey {
         name: request.name,
         scopes,
-        user_id: owner,
         requests_per_minute: request.requests_per_minute,
         created_by: admin.caller.user_id,
         expires_at: request.expires_at,
     };
     let key = KeyText::generate();
     let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
-    let api_key = transaction(&mut conn, async |conn| {
+    let api_key = transaction(&mut *state.pool.get().await?, async |conn| {
         let id = queries::insert(conn, &key, new.clone()).await?;
         let entry = Entry::new(Action::ApiKeyCreated, Entity::ApiKey, id).after(json!({
-            "name": new.name, "prefix": key.prefix, "scopes": new.scopes, "user_id": new.user_id, "expires_at": new.expires_at,
+            "name": new.name, "prefix": key.prefix, "scopes": new.scopes, "user_id": new.created_by, "expires_at": new.expires_at,
             "requests_per_minute": new.requests_per_minute,
         }));
         audit::record(conn, &actor, vec![entry]).await?;

@@ -37,6 +37,9 @@ fn narrowed(query: &ListAuditLogsQuery, cursor: Option<Uuid>) -> Conditions {
     if let Some(actor_id) = query.actor_id {
         conditions.and_with("actor_id = $", Value::BigInt(actor_id));
     }
+    if let Some(api_key_id) = query.api_key_id {
+        conditions.and_with("api_key_id = $", Value::BigInt(api_key_id));
+    }
     // Said beside the parameter, so that the planner knows that the index of what is rare has it all.
     if let Some(action) = &query.action {
         conditions.and_with("action = $", Value::Text(action.clone()));

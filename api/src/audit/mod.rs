@@ -272,6 +272,7 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
     let mut area_ids: Vec<Option<i32>> = Vec::new();
     let mut previous_area_ids: Vec<Option<i32>> = Vec::new();
     let mut codes_by_area: Vec<Option<Value>> = Vec::new();
+    let mut api_key_ids: Vec<Option<i64>> = Vec::new();
     for (actor, entry) in entries {
         ids.push(Uuid::now_v7());
         times.push(now);
@@ -288,10 +289,11 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
         area_ids.push(entry.audience.area_id());
         previous_area_ids.push(entry.audience.previous_area_id());
         codes_by_area.push(entry.audience.codes_by_area());
+        api_key_ids.push(actor.client.api_key_id);
     }
     sql("INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id, \
-                area_id, previous_area_id, codes_by_area) \
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
+                area_id, previous_area_id, codes_by_area, api_key_id) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)")
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Array<Timestamptz>, _>(times)
     .bind::<Array<Nullable<BigInt>>, _>(actor_ids)
@@ -307,6 +309,7 @@ pub fn insert<'a>(entries: impl IntoIterator<Item = (&'a Actor, Entry)>) -> Sql<
     .bind::<Array<Nullable<Integer>>, _>(area_ids)
     .bind::<Array<Nullable<Integer>>, _>(previous_area_ids)
     .bind::<Array<Nullable<Jsonb>>, _>(codes_by_area)
+    .bind::<Array<Nullable<BigInt>>, _>(api_key_ids)
 }
 
 /// The fields of two JSON objects that differ, as they were and as they are; `None` when nothing does.

@@ -32,6 +32,16 @@ pub struct AuditActor {
     pub username: Option<String>,
 }
 
+/// The API key that something was done with.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AuditApiKey {
+    #[schema(example = 3)]
+    pub id: i64,
+    /// Its name now.
+    #[schema(required, example = "Weighbridge")]
+    pub name: Option<String>,
+}
+
 /// One field that changed.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AuditChange {
@@ -52,6 +62,9 @@ pub struct AuditEntry {
     /// Null for the system itself and for people who were not signed in.
     #[schema(required)]
     pub actor: Option<AuditActor>,
+    /// The API key that the actor used; null for people who were signed in.
+    #[schema(required)]
+    pub api_key: Option<AuditApiKey>,
     #[schema(example = "bill_changed")]
     pub action: String,
     #[schema(example = "bill")]
@@ -101,6 +114,10 @@ pub struct Row {
     user_agent: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     request_id: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    api_key_id: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    api_key_name: Option<String>,
 }
 
 impl From<Row> for AuditEntry {
@@ -119,6 +136,7 @@ impl From<Row> for AuditEntry {
             id: row.id,
             at: row.at,
             actor: is_known.then_some(AuditActor { id: row.actor_id, username: row.actor_name }),
+            api_key: row.api_key_id.map(|id| AuditApiKey { id, name: row.api_key_name }),
             action: row.action,
             entity_type: row.entity_type,
             entity_id: row.entity_id,
@@ -133,8 +151,8 @@ impl From<Row> for AuditEntry {
 }
 
 /// Columns of a [`Row`].
-pub const SELECT: &str =
-    "SELECT id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id FROM audit_logs ";
+pub const SELECT: &str = "SELECT id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id, api_key_id, \
+     (SELECT k.name FROM api_keys k WHERE k.id = audit_logs.api_key_id) AS api_key_name FROM audit_logs ";
 
 /// Filters and paging of the audit log.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -143,6 +161,8 @@ pub const SELECT: &str =
 pub struct ListAuditLogsQuery {
     /// Id of the user who acted.
     pub actor_id: Option<i64>,
+    /// Id of the API key that was used.
+    pub api_key_id: Option<i64>,
     #[param(example = "bill_changed")]
     pub action: Option<String>,
     /// `user`, `session`, `bag`, `bill`, …
@@ -181,7 +201,18 @@ pub async fn list_audit_logs(_admin: RequireRole<Admin>, reads: Reads, req: Http
     }
     let filters = format!(
         "{:?}",
-        (query.actor_id, &query.action, &query.entity_type, &query.entity_id, &query.request_id, &query.ip, query.after, query.before, &query.q)
+        (
+            query.actor_id,
+            query.api_key_id,
+            &query.action,
+            &query.entity_type,
+            &query.entity_id,
+            &query.request_id,
+            &query.ip,
+            query.after,
+            query.before,
+            &query.q
+        )
     );
     let position = Position::new("audit_logs", &filters);
     let cursor: Option<Uuid> = position.key(query.cursor.as_deref())?;

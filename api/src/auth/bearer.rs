@@ -16,7 +16,7 @@ use super::caller::{invalid_token, with_caller};
 use crate::api_keys::key_ring::KnownKey;
 use crate::api_keys::model::{KEY_START, KeyText, RESOURCES};
 use crate::error::{Error, ErrorCode, Result};
-use crate::http::client::address_of;
+use crate::http::client::{UsedApiKey, address_of};
 use crate::http::rate_limit::write_budget;
 use crate::shared_limits::{Counted, MINUTE};
 use crate::state::AppState;
@@ -83,6 +83,8 @@ fn bearer(req: &ServiceRequest) -> Option<&str> {
 async fn admit(state: &AppState, req: &ServiceRequest, token: &str) -> Result<Budget, HttpResponse> {
     let refused = |error: Error| error.error_response();
     let key = find(state, req, token).await.map_err(refused)?;
+    // Known before anything is refused, so that a denial is written down with a name, and every line of the log has it.
+    name_key(state, req, &key);
     let budget = spend(state, &key).await;
     if budget.is_overdrawn() {
         let wait = budget.counted.seconds_left;
@@ -92,11 +94,20 @@ async fn admit(state: &AppState, req: &ServiceRequest, token: &str) -> Result<Bu
         budget.write(response.headers_mut());
         return Err(response);
     }
-    // Known before the scope is checked, so that a denial is written down with a name.
-    req.extensions_mut().insert(key.caller());
     check_scope(&key, req.method(), req.path()).map_err(refused)?;
     state.api_keys.note_use(&state.pool, key.id).await;
     Ok(budget)
+}
+
+/// Makes everything that follows know the key: handlers, the audit log and the log of the server.
+fn name_key(state: &AppState, req: &ServiceRequest, key: &KnownKey) {
+    let caller = key.caller(&state.config);
+    let span = tracing::Span::current();
+    span.record("user_id", caller.user_id.0);
+    span.record("api_key_id", key.id);
+    let mut extensions = req.extensions_mut();
+    extensions.insert(UsedApiKey(key.id));
+    extensions.insert(caller);
 }
 
 async fn find(state: &AppState, req: &ServiceRequest, token: &str) -> Result<Arc<KnownKey>> {

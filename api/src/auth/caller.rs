@@ -64,6 +64,27 @@ impl Caller {
         }
     }
 
+    /// Does this caller see and do what the other may?
+    pub fn has_rights_of(&self, other: &Self) -> bool {
+        let rights = |caller: &Self| (caller.role, caller.area_id, caller.password_change_required, caller.two_factor_setup_required);
+        rights(self) == rights(other)
+    }
+
+    /// Checks that this caller may change the account of `user`. A key is held by machines and shared by those who run them,
+    /// so it is no way to its owner's name, address, role, password, second factor or sessions.
+    ///
+    /// # Errors
+    /// 403 `insufficient_scope` for an API key and its owner's account.
+    pub fn check_may_change_account(&self, user: UserId) -> Result<()> {
+        if matches!(self.credential, Credential::ApiKey(_)) && user == self.user_id {
+            return Err(Error::refused(
+                ErrorCode::InsufficientScope,
+                "An API key can't change the account of its owner. Sign in to change your own account.",
+            ));
+        }
+        Ok(())
+    }
+
     /// The only dispatch area this person may see; `None` means all.
     pub fn own_area_only(&self) -> Option<i32> {
         match self.role {

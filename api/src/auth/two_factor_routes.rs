@@ -14,7 +14,7 @@ use super::failed_attempt::FailedAttempt;
 use super::known_device::KnownDevice;
 use super::routes::{TokenResponse, check_own_password, session_ended, token_response};
 use super::two_factor::{self, Factor, invalid_challenge};
-use super::{Admin, RequireRole, failed_attempt, sessions};
+use super::{failed_attempt, sessions};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -22,7 +22,9 @@ use crate::http::client::Client;
 use crate::http::json::Json;
 use crate::http::responses::{Always, SignedIn, WithBody};
 use crate::state::AppState;
-use crate::users::model::{User, UserId};
+use crate::users::edit_routes::Managed;
+use crate::users::edit_user::not_found;
+use crate::users::model::User;
 use crate::users::queries;
 
 /// What an authenticator app needs, in three forms. It is shown only now.
@@ -254,19 +256,13 @@ pub async fn verify_two_factor(
               (status = 404, description = "`user_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[post("/users/{id}/2fa/reset")]
-pub async fn reset_two_factor(
-    admin: RequireRole<Admin>,
-    state: web::Data<AppState>,
-    client: Client,
-    path: web::Path<String>,
-) -> Result<impl Responder> {
-    let not_found = || Error::refused(ErrorCode::UserNotFound, "No user has this id.");
-    let user = UserId(path.parse().map_err(|_| not_found())?);
-    if user == admin.caller.user_id {
+pub async fn reset_two_factor(managed: Managed, state: web::Data<AppState>, client: Client) -> Result<impl Responder> {
+    let Managed { caller, id: user } = managed;
+    if user == caller.user_id {
         // Else a stolen session would be enough to be rid of it.
         return Err(Error::refused(ErrorCode::Forbidden, "Turn your own second factor off with POST /api/v1/me/2fa/disable."));
     }
-    let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
+    let actor = Actor::person(caller.user_id, &caller.username, &client);
     let ended = transaction(&mut *state.pool.get().await?, async |conn| {
         let factor = Factor::lock(conn, user).await?.ok_or_else(not_found)?;
         if !factor.has_secret() {

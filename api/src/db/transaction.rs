@@ -107,6 +107,14 @@ pub fn is_timeout(cause: &diesel::result::Error) -> bool {
     matches!(cause, diesel::result::Error::DatabaseError(_, information) if information.message().starts_with("canceling statement due to"))
 }
 
+/// The check that a statement broke: a constraint of a table, or a rule that a trigger raises under a name.
+pub fn violated_check(cause: &diesel::result::Error) -> Option<&str> {
+    match cause {
+        diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::CheckViolation, information) => information.constraint_name(),
+        _ => None,
+    }
+}
+
 /// 5 to 30 ms times the attempt, so that two that collided don't collide again.
 pub fn jitter(attempt: u32) -> Duration {
     Duration::from_millis(u64::from(attempt) * rand::random_range(5..30))

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::hub;
 use super::model::{Event, EventData};
 use crate::auth::Caller;
+use crate::auth::caller::Credential;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::responses::{Always, SignedIn};
 use crate::scans::model::time_of;
@@ -83,8 +84,7 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
                     Err(RecvError::Closed) => return,
                 },
                 _ = check.tick() => {
-                    let is_over = state.is_stopping() || tokio::time::Instant::now() >= ends_at
-                        || caller.session_id().is_some_and(|session| state.revocations.is_revoked(session));
+                    let is_over = state.is_stopping() || tokio::time::Instant::now() >= ends_at || has_lost_rights(&state, &caller).await;
                     if is_over || sender.is_closed() {
                         return;
                     }
@@ -111,6 +111,19 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
         .insert_header(header::ContentEncoding::Identity)
         .insert_header(("x-accel-buffering", "no"))
         .streaming(stream))
+}
+
+/// Has the session ended; is the key no longer valid, or does its owner have other rights than when the stream began?
+async fn has_lost_rights(state: &AppState, caller: &Caller) -> bool {
+    match caller.credential {
+        Credential::Session(session) => state.revocations.is_revoked(session),
+        Credential::ApiKey(id) if state.revocations.is_api_key_revoked(id) => true,
+        Credential::ApiKey(id) => match state.api_keys.find_again(&state.pool, id).await {
+            Ok(key) => key.is_none_or(|key| !key.caller(&state.config).has_rights_of(caller)),
+            // While the database is away nothing new is sent either.
+            Err(_) => false,
+        },
+    }
 }
 
 fn last_event_id(req: &HttpRequest) -> Result<Option<Uuid>> {

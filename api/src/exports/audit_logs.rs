@@ -22,12 +22,20 @@ pub struct AuditActor {
     pub username: Option<String>,
 }
 
+/// The API key that it was done with.
+#[derive(Debug, Serialize)]
+pub struct AuditApiKey {
+    pub id: i64,
+    pub name: Option<String>,
+}
+
 /// One thing that happened.
 #[derive(Debug, Serialize)]
 pub struct AuditRow {
     pub id: Uuid,
     pub at: DateTime<Utc>,
     pub actor: Option<AuditActor>,
+    pub api_key: Option<AuditApiKey>,
     pub action: String,
     pub entity_type: String,
     pub entity_id: String,
@@ -41,8 +49,22 @@ pub struct AuditRow {
 }
 
 impl Row for AuditRow {
-    const COLUMNS: &'static [&'static str] =
-        &["id", "at", "actor_id", "actor_username", "action", "entity_type", "entity_id", "before", "after", "ip", "user_agent", "request_id"];
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "at",
+        "actor_id",
+        "actor_username",
+        "action",
+        "entity_type",
+        "entity_id",
+        "before",
+        "after",
+        "ip",
+        "user_agent",
+        "request_id",
+        "api_key_id",
+        "api_key_name",
+    ];
 
     fn cells(&self) -> Vec<Cell<'_>> {
         let actor = self.actor.as_ref();
@@ -59,6 +81,8 @@ impl Row for AuditRow {
             Cell::maybe(self.ip.as_deref(), Cell::text),
             Cell::maybe(self.user_agent.as_deref(), Cell::text),
             Cell::maybe(self.request_id.as_deref(), Cell::text),
+            Cell::maybe(self.api_key.as_ref().map(|key| key.id), Cell::Integer),
+            Cell::maybe(self.api_key.as_ref().and_then(|key| key.name.as_deref()), Cell::text),
         ]
     }
 }
@@ -89,6 +113,10 @@ struct Stored {
     user_agent: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     request_id: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    api_key_id: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    api_key_name: Option<String>,
 }
 
 impl From<Stored> for AuditRow {
@@ -98,6 +126,7 @@ impl From<Stored> for AuditRow {
             id: stored.id,
             at: stored.at,
             actor: is_known.then_some(AuditActor { id: stored.actor_id, username: stored.actor_name }),
+            api_key: stored.api_key_id.map(|id| AuditApiKey { id, name: stored.api_key_name }),
             action: stored.action,
             entity_type: stored.entity_type,
             entity_id: stored.entity_id,
@@ -127,6 +156,7 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Map<String, Value> 
 #[derive(Debug, Default)]
 pub struct AuditFilter {
     pub actor_id: Option<i64>,
+    pub api_key_id: Option<i64>,
     pub action: Option<String>,
     pub entity_type: Option<String>,
     pub entity_id: Option<String>,
@@ -140,15 +170,17 @@ pub struct AuditFilter {
 
 /// Columns of a stored entry.
 pub const SELECT: &str = "SELECT l.id, l.at, l.actor_id, l.actor_name, l.action, l.entity_type, l.entity_id, l.before, l.after, l.ip, \
-     l.user_agent, l.request_id FROM audit_logs l ";
+     l.user_agent, l.request_id, l.api_key_id, (SELECT k.name FROM api_keys k WHERE k.id = l.api_key_id) AS api_key_name FROM audit_logs l ";
 
 /// The entries of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.
 pub fn narrowed(select: &str, filter: &AuditFilter, before: Option<Uuid>) -> (Sql<'static>, usize) {
     let mut query = sql(select).sql("WHERE true");
     let mut places = 0;
-    if let Some(actor_id) = filter.actor_id {
-        places += 1;
-        query = query.sql(&format!(" AND l.actor_id = ${places}")).bind::<BigInt, _>(actor_id);
+    for (column, wanted) in [("actor_id", filter.actor_id), ("api_key_id", filter.api_key_id)] {
+        if let Some(wanted) = wanted {
+            places += 1;
+            query = query.sql(&format!(" AND l.{column} = ${places}")).bind::<BigInt, _>(wanted);
+        }
     }
     let texts = [
         ("action", &filter.action),

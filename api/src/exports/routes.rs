@@ -119,6 +119,8 @@ pub struct ExportAuditLogsQuery {
     #[param(value_type = Option<ExportFormat>)]
     pub format: ExportFormat,
     pub actor_id: Option<i64>,
+    /// Id of the API key that was used.
+    pub api_key_id: Option<i64>,
     pub action: Option<String>,
     pub entity_type: Option<String>,
     pub entity_id: Option<String>,
@@ -308,6 +310,7 @@ pub async fn export_audit_logs(
     let wanted = |given: &Option<String>| given.as_ref().map(|text| text.replace('\0', ""));
     let filter = AuditFilter {
         actor_id: query.actor_id,
+        api_key_id: query.api_key_id,
         action: wanted(&query.action),
         entity_type: wanted(&query.entity_type),
         entity_id: wanted(&query.entity_id),

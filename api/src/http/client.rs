@@ -16,12 +16,14 @@ const MAX_USER_AGENT: usize = 256;
 /// Bits of an IPv6 address that name a network.
 const IPV6_NETWORK_BITS: u32 = 64;
 
-/// Address, user agent and request id of the caller.
+/// Address, user agent and request id of the caller, and the API key that was used.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
     pub ip: Option<String>,
     pub user_agent: Option<String>,
     pub request_id: Option<String>,
+    /// Of the API key; `None` for people who are signed in.
+    pub api_key_id: Option<i64>,
 }
 
 impl Client {
@@ -43,6 +45,10 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The valid API key of a request, by its id: put into the extensions of the request where keys are checked.
+#[derive(Debug, Clone, Copy)]
+pub struct UsedApiKey(pub i64);
+
 impl FromRequest for Client {
     type Error = Infallible;
     type Future = Ready<Result<Self, Self::Error>>;
@@ -56,6 +62,7 @@ impl FromRequest for Client {
             ip: address_of(req).map(|address| address.to_string()),
             user_agent,
             request_id: req.extensions().get::<RequestId>().map(|id| id.0.clone()),
+            api_key_id: req.extensions().get::<UsedApiKey>().map(|key| key.0),
         }))
     }
 }

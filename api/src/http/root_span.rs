@@ -9,7 +9,7 @@ use tracing_actix_web::RootSpanBuilder;
 
 use super::request_id::RequestId;
 
-/// Request id, user id, method, route template, status and duration: never bodies, tokens or query strings.
+/// Request id, user id, id of the API key, method, route template, status and duration: never bodies, tokens or query strings.
 pub struct RequestSpan;
 
 /// When the request began, kept with it to know how long it took.
@@ -19,7 +19,7 @@ impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
         request.extensions_mut().insert(StartedAt(std::time::Instant::now()));
-        info_span!("request", request_id, method = request.method().as_str(), user_id = Empty, trace_id = traceparent(request))
+        info_span!("request", request_id, method = request.method().as_str(), user_id = Empty, api_key_id = Empty, trace_id = traceparent(request))
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {

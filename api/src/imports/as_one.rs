@@ -180,8 +180,8 @@ pub async fn apply_bags(conn: &mut AsyncPgConnection, actor: &Actor) -> QueryRes
         "WITH made AS (INSERT INTO bags (qr_code, kind, status, format_id, capacity, name, dispatch_area_id, created_by) \
                        SELECT DISTINCT ON (qr_code) qr_code, kind, CASE kind WHEN 'parent' THEN 'open'::bag_status END, format_id, capacity, name, area_id, $1 \
                        FROM import_rows ORDER BY qr_code, line ON CONFLICT (qr_code) DO NOTHING RETURNING qr_code, dispatch_area_id) \
-         INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, ip, user_agent, request_id, area_id) \
-         SELECT {AUDIT_ID}, now(), $1, $2, 'bag_created', 'bag', qr_code, $3, $4, $5, coalesce(dispatch_area_id, 0) FROM made"
+         INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, ip, user_agent, request_id, area_id, api_key_id) \
+         SELECT {AUDIT_ID}, now(), $1, $2, 'bag_created', 'bag', qr_code, $3, $4, $5, coalesce(dispatch_area_id, 0), $6 FROM made"
     );
     by(sql(&text), actor).execute_on(conn).await?;
     Ok(())
@@ -204,10 +204,10 @@ pub async fn apply_links(conn: &mut AsyncPgConnection, actor: &Actor, at: DateTi
     .await?;
     let text = format!(
         "INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, after, ip, user_agent, request_id, \
-                area_id, previous_area_id) \
+                area_id, previous_area_id, api_key_id) \
          SELECT {AUDIT_ID}, now(), $1, $2, e.action, 'bag', e.entity_id, e.after, $3, $4, $5, coalesce(p.dispatch_area_id, 0), \
                 CASE WHEN e.action = 'child_linked' AND c.dispatch_area_id IS DISTINCT FROM p.dispatch_area_id \
-                     AND c.id IS NOT NULL THEN coalesce(c.dispatch_area_id, 0) END \
+                     AND c.id IS NOT NULL THEN coalesce(c.dispatch_area_id, 0) END, $6 \
          FROM (SELECT line, 1 AS n, 'bag_created' AS action, parent AS entity_id, parent, NULL::jsonb AS after FROM import_parents \
                UNION ALL SELECT line, 2, 'bag_created', qr_code, parent, NULL FROM import_links WHERE child_id IS NULL \
                UNION ALL SELECT line, 3, 'child_linked', qr_code, parent, jsonb_build_object('parent_qr_code', parent) FROM import_links) AS e \
@@ -232,14 +232,14 @@ pub async fn apply_links(conn: &mut AsyncPgConnection, actor: &Actor, at: DateTi
     .execute_on(conn)
     .await?;
     let text = format!(
-        "WITH changed AS (UPDATE bags b SET child_count = b.child_count + n.children, last_scan_at = greatest(b.last_scan_at, $6), \
+        "WITH changed AS (UPDATE bags b SET child_count = b.child_count + n.children, last_scan_at = greatest(b.last_scan_at, $7), \
                                  status = CASE WHEN b.child_count + n.children = b.capacity THEN 'completed' ELSE b.status END, \
                                  auto_completed = b.auto_completed OR (b.child_count + n.children = b.capacity AND b.status = 'open') \
                           FROM (SELECT parent, count(*) AS children FROM import_links GROUP BY parent) AS n \
                           WHERE b.qr_code = n.parent RETURNING b.qr_code, b.status, b.dispatch_area_id) \
-         INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id, area_id) \
+         INSERT INTO audit_logs (id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id, area_id, api_key_id) \
          SELECT {AUDIT_ID}, now(), $1, $2, 'parent_completed', 'bag', qr_code, '{{\"status\": \"open\"}}', \
-                '{{\"status\": \"completed\", \"by\": \"last_child\"}}', $3, $4, $5, coalesce(dispatch_area_id, 0) FROM changed WHERE status = 'completed'"
+                '{{\"status\": \"completed\", \"by\": \"last_child\"}}', $3, $4, $5, coalesce(dispatch_area_id, 0), $6 FROM changed WHERE status = 'completed'"
     );
     by(sql(&text), actor).bind::<Timestamptz, _>(at).execute_on(conn).await?;
     // The child stands where its parent stands.
@@ -265,7 +265,7 @@ pub async fn apply_links(conn: &mut AsyncPgConnection, actor: &Actor, at: DateTi
     Ok(())
 }
 
-/// Binds `$1` to `$5`: who does it, and from where.
+/// Binds `$1` to `$6`: who does it, from where, and with which API key.
 fn by<'f>(statement: Sql<'f>, actor: &Actor) -> Sql<'f> {
     statement
         .bind::<Nullable<BigInt>, _>(actor.id)
@@ -273,6 +273,7 @@ fn by<'f>(statement: Sql<'f>, actor: &Actor) -> Sql<'f> {
         .bind::<Nullable<Text>, _>(actor.client.ip.clone())
         .bind::<Nullable<Text>, _>(actor.client.user_agent.clone())
         .bind::<Nullable<Text>, _>(actor.client.request_id.clone())
+        .bind::<Nullable<BigInt>, _>(actor.client.api_key_id)
 }
 
 fn column<T, V>(rows: &[T], value: impl Fn(&T) -> V) -> Vec<V> {

@@ -31,7 +31,7 @@ const SELECT: &str = "SELECT i.id, i.kind, i.mode, i.dry_run, \
      CASE WHEN i.finished_at IS NULL AND j.status = 'failed' THEN 'internal_error' ELSE i.error_code END AS error_code, \
      CASE WHEN i.finished_at IS NULL AND j.status = 'failed' THEN 'The work was cut off too often. Send the file again: rows that are in stay in.' \
           ELSE i.error END AS error, \
-     i.created_by AS user_id, u.username AS created_by, i.ip, i.user_agent, i.request_id, i.created_at, \
+     i.created_by AS user_id, u.username AS created_by, i.ip, i.user_agent, i.request_id, i.api_key_id, i.created_at, \
      CASE WHEN i.finished_at IS NULL AND j.status = 'failed' THEN j.finished_at ELSE i.finished_at END AS finished_at \
      FROM imports i LEFT JOIN jobs j ON j.id = i.job_id LEFT JOIN users u ON u.id = i.created_by ";
 
@@ -68,8 +68,8 @@ pub struct NewImport<'a> {
 /// Writes an import without its file.
 pub async fn insert(conn: &mut AsyncPgConnection, import: &NewImport<'_>, job_id: Option<Uuid>) -> QueryResult<()> {
     sql("INSERT INTO imports (id, job_id, kind, mode, dry_run, file_name, file_format, file_bytes, columns, created_by, ip, user_agent, \
-                              request_id, sheet) \
-         VALUES ($1, $2, $3::text::import_kind, $4::text::import_mode, $5, $6, $7::text::import_format, $8, $9, $10, $11, $12, $13, $14)")
+                              request_id, sheet, api_key_id) \
+         VALUES ($1, $2, $3::text::import_kind, $4::text::import_mode, $5, $6, $7::text::import_format, $8, $9, $10, $11, $12, $13, $14, $15)")
     .bind::<SqlUuid, _>(import.id)
     .bind::<Nullable<SqlUuid>, _>(job_id)
     .bind::<Text, _>(import.kind.as_str())
@@ -84,6 +84,7 @@ pub async fn insert(conn: &mut AsyncPgConnection, import: &NewImport<'_>, job_id
     .bind::<Nullable<Text>, _>(import.actor.client.user_agent.clone())
     .bind::<Nullable<Text>, _>(import.actor.client.request_id.clone())
     .bind::<Nullable<Text>, _>(import.sheet.clone())
+    .bind::<Nullable<BigInt>, _>(import.actor.client.api_key_id)
     .execute_on(conn)
     .await?;
     Ok(())

@@ -109,7 +109,7 @@ async fn importer(conn: &mut AsyncPgConnection, import: &ImportRecord) -> Result
     let Some((user, area)) = user.filter(|(user, _)| user.is_active && user.role == Role::Admin) else {
         return Err(Error::refused(ErrorCode::Forbidden, "Who handed the file in is no active admin any more."));
     };
-    let client = Client { ip: import.ip.clone(), user_agent: import.user_agent.clone(), request_id: import.request_id.clone() };
+    let client = client_of(import);
     let actor = Actor::person(user.id, &user.username, &client);
     let caller = Caller {
         two_factor_setup_required: false,
@@ -125,6 +125,11 @@ async fn importer(conn: &mut AsyncPgConnection, import: &ImportRecord) -> Result
     Ok(ScannedBy { caller, actor })
 }
 
+/// Where the file came from: for the audit entries of the work.
+fn client_of(import: &ImportRecord) -> Client {
+    Client { ip: import.ip.clone(), user_agent: import.user_agent.clone(), request_id: import.request_id.clone(), api_key_id: import.api_key_id }
+}
+
 async fn finish(
     conn: &mut AsyncPgConnection,
     import: &ImportRecord,
@@ -132,7 +137,7 @@ async fn finish(
     progress: ImportProgress,
     error: Option<(&str, &str)>,
 ) -> Result<(), Error> {
-    let client = Client { ip: import.ip.clone(), user_agent: import.user_agent.clone(), request_id: import.request_id.clone() };
+    let client = client_of(import);
     let actor = Actor { id: Some(UserId(import.user_id)), name: import.created_by.clone(), client };
     let after = json!({"status": status, "rows_read": progress.rows_read, "rows_accepted": progress.rows_accepted,
                        "rows_refused": progress.rows_refused, "error": error.map(|(code, _)| code)});

@@ -51,8 +51,16 @@ pub async fn ask(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client,
     Ok(request)
 }
 
-/// Grants or refuses a request, in the transaction that `conn` is in; who asked is told. Returns the sessions that a
-/// new role has ended.
+/// What became of a decision.
+pub enum Outcome {
+    /// The request as it is now, and the sessions that a new role has ended.
+    Decided(Box<PromotionRequest>, Vec<Uuid>),
+    /// The approval would not have raised the role: the request is closed, and this is the answer.
+    Closed(Error),
+}
+
+/// Grants or refuses a request, in the transaction that `conn` is in; who asked is told. It is decided against the role that
+/// the person has at that moment, which stays as it is until the transaction ends.
 ///
 /// # Errors
 /// 404 `promotion_request_not_found`; 409 `promotion_decided`, `own_role`.
@@ -63,22 +71,18 @@ pub async fn decide(
     id: i64,
     status: PromotionStatus,
     note: Option<&str>,
-) -> Result<(PromotionRequest, Vec<Uuid>), Abort> {
-    sql("SELECT id FROM promotion_requests WHERE id = $1 FOR UPDATE").bind::<BigInt, _>(id).execute_on(conn).await?;
-    let request = find(conn, id).await?.ok_or_else(not_found)?;
+) -> Result<Outcome, Abort> {
+    let request = lock(conn, id).await?;
     if request.status != PromotionStatus::Pending {
         return Err(Error::refused(ErrorCode::PromotionDecided, format!("This request was {} before.", request.status)).into());
     }
     if request.user_id == caller.user_id.0 {
         return Err(Error::refused(ErrorCode::OwnRole, "Nobody decides about their own role. Ask another admin.").into());
     }
-    sql("UPDATE promotion_requests SET status = $2::text::promotion_status, note = $3, decided_by = $4, decided_at = now() WHERE id = $1")
-        .bind::<BigInt, _>(id)
-        .bind::<Text, _>(status.as_str())
-        .bind::<Nullable<Text>, _>(note.map(str::to_owned))
-        .bind::<BigInt, _>(caller.user_id)
-        .execute_on(conn)
-        .await?;
+    if status == PromotionStatus::Approved && request.wanted_role <= request.role {
+        return close(conn, caller, client, &request).await;
+    }
+    store(conn, caller, id, status, note, None).await?;
     let person = UserId(request.user_id);
     let is_approved = status == PromotionStatus::Approved;
     let action = if is_approved { Action::PromotionApproved } else { Action::PromotionRejected };
@@ -94,27 +98,69 @@ pub async fn decide(
         let changed = Entry::new(Action::RoleChanged, Entity::User, person);
         entries.push(changed.before(json!({"role": request.role})).after(json!({"role": request.wanted_role})));
     }
-    let (code, kind) =
-        if is_approved { ("promotion_approved", NotificationType::Success) } else { ("promotion_rejected", NotificationType::Warning) };
-    let told = NewNotification {
+    notify(conn, &[person], &told(caller, &request, status, note)).await?;
+    audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), entries).await?;
+    let request = find(conn, id).await?.ok_or_else(not_found)?;
+    Ok(Outcome::Decided(Box::new(request), ended))
+}
+
+/// Closes a request whose approval would not raise the role. The person is not notified: they have the role already.
+async fn close(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, request: &PromotionRequest) -> Result<Outcome, Abort> {
+    let code = ErrorCode::RoleNotHigher;
+    store(conn, caller, request.id, PromotionStatus::Rejected, None, Some(code)).await?;
+    let closed = json!({"status": PromotionStatus::Rejected, "closed_as": code.as_str(), "role": request.role});
+    let entry = Entry::new(Action::PromotionRejected, Entity::PromotionRequest, request.id).after(closed);
+    audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;
+    let PromotionRequest { username, role, wanted_role, .. } = request;
+    let detail = format!("{username} is {role} already, so becoming {wanted_role} would not raise the role. The request is closed.");
+    Ok(Outcome::Closed(Error::refused(code, detail)))
+}
+
+async fn store(
+    conn: &mut AsyncPgConnection,
+    caller: &Caller,
+    id: i64,
+    status: PromotionStatus,
+    note: Option<&str>,
+    closed_as: Option<ErrorCode>,
+) -> diesel::QueryResult<()> {
+    sql("UPDATE promotion_requests SET status = $2::text::promotion_status, note = $3, closed_as = $4, decided_by = $5, decided_at = now() \
+         WHERE id = $1")
+    .bind::<BigInt, _>(id)
+    .bind::<Text, _>(status.as_str())
+    .bind::<Nullable<Text>, _>(note.map(str::to_owned))
+    .bind::<Nullable<Text>, _>(closed_as.map(ErrorCode::as_str))
+    .bind::<BigInt, _>(caller.user_id)
+    .execute_on(conn)
+    .await?;
+    Ok(())
+}
+
+/// What the person who asked is notified of.
+fn told(caller: &Caller, request: &PromotionRequest, status: PromotionStatus, note: Option<&str>) -> NewNotification {
+    let (code, kind, title) = match status {
+        PromotionStatus::Approved => ("promotion_approved", NotificationType::Success, "You have a new role"),
+        _ => ("promotion_rejected", NotificationType::Warning, "Your request was not granted"),
+    };
+    let reason = note.map(|note| format!(" {note}")).unwrap_or_default();
+    NewNotification {
         kind,
         priority: NotificationPriority::High,
         code,
         parameters: json!({"wanted_role": request.wanted_role, "note": note}),
-        title: if is_approved { "You have a new role".into() } else { "Your request was not granted".into() },
-        message: format!(
-            "{} {} your request to be {}.{}",
-            caller.username,
-            status,
-            request.wanted_role,
-            note.map(|note| format!(" {note}")).unwrap_or_default()
-        ),
+        title: title.into(),
+        message: format!("{} {status} your request to be {}.{reason}", caller.username, request.wanted_role),
         link: Some("/profile".into()),
-    };
-    notify(conn, &[person], &told).await?;
-    audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), entries).await?;
+    }
+}
+
+/// The request and its person's role, both locked: the person first, as where a person is deleted, so that nobody waits in a
+/// circle.
+async fn lock(conn: &mut AsyncPgConnection, id: i64) -> Result<PromotionRequest, Abort> {
     let request = find(conn, id).await?.ok_or_else(not_found)?;
-    Ok((request, ended))
+    sql("SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE").bind::<BigInt, _>(request.user_id).execute_on(conn).await?;
+    sql("SELECT FROM promotion_requests WHERE id = $1 FOR UPDATE").bind::<BigInt, _>(id).execute_on(conn).await?;
+    Ok(find(conn, id).await?.ok_or_else(not_found)?)
 }
 
 #[derive(QueryableByName)]

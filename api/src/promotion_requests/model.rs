@@ -39,6 +39,10 @@ pub struct PromotionRequest {
     pub reason: String,
     #[diesel(sql_type = PromotionStatusSql)]
     pub status: PromotionStatus,
+    /// `role_not_higher` when an approval came too late to raise the role and closed the request.
+    #[schema(required, example = "role_not_higher")]
+    #[diesel(sql_type = Nullable<Text>)]
+    pub closed_as: Option<String>,
     /// What the admin wrote.
     #[schema(required)]
     #[diesel(sql_type = Nullable<Text>)]
@@ -55,5 +59,5 @@ pub struct PromotionRequest {
 }
 
 /// Columns of a [`PromotionRequest`].
-pub const SELECT: &str = "SELECT r.id, r.user_id, u.username, u.role, r.wanted_role, r.reason, r.status, r.note, d.username AS decided_by, \
+pub const SELECT: &str = "SELECT r.id, r.user_id, u.username, u.role, r.wanted_role, r.reason, r.status, r.closed_as, r.note, d.username AS decided_by, \
      r.decided_at, r.created_at FROM promotion_requests r JOIN users u ON u.id = r.user_id LEFT JOIN users d ON d.id = r.decided_by ";

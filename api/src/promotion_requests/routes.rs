@@ -8,10 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use super::decide::{self, not_found};
+use super::decide::{self, Outcome, not_found};
 use super::model::{PromotionRequest, PromotionStatus, SELECT};
 use crate::auth::{Admin, Caller, RequireRole};
-use crate::consistency::Reads;
+use crate::consistency::{Reads, Writes};
 use crate::db::sql;
 use crate::error::{Problem, Result};
 use crate::http::client::Client;
@@ -110,24 +110,29 @@ pub async fn create_promotion_request(
 
 /// Grant a promotion request.
 ///
-/// The person has the role at once and signs in anew.
+/// The person has the role at once and signs in again. A request that would not raise the role that the person has by now
+/// is refused with `role_not_higher`, and closed.
 #[utoipa::path(
     operation_id = "approve_promotion_request", tag = "promotion-requests", params(("id" = i64, Path, description = "Id of the request")),
     request_body = DecidePromotionRequest,
     responses((status = 200, description = "Granted", body = PromotionRequest),
               (status = 404, description = "`promotion_request_not_found`", body = Problem, content_type = "application/problem+json"),
-              (status = 409, description = "`promotion_decided` or `own_role`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
+              (status = 409, description = "`promotion_decided`, `own_role` or `role_not_higher`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
 #[post("/promotion-requests/{id}/approve")]
 pub async fn approve_promotion_request(
     admin: RequireRole<Admin>,
     client: Client,
     idempotency: Idempotency,
+    writes: Writes,
     state: web::Data<AppState>,
     path: web::Path<String>,
     body: Json<DecidePromotionRequest>,
 ) -> Result<impl Responder> {
-    decided(&admin.caller, &client, &idempotency, &state, &path, body.0, PromotionStatus::Approved).await
+    let response = decided(&admin.caller, &client, &idempotency, &state, &path, body.0, PromotionStatus::Approved).await?;
+    // Also a refusal that closed the request.
+    writes.note();
+    Ok(response)
 }
 
 /// Refuse a promotion request.
@@ -162,9 +167,14 @@ async fn decided(
     let id: i64 = id.parse().map_err(|_| not_found())?;
     let ended = std::sync::Mutex::new(Vec::new());
     let decide = async |conn: &mut AsyncPgConnection| {
-        let (request, revoked) = decide::decide(conn, admin, client, id, status, body.note.as_deref().map(str::trim)).await?;
-        *ended.lock().expect("no panic while held") = revoked;
-        Ok(Reply::ok(&request)?)
+        match decide::decide(conn, admin, client, id, status, body.note.as_deref().map(str::trim)).await? {
+            Outcome::Decided(request, revoked) => {
+                *ended.lock().expect("no panic while held") = revoked;
+                Ok(Reply::ok(&request)?)
+            }
+            // Not as an error: that would undo the closing.
+            Outcome::Closed(refusal) => Ok(Reply::refused(refusal)?),
+        }
     };
     let response = idempotency.run(&mut *state.pool.get().await?, decide).await?;
     state.revocations.revoke(ended.into_inner().expect("no panic while held"));

@@ -1,6 +1,9 @@
 //! One user at a time over HTTP: show, change, unlock, set the password, delete.
 
-use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, patch, post, web};
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder, delete, get, patch, post, web};
 use diesel_async::AsyncPgConnection;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -12,7 +15,7 @@ use super::erasure;
 use super::model::{Role, User, UserId};
 use super::queries;
 use super::routes::is_username;
-use crate::auth::{Admin, RequireRole, password};
+use crate::auth::{Admin, Caller, RequireRole, password};
 use crate::consistency::Reads;
 use crate::db::transaction;
 use crate::dispatch_areas;
@@ -58,6 +61,31 @@ pub struct SetPasswordRequest {
     pub new_password: String,
 }
 
+/// The admin who calls, and the user that the path names, whose account the caller may change.
+///
+/// # Errors
+/// As [`RequireRole`]; 404 `user_not_found` for what is no id; 403 of [`Caller::check_may_change_account`].
+pub struct Managed {
+    pub caller: Caller,
+    pub id: UserId,
+}
+
+impl FromRequest for Managed {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let mut managed = || {
+            let RequireRole { caller, .. } = RequireRole::<Admin>::from_request(req, payload).into_inner()?;
+            let path = web::Path::<String>::from_request(req, payload).into_inner().map_err(|_| not_found())?;
+            let id = parse_id(&path)?;
+            caller.check_may_change_account(id)?;
+            Ok(Self { caller, id })
+        };
+        ready(managed())
+    }
+}
+
 /// Show a user.
 #[utoipa::path(
     operation_id = "get_user", tag = "users", params(("id" = i64, Path, description = "Id of the user")),
@@ -85,15 +113,14 @@ pub async fn get_user(_admin: RequireRole<Admin>, reads: Reads, req: HttpRequest
 )]
 #[patch("/users/{id}")]
 pub async fn change_user(
-    admin: RequireRole<Admin>,
+    managed: Managed,
     client: Client,
     if_match: IfMatch,
     state: web::Data<AppState>,
     req: HttpRequest,
-    path: web::Path<String>,
     body: MergePatch<ChangeUserRequest>,
 ) -> Result<impl Responder> {
-    let id = parse_id(&path)?;
+    let Managed { caller, id } = managed;
     let MergePatch(request) = body;
     let mut conn = state.pool.get().await?;
     let area_id = match &request.dispatch_area {
@@ -106,7 +133,7 @@ pub async fn change_user(
         }
     };
     let changes = UserChanges { username: request.username, email: request.email, role: request.role, area_id, is_active: request.is_active };
-    let changed = transaction(&mut conn, async |conn| edit_user::change(conn, &admin.caller, &client, id, &if_match, &changes).await).await?;
+    let changed = transaction(&mut conn, async |conn| edit_user::change(conn, &caller, &client, id, &if_match, &changes).await).await?;
     state.revocations.revoke(changed.ended);
     etag::respond(&req, &changed.user, Some(changed.user.version))
 }
@@ -123,15 +150,9 @@ pub async fn change_user(
               (status = 409, description = "`last_admin`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithIfMatch),
 )]
 #[delete("/users/{id}")]
-pub async fn delete_user(
-    admin: RequireRole<Admin>,
-    client: Client,
-    if_match: IfMatch,
-    state: web::Data<AppState>,
-    path: web::Path<String>,
-) -> Result<impl Responder> {
-    let id = parse_id(&path)?;
-    let delete = async |conn: &mut AsyncPgConnection| edit_user::delete(conn, &admin.caller, &client, id, &if_match).await;
+pub async fn delete_user(managed: Managed, client: Client, if_match: IfMatch, state: web::Data<AppState>) -> Result<impl Responder> {
+    let Managed { caller, id } = managed;
+    let delete = async |conn: &mut AsyncPgConnection| edit_user::delete(conn, &caller, &client, id, &if_match).await;
     let ended = transaction(&mut *state.pool.get().await?, delete).await?;
     state.revocations.revoke(ended);
     erasure::begin(&state, id).await;
@@ -145,16 +166,10 @@ pub async fn delete_user(
               (status = 404, description = "`user_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[post("/users/{id}/unlock")]
-pub async fn unlock_user(
-    admin: RequireRole<Admin>,
-    client: Client,
-    idempotency: Idempotency,
-    state: web::Data<AppState>,
-    path: web::Path<String>,
-) -> Result<impl Responder> {
-    let id = parse_id(&path)?;
+pub async fn unlock_user(managed: Managed, client: Client, idempotency: Idempotency, state: web::Data<AppState>) -> Result<impl Responder> {
+    let Managed { caller, id } = managed;
     let unlock = async |conn: &mut AsyncPgConnection| {
-        let user = edit_user::unlock(conn, &admin.caller, &client, id).await?;
+        let user = edit_user::unlock(conn, &caller, &client, id).await?;
         Ok(Reply::ok(&user)?.with_version(user.version))
     };
     idempotency.run(&mut *state.pool.get().await?, unlock).await
@@ -170,14 +185,13 @@ pub async fn unlock_user(
 )]
 #[post("/users/{id}/password")]
 pub async fn set_user_password(
-    admin: RequireRole<Admin>,
+    managed: Managed,
     client: Client,
     idempotency: Idempotency,
     state: web::Data<AppState>,
-    path: web::Path<String>,
     body: Json<SetPasswordRequest>,
 ) -> Result<impl Responder> {
-    let id = parse_id(&path)?;
+    let Managed { caller, id } = managed;
     let Json(SetPasswordRequest { new_password }) = body;
     let found = queries::find(&mut *state.pool.get().await?, id).await?;
     let (row, _) = found.filter(|(row, _)| row.anonymised_at.is_none()).ok_or_else(not_found)?;
@@ -185,7 +199,7 @@ pub async fn set_user_password(
     let hash = password::hash(new_password).await?;
     let ended = std::sync::Mutex::new(Vec::new());
     let set = async |conn: &mut AsyncPgConnection| {
-        let revoked = edit_user::set_password(conn, &admin.caller, &client, id, hash.clone()).await?;
+        let revoked = edit_user::set_password(conn, &caller, &client, id, hash.clone()).await?;
         *ended.lock().expect("no panic while held") = revoked;
         Ok(Reply::no_content())
     };

@@ -37,6 +37,8 @@ pub struct Changed {
 
 /// Changes a user, in the transaction that `conn` is in. What is so already stays so, and its version too.
 ///
+/// That an admin remains is a rule of the database (`users_last_admin_check`), which holds for every writer.
+///
 /// # Errors
 /// 404 `user_not_found`; 409 `last_admin`, `own_role`, `username_taken`, `email_taken`; 422 for a dispatcher without an
 /// area and a new name that is reserved; 412 and 428 of [`IfMatch::check`].
@@ -66,10 +68,6 @@ pub async fn change(
     }
     if after.role == Role::Dispatcher && after.dispatch_area_id.is_none() {
         return Err(Error::invalid(vec![FieldError::new("/dispatch_area", "missing_field", "A dispatcher needs a dispatch area.")]).into());
-    }
-    let was_admin = before.role == Role::Admin && before.is_active;
-    if was_admin && !(after.role == Role::Admin && after.is_active) {
-        check_not_last_admin(conn, id).await?;
     }
     let stored = diesel::update(users::table.find(id.0))
         .set((
@@ -141,9 +139,6 @@ pub async fn set_password(conn: &mut AsyncPgConnection, caller: &Caller, client:
 pub async fn delete(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, id: UserId, if_match: &IfMatch) -> Result<Vec<Uuid>, Abort> {
     let (before, _) = lock(conn, id).await?;
     if_match.check(before.version)?;
-    if before.role == Role::Admin && before.is_active {
-        check_not_last_admin(conn, id).await?;
-    }
     let ended = sessions::revoke_all(conn, id, "account deleted").await?;
     attempts::clear(conn, id).await?;
     sql("SELECT anonymise_user($1)").bind::<BigInt, _>(id).execute_on(conn).await?;
@@ -164,16 +159,6 @@ async fn lock(conn: &mut AsyncPgConnection, id: UserId) -> Result<(UserRow, Opti
     sql("SELECT id FROM users WHERE id = $1 FOR UPDATE").bind::<BigInt, _>(id).execute_on(conn).await?;
     let found = queries::find(conn, id).await?.filter(|(row, _)| row.anonymised_at.is_none());
     found.ok_or_else(|| not_found().into())
-}
-
-/// Every active admin is locked in id order, so of two admins who remove each other at once one stays.
-async fn check_not_last_admin(conn: &mut AsyncPgConnection, leaving: UserId) -> Result<(), Abort> {
-    let admins: Vec<i64> =
-        users::table.filter(users::role.eq(Role::Admin)).filter(users::is_active).order(users::id).select(users::id).for_update().load(conn).await?;
-    if admins.iter().any(|admin| *admin != leaving.0) {
-        return Ok(());
-    }
-    Err(Error::refused(ErrorCode::LastAdmin, "This is the last active admin. Make somebody else an admin first.").into())
 }
 
 async fn area_code(conn: &mut AsyncPgConnection, area_id: Option<i32>) -> QueryResult<Option<String>> {

@@ -95,6 +95,8 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &UserFilter, after: Opti
 }
 
 /// A user to be.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
 pub struct NewUser {
     pub username: String,
     pub email: Option<String>,
@@ -109,18 +111,13 @@ pub struct NewUser {
 /// # Errors
 /// A unique violation of `users_username_key` or `users_email_key`.
 pub async fn insert(conn: &mut AsyncPgConnection, user: NewUser) -> QueryResult<UserRow> {
-    diesel::insert_into(users::table)
-        .values((
-            users::username.eq(user.username),
-            users::email.eq(user.email),
-            users::password_hash.eq(user.password_hash),
-            users::role.eq(user.role),
-            users::dispatch_area_id.eq(user.dispatch_area_id),
-            users::password_change_required.eq(user.password_change_required),
-        ))
-        .returning(UserRow::as_returning())
-        .get_result(conn)
-        .await
+    diesel::insert_into(users::table).values(user).returning(UserRow::as_returning()).get_result(conn).await
+}
+
+/// As [`insert`]; `None` when the user name or the e-mail address is taken.
+pub async fn insert_if_free(conn: &mut AsyncPgConnection, user: NewUser) -> QueryResult<Option<UserRow>> {
+    let free = diesel::insert_into(users::table).values(user).on_conflict_do_nothing();
+    free.returning(UserRow::as_returning()).get_result(conn).await.optional()
 }
 
 /// Notes a sign-in.
@@ -150,7 +147,12 @@ pub async fn set_password(conn: &mut AsyncPgConnection, id: UserId, hash: String
     Ok(())
 }
 
-/// Is there any admin yet, active or not?
-pub async fn exists_admin(conn: &mut AsyncPgConnection) -> QueryResult<bool> {
-    diesel::select(diesel::dsl::exists(users::table.filter(users::role.eq(Role::Admin)))).get_result(conn).await
+/// Is there an admin who can sign in?
+pub async fn exists_usable_admin(conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+    Ok(sql("SELECT FROM users u WHERE is_usable_admin(u) LIMIT 1").execute_on(conn).await? > 0)
+}
+
+/// Is there any user yet?
+pub async fn exists_user(conn: &mut AsyncPgConnection) -> QueryResult<bool> {
+    Ok(sql("SELECT FROM users LIMIT 1").execute_on(conn).await? > 0)
 }

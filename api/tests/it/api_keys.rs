@@ -1,8 +1,13 @@
 //! Keys of integrators: made, used within their scopes and quota, revoked.
 
+use std::time::Duration;
+
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use traitortrack::config::Config;
+use traitortrack::users::model::Role;
 
 use crate::support::warehouse::PASSWORD;
 use crate::support::{Answer, Person, Redis, Warehouse, database, eventually};
@@ -69,23 +74,168 @@ async fn a_key_does_what_its_scopes_say_and_no_more() {
     assert!(Answer::of(detailed).await.expect(200).body["checks"]["database"]["pool_size"].is_u64());
 }
 
+/// Another admin, signed in, and their id.
+async fn second_admin(warehouse: &Warehouse) -> (Person, Value) {
+    let body = json!({"username": "second", "password": PASSWORD, "role": "admin"});
+    let id = warehouse.admin().await.post("/users", body).await.expect(201).body["id"].clone();
+    (warehouse.nobody().signed_in("second", PASSWORD).await, id)
+}
+
+/// A key that this person creates, with all that a machine may want.
+async fn key_of(person: &Person) -> (Person, Value) {
+    let scopes = json!(["bags:read", "scans:read", "scans:write", "users:read", "events:read"]);
+    let made = person.post("/api-keys", json!({"name": "Scale", "scopes": scopes})).await.expect(201).body;
+    (Person { token: Some(made["key"].as_str().expect("a key").to_owned()), cookie: None, ..person.clone() }, made)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_acts_as_its_owner() {
     let warehouse = Warehouse::open().await;
-    let packer = warehouse.packer("Lucknow").await;
     warehouse.packer("Indore").await.scans("SB99999").await.expect(201);
-    let id = packer.get("/me").await.expect(200).body["id"].clone();
-    let everything = json!(["bags:read", "scans:read", "scans:write", "users:read"]);
-    let (key, made) = integrator(&warehouse, json!({"name": "Scale", "scopes": everything, "user_id": id})).await;
-    assert_eq!((&made["user_id"], made["username"].as_str()), (&id, Some("dispatcher-0")));
+    let (second, id) = second_admin(&warehouse).await;
+    let (key, made) = key_of(&second).await;
+    assert_eq!((&made["user_id"], &made["created_by"], made["username"].as_str()), (&id, &id, Some("second")));
+    key.get("/users").await.expect(200);
+    // With the rights that the owner has now, not those of the day when the key was created.
+    let path = format!("/users/{id}");
+    let admin = warehouse.admin().await;
+    let seen = admin.get(&path).await.expect(200);
+    let packer = admin.patch_seen(&path, &seen, json!({"role": "dispatcher", "dispatch_area": "Lucknow"})).await.expect(200);
+    until_refused(&key, "/users", (403, "forbidden")).await;
     key.scans("SB12345").await.expect(201);
     assert_eq!(key.get("/bags/SB12345").await.expect(200).body["dispatch_area"], "Lucknow");
     key.get("/bags/SB99999").await.problem(404, "bag_not_found");
-    // The scope is there, the role is not.
-    key.get("/users").await.problem(403, "forbidden");
 
-    database::execute(&warehouse.database_url, "UPDATE users SET is_active = false WHERE username = 'dispatcher-0'").await;
+    admin.patch_seen(&path, &packer, json!({"is_active": false})).await.expect(200);
     refused_within_seconds(&key).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_for_its_creator_only() {
+    let warehouse = Warehouse::open().await;
+    let admin = warehouse.admin().await;
+    let (_, second) = second_admin(&warehouse).await;
+    let packer = warehouse.packer("Lucknow").await.get("/me").await.expect(200).body["id"].clone();
+    let own = admin.get("/me").await.expect(200).body["id"].clone();
+    let with_owner = |id: &Value| json!({"name": "Scale", "scopes": ["users:write"], "user_id": id});
+    for other in [&second, &packer, &json!(999_999), &json!(0), &json!(-1)] {
+        let refused = admin.post("/api-keys", with_owner(other)).await.problem(403, "api_key_for_another");
+        assert!(refused.body["detail"].as_str().expect("a sentence").contains("user_id"), "{}", refused.text);
+    }
+    assert_eq!(admin.get("/api-keys").await.expect(200).rows().len(), 0);
+    let denied = admin.get("/audit-logs?action=access_denied").await.expect(200);
+    assert_eq!((denied.rows().len(), &denied.rows()[0]["after"]["route"]), (5, &json!("/api/v1/api-keys")));
+    assert_eq!(admin.post("/api-keys", with_owner(&own)).await.expect(201).body["user_id"], own);
+    // The database holds it for every writer.
+    let sql = format!("UPDATE api_keys SET user_id = {second}");
+    let mut conn = AsyncPgConnection::establish(&warehouse.database_url).await.expect("connects");
+    conn.batch_execute(&sql).await.expect_err("a key of another person");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_acted_for_another_are_revoked_by_the_migration() {
+    let warehouse = Warehouse::open().await;
+    let url = &warehouse.database_url;
+    let admin = warehouse.admin().await;
+    let (_, second) = second_admin(&warehouse).await;
+    let keys = [key_of(&admin).await, key_of(&admin).await, key_of(&admin).await];
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/2026-11-28-006043_keep_keys_to_their_creators");
+    let step = |name: &str| std::fs::read_to_string(format!("{folder}/{name}.sql")).expect("the migration is there");
+    database::execute(url, &step("down")).await;
+    let for_another = format!("UPDATE api_keys SET user_id = {second} WHERE id = {}", keys[1].1["id"]);
+    let of_nobody = format!("UPDATE api_keys SET created_by = NULL WHERE id = {}", keys[2].1["id"]);
+    database::execute(url, &format!("{for_another}; {of_nobody}")).await;
+    database::execute(url, &step("up")).await;
+    keys[0].0.get("/bags").await.expect(200);
+    for (key, made) in &keys[1..] {
+        refused_within_seconds(key).await;
+        let entries = admin.get(&format!("/audit-logs?action=api_key_revoked&entity_id={}", made["id"])).await.expect(200);
+        assert_eq!((entries.rows().len(), &entries.rows()[0]["actor"]), (1, &json!(null)));
+        assert_eq!(entries.rows()[0]["after"], json!({"reason": "created_for_another"}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_may_do_no_more_than_its_owner_could() {
+    let warehouse = Warehouse::open().await;
+    let strict = Warehouse::open_on(warehouse.database_url.clone(), |config| config.two_factor_required_roles = vec![Role::Admin]).await;
+    let (second, _) = second_admin(&warehouse).await;
+    let (key, _) = key_of(&second).await;
+    key.get("/bags").await.expect(200);
+    let there = Person { base_url: strict.base_url.clone(), ..key.clone() };
+    there.get("/bags").await.problem(403, "two_factor_setup_required");
+    there.scans("SB00001").await.problem(403, "two_factor_setup_required");
+    let on = "UPDATE users SET two_factor_enabled = true, totp_secret = 'x' WHERE username = 'second'";
+    database::execute(&warehouse.database_url, on).await;
+    until_allowed(&there, "/bags").await;
+    // A password that another person knows: the owner has to choose one first, and so has the key to wait.
+    database::execute(&warehouse.database_url, "UPDATE users SET password_change_required = true WHERE username = 'second'").await;
+    until_refused(&key, "/bags", (403, "password_change_required")).await;
+    database::execute(&warehouse.database_url, "UPDATE users SET password_change_required = false WHERE username = 'second'").await;
+    until_allowed(&key, "/bags").await;
+}
+
+/// Waits for what other processes learn of within seconds.
+async fn until(person: &Person, path: &str, is_reached: impl Fn(&Answer) -> bool) {
+    for _ in 0..300 {
+        if is_reached(&person.get(path).await) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{path} is answered as before after 30 seconds");
+}
+
+async fn until_allowed(key: &Person, path: &str) {
+    until(key, path, |answer| answer.status == 200).await;
+}
+
+async fn until_refused(key: &Person, path: &str, refusal: (u16, &str)) {
+    until(key, path, |answer| (answer.status, answer.code()) == refusal).await;
+}
+
+/// The stream of events of a key, once it is open.
+async fn stream_of(key: &Person) -> tokio::task::JoinHandle<()> {
+    let response = key.request(Method::GET, "/events").send().await.expect("an answer");
+    assert_eq!(response.status(), 200);
+    let mut stream = response.bytes_stream();
+    stream.next().await.expect("the stream begins").expect("it is open");
+    tokio::spawn(async move { while stream.next().await.is_some_and(|chunk| chunk.is_ok()) {} })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_of_a_key_end_with_the_key_and_with_the_rights_of_its_owner() {
+    let one = Warehouse::open().await;
+    let other = Warehouse::open_on(one.database_url.clone(), |_| {}).await;
+    let admin = one.admin().await;
+    let (_, id) = second_admin(&one).await;
+    let path = format!("/users/{id}");
+    for how in ["revoked", "expired", "demoted", "disabled"] {
+        let second = one.nobody().signed_in("second", PASSWORD).await;
+        let (key, made) = key_of(&second).await;
+        let (kept, _) = key_of(&admin).await;
+        let there = Person { base_url: other.base_url.clone(), ..key.clone() };
+        let streams = [stream_of(&key).await, stream_of(&there).await];
+        let kept = stream_of(&kept).await;
+        match how {
+            "revoked" => drop(admin.delete(&format!("/api-keys/{}", made["id"])).await.expect(204)),
+            "expired" => database::execute(&one.database_url, &format!("UPDATE api_keys SET expires_at = now() WHERE id = {}", made["id"])).await,
+            change => {
+                let seen = admin.get(&path).await.expect(200);
+                let changed = if change == "demoted" { json!({"role": "biller"}) } else { json!({"is_active": false}) };
+                admin.patch_seen(&path, &seen, changed).await.expect(200);
+            }
+        }
+        for stream in streams {
+            tokio::time::timeout(Duration::from_secs(30), stream).await.unwrap_or_else(|_| panic!("{how}: the stream goes on")).expect("no panic");
+        }
+        assert!(!kept.is_finished(), "{how}: the stream of another key goes on");
+        kept.abort();
+        if how == "demoted" {
+            let seen = admin.get(&path).await.expect(200);
+            admin.patch_seen(&path, &seen, json!({"role": "admin"})).await.expect(200);
+        }
+    }
 }
 
 async fn refused_within_seconds(key: &Person) {
@@ -181,7 +331,7 @@ async fn the_last_use_is_noted_once_a_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_are_made_by_admins_with_known_scopes_for_known_people() {
+async fn keys_are_made_by_admins_with_known_scopes() {
     let warehouse = Warehouse::open().await;
     let admin = warehouse.admin().await;
     let good = json!({"name": "Scale", "scopes": ["bags:read"]});
@@ -193,7 +343,6 @@ async fn keys_are_made_by_admins_with_known_scopes_for_known_people() {
         (json!({"name": "Scale", "scopes": []}), "/scopes"),
         (json!({"name": "", "scopes": ["bags:read"]}), "/name"),
         (json!({"name": "Scale", "scopes": ["bags:read"], "expires_at": "2001-01-01T00:00:00Z"}), "/expires_at"),
-        (json!({"name": "Scale", "scopes": ["bags:read"], "user_id": 999_999}), "/user_id"),
         (json!({"name": "Scale", "scopes": ["bags:read"], "requests_per_minute": 0}), "/requests_per_minute"),
         (json!({"name": "Scale", "scopes": ["bags:read"], "scope": "x"}), "/scope"),
     ] {

@@ -4,7 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use traitortrack::openapi;
 
-use crate::support::{Answer, Person, Warehouse};
+use crate::support::warehouse::{ADMIN_PASSWORD, PASSWORD};
+use crate::support::{Answer, Person, Warehouse, database};
 
 /// Who may call an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,9 +136,12 @@ const TABLE: &[(&str, Least, Key)] = &[
     ("reset_two_factor", Admin, Scope("users:write")),
 ];
 
+#[derive(Debug, Clone)]
 struct Operation {
     id: String,
     method: Method,
+    /// As the document has it.
+    template: String,
     path: String,
     least: Least,
     key: Key,
@@ -156,6 +160,7 @@ fn operations() -> Vec<Operation> {
                 Some((_, least, key)) => operations.push(Operation {
                     id: id.to_owned(),
                     method: method.to_uppercase().parse().expect("a method"),
+                    template: path.clone(),
                     // Nothing has these names, so nothing is changed by trying.
                     path: path
                         .replace("{qr_code}", "SB99999")
@@ -177,12 +182,16 @@ fn operations() -> Vec<Operation> {
 
 /// Status and code of an answer; the body only when there is one that ends.
 async fn call(person: &Person, operation: &Operation, bearer: Option<&str>) -> (u16, String) {
+    call_with(person, operation, bearer, &json!({})).await
+}
+
+async fn call_with(person: &Person, operation: &Operation, bearer: Option<&str>, body: &Value) -> (u16, String) {
     let mut request = person.client.request(operation.method.clone(), format!("{}{}", person.base_url, operation.path));
     if let Some(token) = bearer {
         request = request.bearer_auth(token);
     }
     if operation.method != Method::GET && operation.method != Method::DELETE {
-        request = request.json(&json!({}));
+        request = request.json(body);
     }
     if operation.id == "listen_to_events" || operation.id.starts_with("export_") {
         let response = request.send().await.expect("an answer");
@@ -246,9 +255,7 @@ async fn a_key_gets_in_with_its_scope_alone() {
     let warehouse = Warehouse::open().await;
     let admin = warehouse.admin().await;
     let operations = operations();
-    let mut scopes: Vec<&str> = operations.iter().filter_map(|operation| if let Scope(scope) = operation.key { Some(scope) } else { None }).collect();
-    scopes.sort_unstable();
-    scopes.dedup();
+    let scopes = scopes();
     let make = async |scopes: &[&str]| {
         let made = admin.post("/api-keys", json!({"name": "matrix", "scopes": scopes})).await.expect(201);
         made.body["key"].as_str().expect("a key").to_owned()
@@ -270,4 +277,92 @@ async fn a_key_gets_in_with_its_scope_alone() {
             Free => panic!("{} needs a caller", operation.id),
         }
     }
+}
+
+/// All scopes that the document knows.
+fn scopes() -> Vec<&'static str> {
+    let mut scopes: Vec<&str> = TABLE.iter().filter_map(|(.., key)| if let Scope(scope) = key { Some(*scope) } else { None }).collect();
+    scopes.sort_unstable();
+    scopes.dedup();
+    scopes
+}
+
+/// A key of this person with all scopes.
+async fn mighty_key(person: &Person) -> String {
+    let made = person.post("/api-keys", json!({"name": "matrix", "scopes": scopes()})).await.expect(201);
+    made.body["key"].as_str().expect("a key").to_owned()
+}
+
+/// What the security of an account is made of.
+const ACCOUNT: &str = "SELECT jsonb_build_array( \
+        (SELECT to_jsonb(u) - 'last_login_at' FROM users u WHERE username = 'admin'), \
+        (SELECT jsonb_agg(to_jsonb(s) ORDER BY id) FROM sessions s), \
+        (SELECT jsonb_agg(to_jsonb(k) - 'last_used_at' ORDER BY id) FROM api_keys k), \
+        (SELECT count(*) FROM recovery_codes), (SELECT count(*) FROM password_resets))::text AS value";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_can_not_touch_the_account_of_its_owner() {
+    let warehouse = Warehouse::open().await;
+    let admin = warehouse.admin().await;
+    // Removing the owner would be refused without another admin, and not because of the key.
+    admin.post("/users", json!({"username": "second", "password": PASSWORD, "role": "admin"})).await.expect(201);
+    let key = mighty_key(&admin).await;
+    let id = admin.get("/me").await.expect(200).body["id"].to_string();
+    let before = database::text(&warehouse.database_url, ACCOUNT).await;
+    let bodies = [
+        json!({}),
+        json!({"email": "thief@example.com"}),
+        json!({"username": "admin2"}),
+        json!({"role": "biller"}),
+        json!({"is_active": false}),
+        json!({"new_password": PASSWORD}),
+        json!({"current_password": ADMIN_PASSWORD, "new_password": PASSWORD}),
+        json!({"name": "Another", "scopes": ["bags:read"]}),
+        json!({"username": "admin", "password": ADMIN_PASSWORD}),
+        json!({"wanted_role": "admin", "reason": "I would like to"}),
+    ];
+    let mut own = 0;
+    for operation in operations() {
+        let is_own =
+            ["/api/v1/me", "/api/v1/auth/", "/api/v1/api-keys", "/api/v1/promotion-requests"].iter().any(|part| operation.template.starts_with(part))
+                || (operation.template.starts_with("/api/v1/users/{id}") && operation.method != Method::GET);
+        // However the id is written.
+        let ids = [id.clone(), format!("0{id}"), format!("+{id}"), format!("%3{id}")];
+        let ids = if operation.template.contains("{id}") { &ids[..] } else { &ids[..1] };
+        for own_id in ids {
+            let path = operation.template.replace("{id}", own_id).replace("{qr_code}", "SB99999").replace("{bill_number}", "NO-SUCH-BILL");
+            let operation = Operation { path, ..operation.clone() };
+            let bodies = if operation.method == Method::GET { &bodies[..1] } else { &bodies[..] };
+            for body in bodies {
+                let answer = call_with(&admin, &operation, Some(&key), body).await;
+                if is_own {
+                    own += 1;
+                    assert_eq!(answer, (403, "insufficient_scope".into()), "{} {} with {body}", operation.method, operation.path);
+                }
+            }
+            if operation.method != Method::GET {
+                assert_eq!(database::text(&warehouse.database_url, ACCOUNT).await, before, "{} {}", operation.method, operation.path);
+            }
+        }
+    }
+    assert!(own > 300, "{own} ways were tried");
+    let denied = "SELECT count(*) AS n FROM audit_logs WHERE action = 'access_denied' AND api_key_id IS NOT NULL";
+    assert!(database::number(&warehouse.database_url, denied).await > 300, "each attempt is written down with the key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_no_way_around_the_second_factor_that_the_role_needs() {
+    let warehouse = Warehouse::open().await;
+    let key = mighty_key(&warehouse.admin().await).await;
+    let required = vec![traitortrack::users::model::Role::Admin];
+    let strict = Warehouse::open_on(warehouse.database_url.clone(), |config| config.two_factor_required_roles = required).await;
+    for operation in operations() {
+        if let Scope(scope) = operation.key {
+            let answer = call(&strict.nobody(), &operation, Some(&key)).await;
+            assert_eq!(answer, (403, "two_factor_setup_required".into()), "{} with {scope}", operation.id);
+        }
+    }
+    let body = json!({"username": "second", "password": PASSWORD, "role": "admin"});
+    let machine = Person { token: Some(key), ..strict.nobody() };
+    machine.post("/users", body).await.problem(403, "two_factor_setup_required");
 }

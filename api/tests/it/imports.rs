@@ -429,6 +429,7 @@ async fn who_is_no_admin_any_more_imports_nothing() {
     database::execute(&warehouse.database_url, "ALTER TABLE jobs ALTER COLUMN run_at SET DEFAULT now() + interval '1 hour'").await;
     let taken = send(&admin, BAGS, "a.csv", CSV, b"code\nCB-1\n").await.expect(202);
     assert_eq!(taken.body["status"], "queued");
+    admin.post("/users", json!({"username": "other", "password": "Battery-Staple9", "role": "admin"})).await.expect(201);
     database::execute(&warehouse.database_url, "UPDATE users SET role = 'biller' WHERE username = 'admin'; UPDATE jobs SET run_at = now()").await;
     let done = finished(&admin, &taken.body).await;
     assert_eq!((done["status"].as_str(), done["error"]["code"].as_str()), (Some("failed"), Some("forbidden")));

@@ -111,6 +111,7 @@ fn values(path: &str, filter: &str) -> &'static [&'static str] {
         (_, "billed" | "linked" | "is_active" | "is_read") => &["true", "false"],
         (_, "role") => &["admin", "biller"],
         (_, "created_by") => &["@biller", "999999"],
+        (_, "api_key_id") => &["1", "999999"],
         (_, "user_id" | "actor_id") => &["@packer", "999999"],
         (_, "created_after" | "scanned_after" | "after") => &["@30", "@1", "@90"],
         (_, "created_before" | "scanned_before" | "before") => &["@30", "@59", "@0"],

@@ -1,7 +1,9 @@
 //! The real binary as a process of its own, to be killed.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
+
+use tempfile::NamedTempFile;
 
 use super::warehouse::{A_DAY_SECONDS, ADMIN_PASSWORD};
 use super::{Person, eventually};
@@ -9,6 +11,7 @@ use super::{Person, eventually};
 /// A running `api serve`.
 pub struct ServerProcess {
     child: Child,
+    output: NamedTempFile,
     pub base_url: String,
 }
 
@@ -18,10 +21,11 @@ impl ServerProcess {
         Self::start_with(data_dir, database_url, &[]).await
     }
 
-    /// As [`Self::start`], with settings of the test's own.
+    /// As [`Self::start`], with settings of the test's own. One without a value takes the harness's away.
     pub async fn start_with(data_dir: &PathBuf, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let port = super::free_port();
         let bind = format!("127.0.0.1:{port}");
+        let output = NamedTempFile::new().expect("a file for the output");
         let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
         command
             .arg("serve")
@@ -34,13 +38,18 @@ impl ServerProcess {
             .env("SIGN_IN_LIMIT_PER_MINUTE", "10000")
             .env("SCAN_LIMIT_PER_MINUTE", "1000000")
             .env("RUST_LOG", "warn")
-            .envs(settings.iter().copied())
-            .stdout(Stdio::null());
+            .stdout(output.reopen().expect("the file can be opened again"));
+        for (name, value) in settings {
+            match *value {
+                "" => command.env_remove(name),
+                value => command.env(name, value),
+            };
+        }
         if let Some(url) = database_url {
             command.env("DATABASE_URL", url);
         }
         let child = command.spawn().expect("the binary starts");
-        let mut process = Self { child, base_url: format!("http://{bind}") };
+        let mut process = Self { child, output, base_url: format!("http://{bind}") };
         process.wait_until_ready().await;
         process
     }
@@ -59,6 +68,11 @@ impl ServerProcess {
 
     pub fn nobody(&self) -> Person {
         Person::new(&self.base_url)
+    }
+
+    /// What it has printed: the log, and what is for the person who started it.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(self.output.path()).expect("the output can be read")
     }
 
     /// SIGKILL: nothing of the process gets a chance to tidy up.

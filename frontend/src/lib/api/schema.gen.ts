@@ -107,7 +107,9 @@ export interface paths {
         put?: never;
         /**
          * Make an API key.
-         * @description The answer shows the key once: only its hash is stored. For the same reason the answer is not kept for an
+         * @description The key acts as the person who creates it, narrowed to its scopes, with the role and the dispatch area that the person has
+         *     at the time. It stops while that person would have to change the password or to set up a second factor first.
+         *     The answer shows the key once: only its hash is stored. For the same reason the answer is not kept for an
          *     `Idempotency-Key`; a key whose answer was lost is revoked, and another made.
          */
         post: operations["create_api_key"];
@@ -1073,7 +1075,8 @@ export interface paths {
         put?: never;
         /**
          * Grant a promotion request.
-         * @description The person has the role at once and signs in anew.
+         * @description The person has the role at once and signs in again. A request that would not raise the role that the person has by now
+         *     is refused with `role_not_higher`, and closed.
          */
         post: operations["approve_promotion_request"];
         delete?: never;
@@ -1662,7 +1665,7 @@ export interface components {
             scopes: string[];
             /**
              * Format: int64
-             * @description Whom the key acts as.
+             * @description Whom the key acts as: the person who created it.
              * @example 7
              */
             user_id: number;
@@ -1729,6 +1732,19 @@ export interface components {
              */
             username: string | null;
         };
+        /** @description The API key that something was done with. */
+        AuditApiKey: {
+            /**
+             * Format: int64
+             * @example 3
+             */
+            id: number;
+            /**
+             * @description Its name now.
+             * @example Weighbridge
+             */
+            name: string | null;
+        };
         /** @description One field that changed. */
         AuditChange: {
             /** @example destination */
@@ -1746,6 +1762,7 @@ export interface components {
             /** Format: date-time */
             at: string;
             actor: components["schemas"]["AuditActor"] | null;
+            api_key: components["schemas"]["AuditApiKey"] | null;
             /** @example bill_changed */
             action: string;
             /** @example bill */
@@ -2168,7 +2185,7 @@ export interface components {
             expires_at?: string | null;
             /**
              * Format: int64
-             * @description Whom the key acts as, with their role and dispatch area; the creator when absent.
+             * @description The creator's own id, or absent: a key acts as the person who creates it.
              * @example 7
              */
             user_id?: number | null;
@@ -2828,7 +2845,7 @@ export interface components {
                 scopes: string[];
                 /**
                  * Format: int64
-                 * @description Whom the key acts as.
+                 * @description Whom the key acts as: the person who created it.
                  * @example 7
                  */
                 user_id: number;
@@ -2877,6 +2894,7 @@ export interface components {
                 /** Format: date-time */
                 at: string;
                 actor: components["schemas"]["AuditActor"] | null;
+                api_key: components["schemas"]["AuditApiKey"] | null;
                 /** @example bill_changed */
                 action: string;
                 /** @example bill */
@@ -3384,6 +3402,11 @@ export interface components {
                 wanted_role: components["schemas"]["Role"];
                 reason: string;
                 status: components["schemas"]["PromotionStatus"];
+                /**
+                 * @description `role_not_higher` when an approval came too late to raise the role and closed the request.
+                 * @example role_not_higher
+                 */
+                closed_as: string | null;
                 /** @description What the admin wrote. */
                 note: string | null;
                 /** @description User name of the admin. */
@@ -3668,6 +3691,11 @@ export interface components {
             wanted_role: components["schemas"]["Role"];
             reason: string;
             status: components["schemas"]["PromotionStatus"];
+            /**
+             * @description `role_not_higher` when an approval came too late to raise the role and closed the request.
+             * @example role_not_higher
+             */
+            closed_as: string | null;
             /** @description What the admin wrote. */
             note: string | null;
             /** @description User name of the admin. */
@@ -4900,6 +4928,8 @@ export interface operations {
             query?: {
                 /** @description Id of the user who acted. */
                 actor_id?: number;
+                /** @description Id of the API key that was used. */
+                api_key_id?: number;
                 /** @example bill_changed */
                 action?: string;
                 /**
@@ -8823,6 +8853,8 @@ export interface operations {
         parameters: {
             query?: {
                 actor_id?: number;
+                /** @description Id of the API key that was used. */
+                api_key_id?: number;
                 action?: string;
                 entity_type?: string;
                 entity_id?: string;
@@ -11135,7 +11167,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `promotion_decided` or `own_role` */
+            /** @description `promotion_decided`, `own_role` or `role_not_higher` */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -6,10 +6,11 @@ const of = (query: string) => auditFiltersOf(new URLSearchParams(query));
 describe('filters of the audit log', () => {
 	it('are read from the address', () =>
 		expect(
-			of('q=%20asha%20&actor_id=7&action=bill_changed&entity_type=bill&entity_id=BILL-000001&ip=10.0.0.1')
+			of('q=%20asha%20&actor_id=7&api_key_id=3&action=bill_changed&entity_type=bill&entity_id=BILL-000001&ip=10.0.0.1')
 		).toEqual({
 			q: 'asha',
 			actor_id: 7,
+			api_key_id: 3,
 			action: 'bill_changed',
 			entity_type: 'bill',
 			entity_id: 'BILL-000001',
@@ -22,5 +23,6 @@ describe('filters of the audit log', () => {
 		expect(new Date(after ?? '').getHours()).toBe(0);
 	});
 
-	it('leave out what makes no sense', () => expect(of('actor_id=x&after=yesterday&unknown=1&q=')).toEqual({}));
+	it('leave out what makes no sense', () =>
+		expect(of('actor_id=x&api_key_id=-1&after=yesterday&unknown=1&q=')).toEqual({}));
 });

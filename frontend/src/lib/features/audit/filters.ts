@@ -12,8 +12,10 @@ export function auditFiltersOf(params: URLSearchParams): AuditFilters {
 		const value = params.get(name)?.trim();
 		if (value) filters[name] = value;
 	}
-	const actor = Number(params.get('actor_id'));
-	if (Number.isSafeInteger(actor) && actor > 0) filters.actor_id = actor;
+	for (const name of ['actor_id', 'api_key_id'] as const) {
+		const id = Number(params.get(name));
+		if (Number.isSafeInteger(id) && id > 0) filters[name] = id;
+	}
 	const after = dayStart(params.get('after'));
 	const before = dayStart(params.get('before'), 1);
 	if (after) filters.after = after;

@@ -22,6 +22,11 @@ export function actorName(entry: AuditEntry): string {
 	return entry.ip ? m.audit_somebody() : m.audit_system();
 }
 
+/** The API key that was used, as people call it. */
+export function keyName({ id, name }: NonNullable<AuditEntry['api_key']>): string {
+	return name ?? String(id);
+}
+
 /** What it is about, as people call it. */
 export function aboutName(entry: AuditEntry, nameOf: NameOf): string {
 	if (entry.entity_type === 'user')
