@@ -48,8 +48,6 @@ const BACKLOG: u32 = 2048;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A client gets this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Partitions are looked after this often.
-const PARTITION_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Rate limits of this process, shared by all its workers.
 #[derive(Clone)]
@@ -125,6 +123,8 @@ impl Application {
     /// # Errors
     /// When the settings contradict each other, the database can't be reached or migrated, or the port is taken.
     pub async fn build(mut config: Config) -> anyhow::Result<Self> {
+        // What is measured before there is a recorder is lost.
+        metrics::handle();
         config.check().map_err(anyhow::Error::msg)?;
         let url = config.database.database_url.as_ref().context("DATABASE_URL is not set")?.expose().to_owned();
         if !config.database.is_embedded {
@@ -138,7 +138,7 @@ impl Application {
         }
         let pool = pool::create(&url, &config.database)?;
         let mut conn = pool.get().await.context("the database can't be reached")?;
-        partitions::ensure(&mut conn).await?;
+        partitions::ensure_at_start(&mut conn).await;
         let first_admin_password =
             first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
         let token_keys = TokenKeys::load(&mut conn, config.jwt_algorithm, config.jwt_secret.as_ref()).await?;
@@ -147,7 +147,6 @@ impl Application {
         drop(conn);
         let replicas = Replicas::new(&url, &config)?;
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
-        metrics::handle();
 
         let listener = TcpListener::bind(config.bind)
             .with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
@@ -189,7 +188,7 @@ impl Application {
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
-            tokio::spawn(keep_partitions(pool)),
+            tokio::spawn(partitions::keep_ahead(pool)),
             tokio::spawn(keep_metrics()),
         ];
         let server = http_server(state.clone(), listener)?;
@@ -317,19 +316,6 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
 /// Where a person on this machine finds a server that listens at `address`.
 fn local_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
-}
-
-async fn keep_partitions(pool: crate::db::Pool) {
-    loop {
-        tokio::time::sleep(PARTITION_INTERVAL).await;
-        let kept = match pool.get().await {
-            Ok(mut conn) => partitions::ensure(&mut conn).await.map_err(anyhow::Error::from),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = kept {
-            tracing::error!(%error, "next month's partitions could not be made");
-        }
-    }
 }
 
 async fn keep_metrics() {

@@ -27,6 +27,7 @@ mod maintenance;
 mod migrations;
 mod openapi;
 mod overview;
+mod partitions;
 mod password_reset;
 mod pooler;
 mod replicas;

@@ -74,3 +74,17 @@ impl Drop for ServerProcess {
         let _already_reaped = self.child.wait();
     }
 }
+
+/// Runs the binary to its end with these settings alone.
+pub async fn run_api(arguments: &[&str], settings: &[(&str, &str)]) -> std::process::Output {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_api"));
+    command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.envs(settings.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(300), command.output()).await;
+    output.unwrap_or_else(|_| panic!("{arguments:?} with {settings:?} does not end")).expect("the binary runs")
+}
+
+/// Standard output and error of a program that has ended.
+pub fn text_of(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
