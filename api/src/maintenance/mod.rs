@@ -101,11 +101,8 @@ impl Steps<'_> {
 
 async fn work(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps<'_>) {
     steps.tell("partitions", ensure_partitions(conn).await);
-    let archived = retention::archive(conn, &options.retention, Utc::now()).await.map(|files| {
-        let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-        if names.is_empty() { "no month is old enough to be archived".to_owned() } else { format!("archived to {}", names.join(", ")) }
-    });
-    steps.tell("audit log", archived.map_err(|error| format!("{error:#}")));
+    let archived = retention::archive(conn, &options.retention, Utc::now()).await;
+    steps.tell("audit log", archived.map(|archived| archived.to_string()).map_err(|error| format!("{error:#}")));
     steps.tell("housekeeping", housekeeping::sweep_tables(conn).await.map(|gone| format!("{gone} old rows cleared away")));
     steps.tell("statistics", conn.batch_execute("ANALYZE").await.map(|()| "every table analysed".to_owned()));
     steps.tell("summaries", conn.batch_execute("SELECT summarize_audit_origins()").await.map(|()| "up to date".to_owned()));
@@ -152,7 +149,8 @@ async fn plan(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps
         format!("would make what is missing of 3 months ahead: {}", each.collect::<Vec<_>>().join(", "))
     });
     steps.tell("partitions", ahead);
-    let old = retention::old_months(conn, &options.retention, Utc::now()).await.map(|names| {
+    let old = retention::old_months(conn, &options.retention, Utc::now()).await.map(|months| {
+        let names: Vec<String> = months.iter().map(ToString::to_string).collect();
         if names.is_empty() { "no month is old enough to be archived".to_owned() } else { format!("would archive {}", names.join(", ")) }
     });
     steps.tell("audit log", old);

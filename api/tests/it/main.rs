@@ -32,6 +32,7 @@ mod password_reset;
 mod pooler;
 mod replicas;
 mod reports;
+mod retention;
 mod scale;
 mod scans;
 mod seed_demo;
