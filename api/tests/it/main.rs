@@ -15,6 +15,7 @@ mod cluster;
 mod concurrency;
 mod conventions;
 mod cors;
+mod data_folder;
 mod durability;
 mod errors;
 mod events;

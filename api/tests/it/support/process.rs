@@ -61,6 +61,19 @@ impl ServerProcess {
         Person::new(&self.base_url)
     }
 
+    /// SIGTERM, and waits for the end.
+    pub async fn terminate(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        for _ in 0..1_200 {
+            if self.child.try_wait().expect("it is a child").is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the server did not stop within a minute");
+    }
+
     /// SIGKILL: nothing of the process gets a chance to tidy up.
     pub fn kill(&mut self) {
         self.child.kill().expect("the process can be killed");
