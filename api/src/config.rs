@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser};
 
+use crate::audit::retention;
 use crate::http::base_path::BasePath;
 use crate::http::origin::Origin;
 use crate::users::model::Role;
@@ -246,7 +247,7 @@ pub struct Config {
     pub bill_open_parents: bool,
 
     /// Days the audit log is kept in the database; older months go to files, role changes and deletions stay; 0 keeps everything
-    #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 365, value_name = "DAYS", help_heading = "Audit log")]
+    #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 365, value_parser = retention::parse_days, allow_negative_numbers = true, value_name = "DAYS", help_heading = "Audit log")]
     pub audit_retention_days: u32,
 
     /// Folder for old months of the audit log; audit-archive in DATA_DIR by default
@@ -335,6 +336,9 @@ impl Config {
         }
         if self.sign_in_limit_per_minute == 0 || self.request_limit_per_minute == 0 || self.scan_limit_per_minute == 0 {
             return Err("SIGN_IN_LIMIT_PER_MINUTE, REQUEST_LIMIT_PER_MINUTE and SCAN_LIMIT_PER_MINUTE must be 1 or more.".into());
+        }
+        if self.audit_retention_days > retention::MAX_DAYS {
+            return Err(format!("AUDIT_RETENTION_DAYS must be a number of days from 1 to {}; 0 keeps everything.", retention::MAX_DAYS));
         }
         if self.replica_max_lag_seconds == 0 {
             return Err("REPLICA_MAX_LAG_SECONDS must be 1 or more.".into());

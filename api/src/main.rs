@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use traitortrack::audit::retention::Retention;
+use traitortrack::audit::retention::{Retention, parse_days};
 use traitortrack::auth::keys;
 use traitortrack::config::{Config, DatabaseConfig, JwtAlgorithm, LogFormat, Secret, settings_markdown, with_settings_from_files};
 use traitortrack::db::{migrations, pool};
@@ -67,7 +67,7 @@ enum Command {
         #[arg(long, conflicts_with = "dry_run")]
         report: bool,
         /// Days the audit log is kept in the database; older months go to files; 0 keeps everything
-        #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 365, value_name = "DAYS")]
+        #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 365, value_parser = parse_days, allow_negative_numbers = true, value_name = "DAYS")]
         audit_retention_days: u32,
         /// Folder for old months of the audit log; audit-archive in DATA_DIR by default
         #[arg(long, env = "AUDIT_ARCHIVE_DIR", value_name = "FOLDER")]

@@ -48,8 +48,6 @@ const BACKLOG: u32 = 2048;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A client gets this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Partitions are looked after this often.
-const PARTITION_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Right passwords don't count as failures ([`auth::attempts`]), but each takes time to check: so many times the limit of
 /// failures are taken from one address in a minute, which is a shift of hundreds.
@@ -129,6 +127,8 @@ impl Application {
     /// # Errors
     /// When the settings contradict each other, the database can't be reached or migrated, or the port is taken.
     pub async fn build(mut config: Config) -> anyhow::Result<Self> {
+        // What is measured before there is a recorder is lost.
+        metrics::handle();
         config.check().map_err(anyhow::Error::msg)?;
         let url = config.database.database_url.as_ref().context("DATABASE_URL is not set")?.expose().to_owned();
         if !config.database.is_embedded {
@@ -142,7 +142,7 @@ impl Application {
         }
         let pool = pool::create(&url, &config.database)?;
         let mut conn = pool.get().await.context("the database can't be reached")?;
-        partitions::ensure(&mut conn).await?;
+        partitions::ensure_at_start(&mut conn).await;
         let created_admin =
             first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
         let token_keys = TokenKeys::load(&mut conn, config.jwt_algorithm, config.jwt_secret.as_ref()).await?;
@@ -151,7 +151,6 @@ impl Application {
         drop(conn);
         let replicas = Replicas::new(&url, &config)?;
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
-        metrics::handle();
 
         let listener = TcpListener::bind(config.bind)
             .with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
@@ -194,7 +193,7 @@ impl Application {
             tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
             tokio::spawn(users::erasure::keep_finishing(state.clone())),
-            tokio::spawn(keep_partitions(pool)),
+            tokio::spawn(partitions::keep_ahead(pool)),
             tokio::spawn(keep_metrics()),
         ];
         let server = http_server(state.clone(), listener)?;
@@ -322,19 +321,6 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
 /// Where a person on this machine finds a server that listens at `address`.
 fn local_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
-}
-
-async fn keep_partitions(pool: crate::db::Pool) {
-    loop {
-        tokio::time::sleep(PARTITION_INTERVAL).await;
-        let kept = match pool.get().await {
-            Ok(mut conn) => partitions::ensure(&mut conn).await.map_err(anyhow::Error::from),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = kept {
-            tracing::error!(%error, "next month's partitions could not be made");
-        }
-    }
 }
 
 async fn keep_metrics() {

@@ -2,6 +2,7 @@
 //!
 //! Owns `audit_logs`. Knows no feature; features name what happened.
 
+mod archive_file;
 pub mod denied;
 mod list_entries;
 pub mod retention;

@@ -78,12 +78,18 @@ where
     }
 }
 
-/// Deadlock or serialization failure: the same transaction may well succeed the next time.
+/// What PostgreSQL says when a row was on its way to a partition while that was attached or dropped.
+const PARTITION_CHANGES: [&str; 2] = ["violates partition constraint", "could not open relation with OID"];
+
+/// Deadlock, serialization failure, or a change of partitions: the same transaction may well succeed the next time.
 pub fn is_worth_retrying(cause: &diesel::result::Error) -> bool {
     match cause {
         diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::SerializationFailure, _) => true,
         // diesel has no kind for 40P01; the message is PostgreSQL's own and not translated (lc_messages is C).
-        diesel::result::Error::DatabaseError(_, information) => information.message().contains("deadlock detected"),
+        diesel::result::Error::DatabaseError(_, information) => {
+            let message = information.message();
+            message.contains("deadlock detected") || PARTITION_CHANGES.iter().any(|sign| message.contains(sign))
+        }
         _ => false,
     }
 }

@@ -20,6 +20,9 @@ macro_rules! pg_enum {
         }
 
         impl $name {
+            /// Every value, in the order of the type.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
             /// The name in JSON and SQL.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }

@@ -3,7 +3,6 @@
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,8 +21,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_SOCKET_FOLDER_BYTES: usize = 90;
 /// A log larger than this begins anew at the next start, in bytes.
 const MAX_LOG_BYTES: u64 = 10 * 1024 * 1024;
-/// Where the data go when root keeps them from everyone else, as in /root.
-const FALLBACK_ROOT: &str = "/var/lib/traitortrack";
+/// Where earlier versions put the database when the data folder was closed to PostgreSQL's user.
+const FORMER_ROOT: &str = "/var/lib/traitortrack";
 
 /// A PostgreSQL server that is this process's own. It stops when this is dropped, and when the process dies.
 #[derive(Debug)]
@@ -41,14 +40,17 @@ impl EmbeddedPostgres {
     /// Every [`EmbeddedError`]; each says what to do.
     pub fn start(options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {
         let bin = binaries::folder()?;
-        let account = Account::to_step_down_to()?;
-        let data_dir = usable_folder(account, &options.data_dir)?;
+        fs::create_dir_all(&options.data_dir).map_err(EmbeddedError::file(&options.data_dir))?;
+        let data_dir = fs::canonicalize(&options.data_dir).map_err(EmbeddedError::file(&options.data_dir))?;
+        let account = Account::to_step_down_to(&data_dir)?;
+        let account = account.as_ref();
         let lock = lock(&data_dir)?;
         let postgres_folder = data_dir.join("postgres");
         let socket_folder = socket_folder(&data_dir);
         account::private_folder(account, &socket_folder)?;
 
         if !postgres_folder.join("PG_VERSION").exists() {
+            refuse_former(&data_dir)?;
             create_cluster(&bin, account, &data_dir, options.durable)?;
         }
         check_version(&bin, &postgres_folder)?;
@@ -110,25 +112,15 @@ impl Drop for EmbeddedPostgres {
     }
 }
 
-/// The data folder itself, or one that the server's account can get into.
-fn usable_folder(account: Option<Account>, wanted: &Path) -> Result<PathBuf, EmbeddedError> {
-    fs::create_dir_all(wanted).map_err(EmbeddedError::file(wanted))?;
-    let folder = fs::canonicalize(wanted).map_err(EmbeddedError::file(wanted))?;
-    if account::can_enter(account, &folder) {
-        return Ok(folder);
-    }
+/// A database that is elsewhere must not look as if it were gone.
+fn refuse_former(data_dir: &Path) -> Result<(), EmbeddedError> {
     let mut hasher = DefaultHasher::new();
-    folder.hash(&mut hasher);
-    let fallback = Path::new(FALLBACK_ROOT).join(format!("{:016x}", hasher.finish()));
-    fs::create_dir_all(&fallback).map_err(EmbeddedError::file(&fallback))?;
-    let open = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(FALLBACK_ROOT, open.clone()).map_err(EmbeddedError::file(FALLBACK_ROOT))?;
-    fs::set_permissions(&fallback, open).map_err(EmbeddedError::file(&fallback))?;
-    tracing::warn!(
-        data_dir = %folder.display(), database = %fallback.display(),
-        "the data folder is closed to PostgreSQL's user, so the database is kept elsewhere"
-    );
-    Ok(fallback)
+    data_dir.hash(&mut hasher);
+    let former = Path::new(FORMER_ROOT).join(format!("{:016x}", hasher.finish()));
+    if former.join("postgres").exists() {
+        return Err(EmbeddedError::Elsewhere { data_dir: data_dir.to_owned(), former });
+    }
+    Ok(())
 }
 
 fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
@@ -152,7 +144,7 @@ fn socket_folder(data_dir: &Path) -> PathBuf {
 }
 
 /// Makes cluster and database in a folder beside, renamed when all is done: a half-made one never counts.
-fn create_cluster(bin: &Path, account: Option<Account>, data_dir: &Path, durable: bool) -> Result<(), EmbeddedError> {
+fn create_cluster(bin: &Path, account: Option<&Account>, data_dir: &Path, durable: bool) -> Result<(), EmbeddedError> {
     let unfinished = data_dir.join("postgres.unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(EmbeddedError::file(&unfinished))?;

@@ -5,6 +5,7 @@
 
 mod account;
 mod binaries;
+mod closed;
 mod cluster;
 mod leftovers;
 mod process;
@@ -12,6 +13,10 @@ mod process;
 use std::path::PathBuf;
 
 pub use cluster::EmbeddedPostgres;
+
+/// The folders in the data folder that are the server's: the cluster, one that is being made, the
+/// socket.
+const FOLDERS: [&str; 3] = ["postgres", "postgres.unfinished", "socket"];
 
 /// Where and how the private server runs.
 #[derive(Debug, Clone)]
@@ -35,6 +40,18 @@ pub enum EmbeddedError {
     /// Started by root, but there is nobody to run the server as.
     #[error("PostgreSQL does not run as root, and there is no user `postgres` to run it as. Start as an ordinary user, or create that user.")]
     NoAccount,
+    /// PostgreSQL's user can't get to the data folder, and no way can be made for it.
+    #[error(
+        "PostgreSQL does not run as root, and its user `postgres` can't reach {data_dir}. Set DATA_DIR to a folder that it can reach, \
+         as DATA_DIR=/var/lib/traitortrack, or let it through: {fix}"
+    )]
+    Closed { data_dir: PathBuf, fix: String },
+    /// An earlier version put the database outside the data folder.
+    #[error(
+        "The database of {data_dir} is in {former}, where an earlier version has put it. Move it: \
+         mv \"{former}/postgres\" \"{data_dir}/postgres\". To begin with an empty one instead, delete {former}."
+    )]
+    Elsewhere { data_dir: PathBuf, former: PathBuf },
     /// Another process uses the data folder.
     #[error("{0} is in use by another TraitorTrack. Stop that one first, or set DATA_DIR to another folder.")]
     InUse(PathBuf),

@@ -58,8 +58,7 @@ pub struct Checks {
     pub scan_writer: ScanWriterCheck,
     pub jobs: JobsCheck,
     pub replicas: ReplicasCheck,
-    /// Degraded when a month's partition of scans or audit log was missing, or next month's is.
-    pub partitions: PartCheck,
+    pub partitions: PartitionsCheck,
 }
 
 /// The database and the pool of connections to it.
@@ -82,6 +81,17 @@ pub struct DatabaseCheck {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PartCheck {
     pub status: Status,
+}
+
+/// The monthly partitions of scans and audit log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PartitionsCheck {
+    /// Degraded when a partition is missing, or rows are in the one for all others.
+    pub status: Status,
+    /// Where it is degraded: what to run on the server. It repairs them, or says what stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, example = "api maintenance")]
+    pub repair_command: Option<&'static str>,
 }
 
 /// The disk that the data folder is on.
@@ -192,8 +202,8 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
     let redis = redis_status(&state).await;
     let (jobs, waiting_jobs) = jobs_status(&state).await;
     let replicas = replicas_check(&state, shows_figures);
-    let partitions = partitions_status(&state).await;
-    let parts = [database, disk_status, writer_status, redis, jobs, replicas.status, partitions];
+    let partitions = partitions_check(&state).await;
+    let parts = [database, disk_status, writer_status, redis, jobs, replicas.status, partitions.status];
     let status = [Status::Unhealthy, Status::Degraded].into_iter().find(|bad| parts.contains(bad)).unwrap_or(Status::Healthy);
     answer(status).json(DetailedHealth {
         status,
@@ -214,7 +224,7 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
             scan_writer: ScanWriterCheck { status: writer_status, waiting_scans: shown(waiting_scans) },
             jobs: JobsCheck { status: jobs, waiting: waiting_jobs.filter(|_| shows_figures) },
             replicas,
-            partitions: PartCheck { status: partitions },
+            partitions,
         },
     })
 }
@@ -265,12 +275,13 @@ fn replicas_check(state: &AppState, shows_figures: bool) -> ReplicasCheck {
 }
 
 /// A scan of a month without its partition is kept, but in the one for all others, which no retention drops.
-async fn partitions_status(state: &AppState) -> Status {
+async fn partitions_check(state: &AppState) -> PartitionsCheck {
     let check = async { Ok::<_, crate::error::Error>(partitions::figures(&mut *state.pool.get().await?).await?) };
     match tokio::time::timeout(CHECK_TIMEOUT, check).await {
-        Ok(Ok(all)) if all.iter().all(PartitionFigures::is_healthy) => Status::Healthy,
+        Ok(Ok(all)) if all.iter().all(PartitionFigures::is_healthy) => PartitionsCheck { status: Status::Healthy, repair_command: None },
+        Ok(Ok(_)) => PartitionsCheck { status: Status::Degraded, repair_command: Some(partitions::REPAIR_COMMAND) },
         // That the database is away is told by its own check.
-        _ => Status::Degraded,
+        _ => PartitionsCheck { status: Status::Degraded, repair_command: None },
     }
 }
 

@@ -15,6 +15,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use crate::audit::retention::{self, Retention};
+use crate::db::partitions::PartitionFigures;
 use crate::db::{partition_indexes, partitions, sql};
 use crate::system::housekeeping;
 
@@ -99,12 +100,9 @@ impl Steps<'_> {
 }
 
 async fn work(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps<'_>) {
-    steps.tell("partitions", partitions::ensure(conn).await.map(|made| format!("{made} made ahead")));
-    let archived = retention::archive(conn, &options.retention, Utc::now()).await.map(|files| {
-        let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-        if names.is_empty() { "no month is old enough to be archived".to_owned() } else { format!("archived to {}", names.join(", ")) }
-    });
-    steps.tell("audit log", archived.map_err(|error| format!("{error:#}")));
+    steps.tell("partitions", ensure_partitions(conn).await);
+    let archived = retention::archive(conn, &options.retention, Utc::now()).await;
+    steps.tell("audit log", archived.map(|archived| archived.to_string()).map_err(|error| format!("{error:#}")));
     steps.tell("housekeeping", housekeeping::sweep_tables(conn).await.map(|gone| format!("{gone} old rows cleared away")));
     steps.tell("statistics", conn.batch_execute("ANALYZE").await.map(|()| "every table analysed".to_owned()));
     steps.tell("summaries", conn.batch_execute("SELECT summarize_audit_origins()").await.map(|()| "up to date".to_owned()));
@@ -133,14 +131,26 @@ async fn work(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps
     }
 }
 
+async fn ensure_partitions(conn: &mut AsyncPgConnection) -> Result<String, String> {
+    let ensured = partitions::ensure(conn).await.map_err(|error| error.to_string())?;
+    let moved = match ensured.moved {
+        0 => String::new(),
+        moved => format!(", {moved} rows moved into them from the default partition"),
+    };
+    let done = format!("{} made ahead{moved}", ensured.made);
+    if ensured.failures.is_empty() { Ok(done) } else { Err(format!("{}; {done}", ensured.failures.join("; "))) }
+}
+
 /// As [`work`], in words alone.
 async fn plan(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps<'_>) {
     let ahead = partitions::figures(conn).await.map(|all| {
-        let each: Vec<String> = all.iter().map(|figures| format!("{} has {} months ahead", figures.table, figures.months_ahead)).collect();
-        format!("would make what is missing of 3 months ahead: {}", each.join(", "))
+        let moves = |figures: &PartitionFigures| if figures.is_default_used { " and rows to move from the default partition" } else { "" };
+        let each = all.iter().map(|figures| format!("{} has {} months ahead{}", figures.table, figures.months_ahead, moves(figures)));
+        format!("would make what is missing of 3 months ahead: {}", each.collect::<Vec<_>>().join(", "))
     });
     steps.tell("partitions", ahead);
-    let old = retention::old_months(conn, &options.retention, Utc::now()).await.map(|names| {
+    let old = retention::old_months(conn, &options.retention, Utc::now()).await.map(|months| {
+        let names: Vec<String> = months.iter().map(ToString::to_string).collect();
         if names.is_empty() { "no month is old enough to be archived".to_owned() } else { format!("would archive {}", names.join(", ")) }
     });
     steps.tell("audit log", old);
@@ -171,7 +181,11 @@ async fn plan(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps
 /// How partitions and indexes are.
 async fn report(conn: &mut AsyncPgConnection, say: &impl Fn(&str)) -> QueryResult<()> {
     for figures in partitions::figures(conn).await? {
-        let default = if figures.is_default_used { "; ROWS IN THE DEFAULT PARTITION: a month's was missing" } else { "" };
+        let default = if figures.is_default_used {
+            "; ROWS IN THE DEFAULT PARTITION: a month's was missing, `api maintenance` makes it and moves them"
+        } else {
+            ""
+        };
         say(&format!("partitions of {}: {} months ahead{default}", figures.table, figures.months_ahead));
     }
     let found = index_report::findings(conn).await?;

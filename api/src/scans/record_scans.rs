@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::answer::RecordedScan;
-use super::model::ScanRow;
+use super::model::{ScanKind, ScanOutcome, ScanRow};
 use super::queries;
 use super::rules::{Decision, ScanCommand, Warehouse};
 use super::write_sets::{BEGIN_NOTING_LINKS, Prepared, WriteSets, scan_row};
@@ -76,6 +76,7 @@ impl ScanWriterTasks {
 impl ScanWriter {
     /// Starts the writer tasks, each with a connection of its own.
     pub fn start(database_url: &str, formats: SharedFormats, kept_bags: KeptBags, has_replicas: bool, config: &Config) -> (Self, ScanWriterTasks) {
+        register_metrics();
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let tasks = (0..config.scan_writers)
@@ -120,6 +121,15 @@ impl ScanWriter {
     /// Scans that wait or are being written.
     pub fn waiting(&self) -> usize {
         self.size - self.places.available_permits()
+    }
+}
+
+/// Counters begin with 0, so that the first scan after a start shows as an increase.
+fn register_metrics() {
+    for kind in ScanKind::ALL {
+        for outcome in ScanOutcome::ALL.iter().filter(|outcome| outcome.is_of(*kind)) {
+            metrics::counter!("bag_scans_total", "kind" => kind.as_str(), "outcome" => outcome.as_str()).increment(0);
+        }
     }
 }
 

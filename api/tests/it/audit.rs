@@ -91,6 +91,8 @@ async fn nobody_changes_what_was_written() {
         "SET traitortrack.maintenance = 'on'; DELETE FROM audit_logs",
         "DELETE FROM scans",
         "TRUNCATE scans",
+        "INSERT INTO audit_archives (month) VALUES ('2026-01-01')",
+        "DELETE FROM audit_archives",
     ] {
         let refused = application.batch_execute(statement).await.expect_err(statement).to_string();
         assert!(refused.contains("permission denied") || refused.contains("must be owner"), "{statement}: {refused}");
@@ -131,11 +133,18 @@ async fn old_months_go_to_a_file_and_what_matters_for_ever_stays() {
     assert!(archive_old_months(&pool, &config, chrono::Utc::now()).await.expect("nothing to do").is_empty());
     // What happened lately can't be taken away by this, either.
     let mut application = pool::connect(url.clone(), 30).await.expect("connects");
-    for month in ["audit_logs_default", "audit_logs_2099_01", "scans_2025_01", "users"] {
-        application.batch_execute(&format!("SELECT drop_audit_partition('{month}')")).await.expect_err(month);
+    let this_month = chrono::Utc::now().format("%Y-%m-01").to_string();
+    for month in ["2099-01-01", "2025-01-02", &this_month] {
+        for act in [format!("lock_audit_month('{month}')"), format!("finish_audit_archive('{month}', 'a file', 0)")] {
+            let refused = application.batch_execute(&format!("SELECT {act}")).await.expect_err(month).to_string();
+            assert!(refused.contains("is not an old month"), "{act}: {refused}");
+        }
     }
-    let now = chrono::Utc::now().format("audit_logs_%Y_%m").to_string();
-    application.batch_execute(&format!("SELECT drop_audit_partition('{now}')")).await.expect_err("this month");
+    // Nor is an old month, when its rows were not all archived.
+    let counted = "SELECT ensure_month_partitions('audit_logs', now() - interval '20 months', 1), \
+                     finish_audit_archive(date_trunc('month', now() AT TIME ZONE 'UTC' - interval '20 months')::date, 'a file', 1)";
+    let refused = application.batch_execute(counted).await.expect_err("it has no row").to_string();
+    assert!(refused.contains("1 rows of") && refused.contains("there are 0"), "{refused}");
     std::fs::remove_dir_all(folder).expect("tidy");
 }
 

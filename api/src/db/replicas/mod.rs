@@ -35,8 +35,11 @@ impl Replicas {
     /// When a URL is malformed.
     pub fn new(database_url: &str, config: &Config) -> anyhow::Result<Self> {
         let urls = config.read_replica_urls.iter().map(|url| url.expose().trim()).filter(|url| !url.is_empty());
-        let replicas =
+        let replicas: Vec<_> =
             urls.enumerate().map(|(index, url)| Ok(Arc::new(Replica::new(index, url, &config.database)?))).collect::<anyhow::Result<_>>()?;
+        if !replicas.is_empty() {
+            metrics::counter!("db_reads_total", "target" => "primary").increment(0);
+        }
         Ok(Self {
             replicas,
             primary: Arc::default(),

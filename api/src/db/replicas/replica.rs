@@ -66,8 +66,12 @@ pub struct Replica {
 
 impl Replica {
     pub fn new(index: usize, url: &str, config: &DatabaseConfig) -> anyhow::Result<Self> {
+        let name = name_of(url).unwrap_or_else(|| format!("replica-{}", index + 1));
+        // It gets no reads before it has been seen.
+        metrics::gauge!("db_replica_healthy", "replica" => name.clone()).set(0.0);
+        metrics::counter!("db_reads_total", "target" => name.clone()).increment(0);
         Ok(Self {
-            name: name_of(url).unwrap_or_else(|| format!("replica-{}", index + 1)),
+            name,
             url: url.to_owned(),
             statement_timeout_seconds: config.statement_timeout_seconds,
             pool: pool::create_read_only(url, config)?,

@@ -75,6 +75,14 @@ impl ServerProcess {
         std::fs::read_to_string(self.output.path()).expect("the output can be read")
     }
 
+    /// SIGTERM, and waits for the end.
+    pub async fn terminate(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        let child = &mut self.child;
+        eventually("the server stops", async || child.try_wait().expect("it is a child").is_some()).await;
+    }
+
     /// SIGKILL: nothing of the process gets a chance to tidy up.
     pub fn kill(&mut self) {
         self.child.kill().expect("the process can be killed");
@@ -87,4 +95,18 @@ impl Drop for ServerProcess {
         let _already_dead = self.child.kill();
         let _already_reaped = self.child.wait();
     }
+}
+
+/// Runs the binary to its end with these settings alone.
+pub async fn run_api(arguments: &[&str], settings: &[(&str, &str)]) -> std::process::Output {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_api"));
+    command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.envs(settings.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(300), command.output()).await;
+    output.unwrap_or_else(|_| panic!("{arguments:?} with {settings:?} does not end")).expect("the binary runs")
+}
+
+/// Standard output and error of a program that has ended.
+pub fn text_of(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

@@ -2132,8 +2132,7 @@ export interface components {
             scan_writer: components["schemas"]["ScanWriterCheck"];
             jobs: components["schemas"]["JobsCheck"];
             replicas: components["schemas"]["ReplicasCheck"];
-            /** @description Degraded when a month's partition of scans or audit log was missing, or next month's is. */
-            partitions: components["schemas"]["PartCheck"];
+            partitions: components["schemas"]["PartitionsCheck"];
         };
         /** @description A child in a parent. */
         ChildBag: {
@@ -3573,8 +3572,18 @@ export interface components {
              * @example 3
              */
             months_ahead: number;
-            /** @description Rows of the last 60 days are in the partition for all others: a month's was missing. */
+            /** @description Rows are in the partition for all others that belong into a partition of their own. */
             is_default_used: boolean;
+        };
+        /** @description The monthly partitions of scans and audit log. */
+        PartitionsCheck: {
+            /** @description Degraded when a partition is missing, or rows are in the one for all others. */
+            status: components["schemas"]["Status"];
+            /**
+             * @description Where it is degraded: what to run on the server. It repairs them, or says what stands in the way.
+             * @example api maintenance
+             */
+            repair_command?: string | null;
         };
         /** @description What a person may change of themselves. What is absent stays. */
         PatchMeRequest: {
