@@ -1,12 +1,12 @@
 //! The real binary as a process of its own, to be killed.
 
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::NamedTempFile;
 
 use super::warehouse::{A_DAY_SECONDS, ADMIN_PASSWORD};
-use super::{Person, eventually};
+use super::{Person, WAIT_LIMIT, eventually};
 
 /// A running `api serve`.
 pub struct ServerProcess {
@@ -102,7 +102,7 @@ pub async fn run_api(arguments: &[&str], settings: &[(&str, &str)]) -> std::proc
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_api"));
     command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.envs(settings.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(300), command.output()).await;
+    let output = tokio::time::timeout(WAIT_LIMIT, command.output()).await;
     output.unwrap_or_else(|_| panic!("{arguments:?} with {settings:?} does not end")).expect("the binary runs")
 }
 
