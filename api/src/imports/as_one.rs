@@ -62,8 +62,12 @@ pub async fn stage_links(conn: &mut AsyncPgConnection, rules: &Rules, import_id:
             .of(if is_parent { &row.parent } else { &row.child })
             .map_or((BagKind::Child, 0, 0), |format| (format.kind, format.id, format.capacity))
     };
-    let fault_code = |code: &QrCode| rules.formats.fault_of(code).map(|fault| fault.code().as_str());
-    let fault_reason = |code: &QrCode| rules.formats.fault_of(code).map(|fault| fault.sentence_in_file(code));
+    let fault = |code: &QrCode| {
+        let fault = rules.formats.fault_of(code);
+        fault.map(|fault| (fault.code().as_str(), fault.sentence_in_file(code))).unzip()
+    };
+    let (child_faults, child_reasons): (Vec<Option<&str>>, Vec<Option<String>>) = rows.iter().map(|row| fault(&row.child)).unzip();
+    let (parent_faults, parent_reasons): (Vec<Option<&str>>, Vec<Option<String>>) = rows.iter().map(|row| fault(&row.parent)).unzip();
     sql(
         "INSERT INTO import_rows (line, cells, qr_code, kind, format_id, capacity, parent, parent_kind, parent_format_id, parent_capacity, scan_id, \
                 parent_scan_id, label_fault, label_reason, parent_label_fault, parent_label_reason) \
@@ -86,10 +90,10 @@ pub async fn stage_links(conn: &mut AsyncPgConnection, rules: &Rules, import_id:
     .bind::<Array<SmallInt>, _>(column(rows, |row| format(row, true).2))
     .bind::<Array<SqlUuid>, _>(column(rows, |row| scan_id(import_id, at, row.raw.line, true)))
     .bind::<Array<SqlUuid>, _>(column(rows, |row| scan_id(import_id, at, row.raw.line, false)))
-    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| fault_code(&row.child)))
-    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| fault_reason(&row.child)))
-    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| fault_code(&row.parent)))
-    .bind::<Array<Nullable<Text>>, _>(column(rows, |row| fault_reason(&row.parent)))
+    .bind::<Array<Nullable<Text>>, _>(child_faults)
+    .bind::<Array<Nullable<Text>>, _>(child_reasons)
+    .bind::<Array<Nullable<Text>>, _>(parent_faults)
+    .bind::<Array<Nullable<Text>>, _>(parent_reasons)
     .execute_on(conn)
     .await?;
     Ok(())

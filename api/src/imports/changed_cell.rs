@@ -97,7 +97,17 @@ pub fn of_text(text: &str) -> Option<Change> {
     if is_scientific(text) {
         return Some(Change::Scientific);
     }
+    if is_formatted_number(text) {
+        return Some(Change::Format);
+    }
     is_date(text).then_some(Change::Date)
+}
+
+/// `1,234`, `100.00`, `12%`, `1,23`: digits, and what a format puts between and behind them.
+fn is_formatted_number(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.contains(['.', ',', '%'])
+        && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b'%'))
 }
 
 /// `1.23E+15`, `1E+05`, `1,5E-05`, but not `1E5` or `1E-5`.

@@ -152,7 +152,9 @@ pub async fn get_import(_admin: RequireRole<Admin>, state: web::Data<AppState>, 
 
 /// Download the refused rows of an import.
 ///
-/// A CSV file: the line, the row as it was, the code and the reason. Correct it and hand it in again.
+/// A CSV file: the line, the row as it was, the code and the reason. Correct it and hand it in again. The code is that
+/// of a problem, or `cell_changed` (a spreadsheet has made something else of a code; where what was typed is lost, the
+/// cell is empty), `missing_value`, `invalid_name` or `unknown_dispatch_area`.
 #[utoipa::path(
     operation_id = "get_import_errors", tag = "imports", params(("id" = Uuid, Path, description = "Id of the import")),
     responses((status = 200, description = "The refused rows so far", body = String, content_type = "text/csv"),

@@ -96,6 +96,10 @@ fn every_other_refusal_has_its_outcome() {
     assert_eq!(outcome(&mut warehouse, "C001", Some("NOT-A-PARENT")), ScanOutcome::UnknownParent);
     assert_eq!(outcome(&mut warehouse, "NOWHERE", None), ScanOutcome::BagNotFound);
     assert_eq!(outcome(&mut warehouse, "C000", None), ScanOutcome::Found);
+    for parent in [None, Some("SB12345"), Some("SB77777"), Some("C000")] {
+        assert_eq!(outcome(&mut warehouse, "SB123", parent), ScanOutcome::LooksLikeParent);
+        assert_eq!(outcome(&mut warehouse, "96385074", parent), ScanOutcome::ProductBarcode);
+    }
 
     let mut completed = stored(&warehouse, |bag| {
         if bag.kind == BagKind::Parent {

@@ -259,6 +259,9 @@ async fn the_traces_of_a_spreadsheet_in_csv_are_refused_alike() {
         "#N/A",
         "#REF!",
         "#NAME?",
+        "1,234",
+        "100.00",
+        "12%",
     ];
     let mut text = "name;code\n".to_owned();
     changed.iter().for_each(|code| text.push_str(&format!("4.6E+04;{code}\n")));

@@ -859,7 +859,9 @@ export interface paths {
         };
         /**
          * Download the refused rows of an import.
-         * @description A CSV file: the line, the row as it was, the code and the reason. Correct it and hand it in again.
+         * @description A CSV file: the line, the row as it was, the code and the reason. Correct it and hand it in again. The code is that
+         *     of a problem, or `cell_changed` (a spreadsheet has made something else of a code; where what was typed is lost, the
+         *     cell is empty), `missing_value`, `invalid_name` or `unknown_dispatch_area`.
          */
         get: operations["get_import_errors"];
         put?: never;
