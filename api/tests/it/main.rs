@@ -7,6 +7,7 @@ mod api_keys;
 mod audit;
 mod auth;
 mod auth_matrix;
+mod backup;
 mod bag_lists;
 mod bags;
 mod bills;
