@@ -440,7 +440,8 @@ pub fn with_settings_from_files(command: &clap::Command, mut arguments: Vec<OsSt
         if arguments.iter().any(|given| given.to_string_lossy().split('=').next() == Some(&long)) {
             continue;
         }
-        arguments.push(format!("{long}={}", value.trim_end_matches(['\r', '\n'])).into());
+        // Right after the subcommand: what comes last may be a command to run.
+        arguments.insert(2, format!("{long}={}", value.trim_end_matches(['\r', '\n'])).into());
     }
     Ok(arguments)
 }

@@ -1,5 +1,6 @@
 //! The command line of TraitorTrack.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use traitortrack::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::http::base_path::BasePath;
 use traitortrack::server::Application;
 use traitortrack::users::first_admin::CreatedAdmin;
-use traitortrack::{error, maintenance, openapi, seed_demo, telemetry};
+use traitortrack::{embedded, error, maintenance, openapi, seed_demo, telemetry};
 
 mod memory;
 
@@ -74,6 +75,19 @@ enum Command {
         audit_archive_dir: Option<PathBuf>,
         #[command(flatten)]
         database: DatabaseConfig,
+    },
+    /// Run a program while the database of the settings is up, as for a backup
+    ///
+    /// DATABASE_URL of the program leads to that database, and PATH to the tools of its version:
+    /// `api with-database -- sh -c 'pg_dump -Fc -f traitortrack.dump "$DATABASE_URL"'`. Beside a
+    /// running server it is that server's database; otherwise the one of DATA_DIR is started, and
+    /// stopped at the end. Ends with 0 when the program does, with 1 otherwise.
+    WithDatabase {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        /// The program and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
     },
     /// Fill an empty database with a believable warehouse: people, bags, scans and bills of some weeks
     SeedDemo {
@@ -144,6 +158,7 @@ fn run(command: Command) -> anyhow::Result<()> {
                 Ok(maintenance::run(&mut conn, &options, say).await?)
             })
         }
+        Command::WithDatabase { database, command } => with_database(database, async move |url| run_program(&command, url).await),
         Command::SeedDemo { bags, days, password, database } => with_database(database, async move |url| {
             migrations::run_pending(&url).await?;
             let mut conn = pool::connect_as_owner(url, NO_STATEMENT_TIMEOUT).await?;
@@ -187,6 +202,18 @@ fn with_database(config: DatabaseConfig, work: impl AsyncFnOnce(String) -> anyho
     let done = runtime()?.block_on(work(url));
     stop(postgres)?;
     done
+}
+
+/// Runs a program to its end, with the way to the database in its environment.
+async fn run_program(command: &[OsString], url: String) -> anyhow::Result<()> {
+    let (program, arguments) = command.split_first().context("no command")?;
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(embedded::tools_folder().into_iter().chain(std::env::split_paths(&folders)))?;
+    let named = || program.to_string_lossy().into_owned();
+    let status =
+        tokio::process::Command::new(program).args(arguments).env("DATABASE_URL", url).env("PATH", path).status().await.with_context(named)?;
+    anyhow::ensure!(status.success(), "{} ended with {status}", named());
+    Ok(())
 }
 
 fn stop(postgres: Option<EmbeddedPostgres>) -> anyhow::Result<()> {

@@ -29,6 +29,12 @@ pub struct EmbeddedOptions {
     pub extra_settings: Vec<(String, String)>,
 }
 
+/// The folder of PostgreSQL's own programs of the version that the private server has; `None` where
+/// no server is installed.
+pub fn tools_folder() -> Option<PathBuf> {
+    binaries::folder().ok()
+}
+
 /// Why the private server could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
