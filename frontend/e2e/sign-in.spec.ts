@@ -64,8 +64,9 @@ test('a password that an admin sets is changed at the next sign-in', async ({ pa
 		await choose('Handed-Over-1', 'Packs-All-Day-1');
 
 		// The admin sets another one: the phone is signed out, and asks again.
-		await page.getByRole('link', { name: 'sunita' }).click();
-		await page.getByRole('button', { name: 'Set password' }).click();
+		await page.getByRole('link', { name: 'sunita', exact: true }).click();
+		await page.getByRole('button', { name: 'Actions for sunita' }).click();
+		await page.getByRole('menuitem', { name: 'Set password' }).click();
 		await dialog.getByLabel('Password', { exact: true }).fill('Handed-Over-2');
 		await dialog.getByRole('button', { name: 'Set password' }).click();
 		await expect(page.getByText('Has to be changed at the next sign-in')).toBeVisible();
