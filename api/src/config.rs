@@ -186,6 +186,10 @@ pub struct Config {
     #[arg(long, env = "PASSWORD_RESET_SECONDS", default_value_t = 60 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub password_reset_seconds: i64,
 
+    /// A password that an admin sets for another person must be changed at the next sign-in, before anything else; switch off only where several people share accounts of a test system
+    #[arg(long, env = "REQUIRE_PASSWORD_CHANGE", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Sign-in")]
+    pub require_password_change: bool,
+
     /// Lifetime of an access token
     #[arg(long, env = "ACCESS_TOKEN_SECONDS", default_value_t = 15 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub access_token_seconds: i64,

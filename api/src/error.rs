@@ -118,7 +118,7 @@ error_codes! {
     InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "Wrong user name or password";
     /// Too many wrong passwords or codes, whether or not the account exists. Wait for the time in `Retry-After`, use a device on which you signed in before, or ask an admin to unlock the account.
     AccountLocked = "account_locked", LOCKED, "Account locked";
-    /// The first password was made by the system and must be changed by `POST /api/v1/me/password` before anything else.
+    /// The password was set by an admin or the system and must be changed by `POST /api/v1/me/password` before anything else.
     PasswordChangeRequired = "password_change_required", FORBIDDEN, "Password change required";
     /// Your role needs a second factor. Set it up (`POST /api/v1/me/2fa/setup`, then `/enable`), then refresh the token.
     TwoFactorSetupRequired = "two_factor_setup_required", FORBIDDEN, "Second factor needed";

@@ -33,6 +33,51 @@ test('the first admin signs in with the printed password and has to choose anoth
 	}
 });
 
+test('a password that an admin sets is changed at the next sign-in', async ({ page, browser }) => {
+	test.setTimeout(180_000);
+	const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password, REQUIRE_PASSWORD_CHANGE: 'true' });
+	const phone = await browser.newPage({ baseURL: server.url, viewport: PHONE });
+	try {
+		await signIn(page, ADMIN, `${server.url}/users`);
+		await page.getByRole('button', { name: 'Add a person' }).click();
+		const dialog = page.getByRole('dialog');
+		await dialog.getByLabel('User name').fill('sunita');
+		await dialog.getByLabel('Password', { exact: true }).fill('Handed-Over-1');
+		await dialog.getByLabel('Area').selectOption({ index: 1 });
+		await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+		await expect(dialog.getByRole('status')).toHaveText('sunita can sign in now.');
+		await dialog.getByRole('button', { name: 'Close' }).last().click();
+
+		const choose = async (from: string, to: string) => {
+			await signIn(phone, { username: 'sunita', password: from }, '/scan');
+			await expect(heading(phone, 'Choose your password')).toBeVisible();
+			// No other page is shown before.
+			await phone.goto('/scan');
+			await expect(phone).toHaveURL(/\/password$/);
+			await phone.getByLabel('Password now').fill(from);
+			await phone.getByLabel('New password', { exact: true }).fill(to);
+			await phone.getByLabel('New password again').fill(to);
+			await phone.getByRole('button', { name: 'Set the password' }).click();
+			await expect(phone.getByRole('link', { name: 'Scan', exact: true }).first()).toBeVisible();
+		};
+		await choose('Handed-Over-1', 'Packs-All-Day-1');
+
+		// The admin sets another one: the phone is signed out, and asks again.
+		await page.getByRole('link', { name: 'sunita', exact: true }).click();
+		await page.getByRole('button', { name: 'Actions for sunita' }).click();
+		await page.getByRole('menuitem', { name: 'Set password' }).click();
+		await dialog.getByLabel('Password', { exact: true }).fill('Handed-Over-2');
+		await dialog.getByRole('button', { name: 'Set password' }).click();
+		await expect(page.getByText('Has to be changed at the next sign-in')).toBeVisible();
+		await phone.reload();
+		await choose('Handed-Over-2', 'Packs-All-Day-2');
+	} finally {
+		await phone.close();
+		await page.close();
+		await server.stop();
+	}
+});
+
 test('a wrong password is said so, a right one leads to the page that was wanted', async ({ page }) => {
 	await page.goto('/bags?kind=parent');
 	await expect(heading(page, 'Sign in')).toBeVisible();

@@ -132,7 +132,7 @@ pub async fn reset_password(
         if !use_up(conn, user, &token_hash).await? {
             return Err(invalid_reset_token().into());
         }
-        queries::set_password(conn, user, password_hash.clone()).await?;
+        queries::set_password(conn, user, password_hash.clone(), false).await?;
         attempts::clear(conn, user).await?;
         let ended = sessions::revoke_all(conn, user, "password reset").await?;
         audit::record(conn, &actor, vec![Entry::new(Action::PasswordReset, Entity::User, user)]).await?;

@@ -258,7 +258,7 @@ pub async fn change_my_password(
     let mut conn = state.pool.get().await?;
     let actor = Actor::person(caller.user_id, &caller.username, &client);
     let (ended, token) = transaction(&mut conn, async |conn| {
-        queries::set_password(conn, caller.user_id, hash.clone()).await?;
+        queries::set_password(conn, caller.user_id, hash.clone(), false).await?;
         password_reset::cancel(conn, caller.user_id).await?;
         let ended = sessions::revoke_all(conn, caller.user_id, "password changed").await?;
         let token = sessions::start(conn, &state.data_key, caller.user_id, &client, &state.config).await?;

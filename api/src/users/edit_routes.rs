@@ -177,7 +177,8 @@ pub async fn unlock_user(managed: Managed, client: Client, idempotency: Idempote
 
 /// Set somebody's password.
 ///
-/// Ends all sessions of the person and unlocks the account.
+/// Ends all sessions of the person and unlocks the account. The person has to choose another password at the next sign-in,
+/// unless `REQUIRE_PASSWORD_CHANGE` is off.
 #[utoipa::path(
     operation_id = "set_user_password", tag = "users", params(("id" = i64, Path, description = "Id of the user")), request_body = SetPasswordRequest,
     responses((status = 204, description = "Set"),
@@ -197,9 +198,11 @@ pub async fn set_user_password(
     let (row, _) = found.filter(|(row, _)| row.anonymised_at.is_none()).ok_or_else(not_found)?;
     password::check_strength(&new_password, &row.username, "/new_password")?;
     let hash = password::hash(new_password).await?;
+    // Of one's own password nobody else knows.
+    let is_change_required = state.config.require_password_change && id != caller.user_id;
     let ended = std::sync::Mutex::new(Vec::new());
     let set = async |conn: &mut AsyncPgConnection| {
-        let revoked = edit_user::set_password(conn, &caller, &client, id, hash.clone()).await?;
+        let revoked = edit_user::set_password(conn, &caller, &client, id, hash.clone(), is_change_required).await?;
         *ended.lock().expect("no panic while held") = revoked;
         Ok(Reply::no_content())
     };

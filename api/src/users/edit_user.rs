@@ -117,13 +117,21 @@ pub async fn unlock(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     Ok(User::from_row(UserRow { locked_until: None, ..before }, area))
 }
 
-/// Sets another person's password and ends their sessions, in the transaction that `conn` is in.
+/// Sets a person's password and ends their sessions, in the transaction that `conn` is in. With `is_change_required` the
+/// person has to choose another at the next sign-in.
 ///
 /// # Errors
 /// 404 `user_not_found`.
-pub async fn set_password(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, id: UserId, hash: String) -> Result<Vec<Uuid>, Abort> {
+pub async fn set_password(
+    conn: &mut AsyncPgConnection,
+    caller: &Caller,
+    client: &Client,
+    id: UserId,
+    hash: String,
+    is_change_required: bool,
+) -> Result<Vec<Uuid>, Abort> {
     lock(conn, id).await?;
-    queries::set_password(conn, id, hash).await?;
+    queries::set_password(conn, id, hash, is_change_required).await?;
     attempts::clear(conn, id).await?;
     let ended = sessions::revoke_all(conn, id, "password set by an admin").await?;
     let entry = Entry::new(Action::PasswordSetByAdmin, Entity::User, id).after(json!({"sessions_ended": ended.len()}));

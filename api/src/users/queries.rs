@@ -138,10 +138,10 @@ pub async fn set_profile(conn: &mut AsyncPgConnection, id: UserId, email: Option
         .await
 }
 
-/// Sets a password that its owner chose.
-pub async fn set_password(conn: &mut AsyncPgConnection, id: UserId, hash: String) -> QueryResult<()> {
+/// Sets a password. `is_change_required` for one that another person knows: its owner must choose another first.
+pub async fn set_password(conn: &mut AsyncPgConnection, id: UserId, hash: String, is_change_required: bool) -> QueryResult<()> {
     diesel::update(users::table.find(id.0))
-        .set((users::password_hash.eq(hash), users::password_change_required.eq(false), users::version.eq(users::version + 1)))
+        .set((users::password_hash.eq(hash), users::password_change_required.eq(is_change_required), users::version.eq(users::version + 1)))
         .execute(conn)
         .await?;
     Ok(())

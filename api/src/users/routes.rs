@@ -104,6 +104,8 @@ pub async fn list_users(_admin: RequireRole<Admin>, reads: Reads, req: HttpReque
 }
 
 /// Create a user.
+///
+/// The password has to be changed at the first sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
 #[utoipa::path(
     operation_id = "create_user", tag = "users", request_body = CreateUserRequest,
     responses((status = 201, description = "Created; `Location` names it", body = User),
@@ -144,7 +146,7 @@ pub async fn create_user(
             password_hash: password_hash.clone(),
             role: request.role,
             dispatch_area_id: area.as_ref().map(|(id, _)| *id),
-            password_change_required: false,
+            password_change_required: state.config.require_password_change,
         };
         let row = queries::insert(conn, user).await.map_err(name_taken)?;
         let entry = Entry::new(Action::UserCreated, Entity::User, row.id).after(json!({

@@ -168,10 +168,24 @@ async fn a_key_may_do_no_more_than_its_owner_could() {
     let on = "UPDATE users SET two_factor_enabled = true, totp_secret = 'x' WHERE username = 'second'";
     database::execute(&warehouse.database_url, on).await;
     until_allowed(&there, "/bags").await;
-    // A password that another person knows: the owner has to choose one first, and so has the key to wait.
-    database::execute(&warehouse.database_url, "UPDATE users SET password_change_required = true WHERE username = 'second'").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_waits_until_its_owner_has_changed_a_password_that_another_set() {
+    let warehouse = Warehouse::open_with(|config| config.require_password_change = true).await;
+    let admin = warehouse.admin().await;
+    let body = json!({"username": "second", "password": PASSWORD, "role": "admin"});
+    let id = admin.post("/users", body).await.expect(201).body["id"].clone();
+    let mut second = warehouse.nobody().signed_in("second", PASSWORD).await;
+    let choose =
+        async |person: &Person, from: &str, to: &str| person.post("/me/password", json!({"current_password": from, "new_password": to})).await;
+    second.keep_tokens(&choose(&second, PASSWORD, "Chosen-By-Me-1").await.expect(200));
+    let (key, _) = key_of(&second).await;
+    key.get("/bags").await.expect(200);
+    admin.post(&format!("/users/{id}/password"), json!({"new_password": PASSWORD})).await.expect(204);
     until_refused(&key, "/bags", (403, "password_change_required")).await;
-    database::execute(&warehouse.database_url, "UPDATE users SET password_change_required = false WHERE username = 'second'").await;
+    let second = warehouse.nobody().signed_in("second", PASSWORD).await;
+    choose(&second, PASSWORD, "Chosen-By-Me-2").await.expect(200);
     until_allowed(&key, "/bags").await;
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::Warehouse;
-use crate::support::warehouse::PASSWORD;
+use crate::support::warehouse::{ADMIN_PASSWORD, PASSWORD};
+use crate::support::{Answer, Person, Warehouse};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_creates_a_packer_who_can_sign_in() {
@@ -90,4 +90,81 @@ async fn the_list_pages_and_filters() {
     assert_eq!(admin.get("/users?role=admin").await.expect(200).rows().len(), 1);
     assert_eq!(admin.get("/users?q=%25").await.expect(200).rows().len(), 0);
     assert_eq!(admin.get("/users?q=a%00dmin").await.expect(200).rows().len(), 1);
+}
+
+async fn sign_in(warehouse: &Warehouse, username: &str, password: &str) -> (Person, Answer) {
+    let mut person = warehouse.nobody();
+    let answer = person.post("/auth/login", json!({"username": username, "password": password})).await.expect(200);
+    person.keep_tokens(&answer);
+    (person, answer)
+}
+
+/// Signs in with a password that must be changed: nothing else works before that.
+async fn changes_password(warehouse: &Warehouse, username: &str, from: &str, to: &str) -> Person {
+    let (mut person, answer) = sign_in(warehouse, username, from).await;
+    assert_eq!(answer.body["user"]["password_change_required"], true, "{username}");
+    for path in ["/me", "/me/data", "/me/sessions", "/bags", "/stats", "/scans", "/events", "/notifications", "/users"] {
+        person.get(path).await.problem(403, "password_change_required");
+    }
+    person.scans("SB12345").await.problem(403, "password_change_required");
+    person.act("/me/2fa/setup").await.problem(403, "password_change_required");
+    // A refreshed token says the same.
+    let refreshed = person.act("/auth/refresh").await.expect(200);
+    person.keep_tokens(&refreshed);
+    person.get("/me").await.problem(403, "password_change_required");
+    person.post("/me/password", json!({"current_password": from, "new_password": from})).await.problem(422, "weak_password");
+    let changed = person.post("/me/password", json!({"current_password": from, "new_password": to})).await.expect(200);
+    assert_eq!(changed.body["user"]["password_change_required"], false);
+    person.keep_tokens(&changed);
+    assert_eq!(person.get("/me").await.expect(200).body["password_change_required"], false);
+    person
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_an_admin_sets_is_changed_at_the_next_sign_in() {
+    let warehouse = Warehouse::open_with(|config| config.require_password_change = true).await;
+    let admin = warehouse.admin().await;
+    for (username, role, area) in [("asha", "dispatcher", Some("Lucknow")), ("shanti", "biller", None), ("second", "admin", None)] {
+        let body = json!({"username": username, "password": PASSWORD, "role": role, "dispatch_area": area});
+        let created = admin.post("/users", body).await.expect(201);
+        assert_eq!(created.body["password_change_required"], true, "{role}");
+        let person = changes_password(&warehouse, username, PASSWORD, "Chosen-By-Me-1").await;
+        person.get("/bags").await.expect(200);
+        sign_in(&warehouse, username, "Chosen-By-Me-1").await.0.get("/bags").await.expect(200);
+
+        // Another one, for a person who has forgotten theirs.
+        let path = format!("/users/{}", created.body["id"]);
+        admin.post(&format!("{path}/password"), json!({"new_password": "Given-Again-22"})).await.expect(204);
+        person.get("/bags").await.problem(401, "session_expired");
+        assert_eq!(admin.get(&path).await.expect(200).body["password_change_required"], true);
+        changes_password(&warehouse, username, "Given-Again-22", "Chosen-By-Me-3").await.get("/bags").await.expect(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_people_choose_themselves_stays() {
+    let warehouse = Warehouse::open_with(|config| config.require_password_change = true).await;
+    let admin = warehouse.admin().await;
+    let id = admin.get("/me").await.expect(200).body["id"].clone();
+    admin.post(&format!("/users/{id}/password"), json!({"new_password": PASSWORD})).await.expect(204);
+    let (admin, answer) = sign_in(&warehouse, "admin", PASSWORD).await;
+    assert_eq!(answer.body["user"]["password_change_required"], false);
+    let changed = admin.post("/me/password", json!({"current_password": PASSWORD, "new_password": ADMIN_PASSWORD})).await.expect(200);
+    assert_eq!(changed.body["user"]["password_change_required"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_system_can_do_without_the_change() {
+    let strict = Warehouse::open_with(|config| config.require_password_change = true).await;
+    let shared = Warehouse::open_on(strict.database_url.clone(), |config| config.require_password_change = false).await;
+    let admin = strict.admin().await;
+    let there = Person { base_url: shared.base_url.clone(), ..admin.clone() };
+    let body = |name: &str| json!({"username": name, "password": PASSWORD, "role": "biller"});
+    let asha = admin.post("/users", body("asha")).await.expect(201).body;
+    assert_eq!(there.post("/users", body("ravi")).await.expect(201).body["password_change_required"], false);
+    assert_eq!(sign_in(&shared, "ravi", PASSWORD).await.1.body["user"]["password_change_required"], false);
+    // What was demanded before is taken back with the next password.
+    assert_eq!(sign_in(&shared, "asha", PASSWORD).await.1.body["user"]["password_change_required"], true);
+    there.post(&format!("/users/{}/password", asha["id"]), json!({"new_password": "Given-Again-22"})).await.expect(204);
+    assert_eq!(sign_in(&shared, "asha", "Given-Again-22").await.1.body["user"]["password_change_required"], false);
 }

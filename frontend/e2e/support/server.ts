@@ -73,6 +73,8 @@ export class Server {
 				BIND: new URL(this.url).host,
 				DATA_DIR: join(this.folder, 'var'),
 				SIGN_IN_LIMIT_PER_MINUTE: '1000',
+				// People of a test get the password that they go on with; `sign-in.spec.ts` tells what is so otherwise.
+				REQUIRE_PASSWORD_CHANGE: 'false',
 				RUST_LOG: 'warn',
 				...this.settings
 			}

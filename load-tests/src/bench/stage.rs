@@ -1,10 +1,9 @@
 //! The set-up of every measurement: a filled database, its server, and signed-in users.
 
 use anyhow::Context;
-use serde_json::json;
 
 use super::Options;
-use crate::people::{CHILDREN, PASSWORD, login};
+use crate::people::{CHILDREN, PASSWORD, create, login};
 use crate::postgres::Tools;
 use crate::server::{ADMIN, Data, Server};
 use crate::{block_on, say};
@@ -89,8 +88,7 @@ fn sign_in(address: &str, run: u64) -> anyhow::Result<(String, Vec<String>)> {
         let mut packers = Vec::new();
         for n in 0..PACKERS {
             let username = format!("bench{run}-{n}");
-            let body = json!({"username": username, "password": PASSWORD, "role": "dispatcher", "dispatch_area": AREA});
-            client.post(format!("{base}/api/v1/users")).bearer_auth(&admin).json(&body).send().await?.error_for_status()?;
+            create(&client, &base, &admin, &username, "dispatcher", Some(AREA)).await?;
             packers.push(login(&client, &base, &username, PASSWORD).await?);
         }
         Ok((admin, packers))

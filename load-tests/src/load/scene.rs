@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::ledger::Ledger;
-use crate::people::{PASSWORD, login};
+use crate::people::{create, login};
 
 /// Number of accounts of each kind. Several simulated users share one account, each with a separate
 /// session.
@@ -59,14 +59,13 @@ impl Scene {
         let (mut packers, mut billers, mut viewers) = (Vec::new(), Vec::new(), Vec::new());
         for n in 0..PACKERS {
             let name = format!("load{run}-packer{n}");
-            let body = json!({"username": name, "password": PASSWORD, "role": "dispatcher", "dispatch_area": AREAS[n % AREAS.len()]});
-            post("/users", body).await?;
+            create(&client, &base, &admin_token, &name, "dispatcher", Some(AREAS[n % AREAS.len()])).await?;
             packers.push(name);
         }
         for (kind, count, names) in [("biller", BILLERS, &mut billers), ("viewer", VIEWERS, &mut viewers)] {
             for n in 0..count {
                 let name = format!("load{run}-{kind}{n}");
-                post("/users", json!({"username": name, "password": PASSWORD, "role": "biller"})).await?;
+                create(&client, &base, &admin_token, &name, "biller", None).await?;
                 names.push(name);
             }
         }

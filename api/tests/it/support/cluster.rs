@@ -36,6 +36,7 @@ impl Cluster {
             .env("ADMIN_PASSWORD", ADMIN_PASSWORD)
             .env("SIGN_IN_LIMIT_PER_MINUTE", "10000")
             .env("SCAN_LIMIT_PER_MINUTE", "1000000")
+            .env("REQUIRE_PASSWORD_CHANGE", "false")
             // Much is going on beside: checks come late.
             .env("DRAIN_SECONDS", "5")
             .env("RUST_LOG", "warn")

@@ -37,6 +37,7 @@ impl ServerProcess {
             .env("ACCESS_TOKEN_SECONDS", A_DAY_SECONDS.to_string())
             .env("SIGN_IN_LIMIT_PER_MINUTE", "10000")
             .env("SCAN_LIMIT_PER_MINUTE", "1000000")
+            .env("REQUIRE_PASSWORD_CHANGE", "false")
             .env("RUST_LOG", "warn")
             .stdout(output.reopen().expect("the file can be opened again"));
         for (name, value) in settings {

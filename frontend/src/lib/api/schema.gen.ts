@@ -1411,7 +1411,10 @@ export interface paths {
         /** List users. */
         get: operations["list_users"];
         put?: never;
-        /** Create a user. */
+        /**
+         * Create a user.
+         * @description The password has to be changed at the first sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
+         */
         post: operations["create_user"];
         delete?: never;
         options?: never;
@@ -1477,7 +1480,8 @@ export interface paths {
         put?: never;
         /**
          * Set somebody's password.
-         * @description Ends all sessions of the person and unlocks the account.
+         * @description Ends all sessions of the person and unlocks the account. The person has to choose another password at the next sign-in,
+         *     unless `REQUIRE_PASSWORD_CHANGE` is off.
          */
         post: operations["set_user_password"];
         delete?: never;
@@ -3546,7 +3550,7 @@ export interface components {
                  * @description Counts the changes of this user.
                  */
                 version: number;
-                /** @description The password was made by the system and has to be changed before anything else works. */
+                /** @description The password was set by an admin or the system, and has to be changed before anything else works. */
                 password_change_required: boolean;
                 /** @description Language of e-mails. */
                 language: components["schemas"]["Language"];
@@ -4182,7 +4186,7 @@ export interface components {
              * @description Counts the changes of this user.
              */
             version: number;
-            /** @description The password was made by the system and has to be changed before anything else works. */
+            /** @description The password was set by an admin or the system, and has to be changed before anything else works. */
             password_change_required: boolean;
             /** @description Language of e-mails. */
             language: components["schemas"]["Language"];
