@@ -8,9 +8,12 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
+use diesel::result::Error as DbError;
+use diesel_async::pooled_connection::deadpool::PoolError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::db::sqlstate::Trouble;
 use crate::http::{base_path, request_id};
 
 /// What every fallible function of the application returns.
@@ -225,12 +228,16 @@ error_codes! {
     /// Two-factor authentication is not on, or not set up yet. Start with `POST /api/v1/me/2fa/setup`.
     TwoFactorNotEnabled = "two_factor_not_enabled", CONFLICT, "Two-factor authentication is off";
 
+    /// You have as many streams of events open as one caller may. Close one, or wait for the time in `Retry-After`.
+    TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS, "Too many event streams";
     /// Too many requests. Wait for the time in `Retry-After`.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// Something went wrong on the server; it has been logged under the `request_id`. Trying again is safe.
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "Internal error";
-    /// The server is busy or its database is away. Wait for the time in `Retry-After` and try again: nothing was written.
+    /// The server is busy, or its database is away or can't be written just now. Wait for the time in `Retry-After` and try again, scans with the same id: nothing is done twice.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
+    /// The disk of the database is full. Free space on it; then the same request succeeds. Scans keep their ids: nothing is done twice.
+    StorageFull = "storage_full", SERVICE_UNAVAILABLE, "Storage full";
     /// The request took longer than the server allows. Try again with the same id: nothing is done twice.
     Timeout = "timeout", SERVICE_UNAVAILABLE, "Request timed out";
 }
@@ -342,6 +349,18 @@ impl Error {
         Self::refused(ErrorCode::Unavailable, detail).with_retry_after(1)
     }
 
+    /// The database can't do it now, through no fault of the request; what was sent may be sent again.
+    fn temporary(trouble: Trouble) -> Self {
+        let (code, seconds, detail) = match trouble {
+            Trouble::StorageFull => (ErrorCode::StorageFull, 10, "The disk of the database is full. Tell your admin, and try again later."),
+            Trouble::ReadOnly => (ErrorCode::Unavailable, 5, "The database can only be read just now. Try again in a moment."),
+            Trouble::ConnectionLost => (ErrorCode::Unavailable, 1, "The database is away for a moment. Try again."),
+            Trouble::Overloaded => (ErrorCode::Unavailable, 5, "The database is overloaded. Try again in a moment."),
+            Trouble::Conflict | Trouble::TimedOut => (ErrorCode::Unavailable, 1, "Others are changing the same bags. Try again."),
+        };
+        Self::refused(code, detail).with_retry_after(seconds)
+    }
+
     /// Adds the wrong fields.
     pub fn with_errors(self, errors: Vec<FieldError>) -> Self {
         self.changed(|refusal| refusal.errors = errors)
@@ -442,29 +461,26 @@ fn problem_response(refusal: &Refusal) -> HttpResponse {
 
 impl From<anyhow::Error> for Error {
     fn from(cause: anyhow::Error) -> Self {
-        Self::Internal(cause)
+        let trouble = cause.chain().find_map(|cause| cause.downcast_ref::<DbError>()).and_then(Trouble::of_error);
+        trouble.map_or_else(|| Self::Internal(cause), Self::temporary)
     }
 }
 
-impl From<diesel::result::Error> for Error {
-    fn from(cause: diesel::result::Error) -> Self {
-        use crate::db::transaction::{is_connection_lost, is_timeout, is_worth_retrying};
-        if is_connection_lost(&cause) {
-            tracing::warn!(error = %cause, "database connection lost");
-            return Self::unavailable("The database is away for a moment. Try again.");
-        }
-        if is_worth_retrying(&cause) || is_timeout(&cause) {
-            tracing::warn!(error = %cause, "database busy");
-            return Self::unavailable("Others are changing the same bags. Try again.");
-        }
-        Self::Internal(cause.into())
+impl From<DbError> for Error {
+    fn from(cause: DbError) -> Self {
+        let Some(trouble) = Trouble::of_error(&cause) else { return Self::Internal(cause.into()) };
+        tracing::warn!(error = %cause, ?trouble, "the database can't do it now");
+        Self::temporary(trouble)
     }
 }
 
-impl From<diesel_async::pooled_connection::deadpool::PoolError> for Error {
-    fn from(cause: diesel_async::pooled_connection::deadpool::PoolError) -> Self {
+impl From<PoolError> for Error {
+    fn from(cause: PoolError) -> Self {
         tracing::warn!(error = %cause, "no database connection");
-        Self::unavailable("The server is busy. Try again in a moment.")
+        match cause {
+            PoolError::Backend(_) => Self::temporary(Trouble::ConnectionLost),
+            _ => Self::unavailable("The server is busy. Try again in a moment."),
+        }
     }
 }
 

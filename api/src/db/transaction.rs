@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 
+use super::sqlstate::Trouble;
 use crate::error::{Error, Result};
 
 /// A deadlock or serialization failure is tried this often in all.
@@ -80,31 +81,7 @@ where
 
 /// Deadlock or serialization failure: the same transaction may well succeed the next time.
 pub fn is_worth_retrying(cause: &diesel::result::Error) -> bool {
-    match cause {
-        diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::SerializationFailure, _) => true,
-        // diesel has no kind for 40P01; the message is PostgreSQL's own and not translated (lc_messages is C).
-        diesel::result::Error::DatabaseError(_, information) => information.message().contains("deadlock detected"),
-        _ => false,
-    }
-}
-
-/// The connection is gone, or the server is telling everyone to go: another connection may do.
-pub fn is_connection_lost(cause: &diesel::result::Error) -> bool {
-    use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
-    match cause {
-        diesel::result::Error::DatabaseError(ClosedConnection | UnableToSendCommand, _) => true,
-        // 57P01 to 57P03 have no kind of their own.
-        diesel::result::Error::DatabaseError(_, information) => {
-            let message = information.message();
-            ["terminating connection", "the database system is", "connection closed"].iter().any(|sign| message.contains(sign))
-        }
-        _ => false,
-    }
-}
-
-/// A statement or lock took longer than the connection allows (57014, 55P03).
-pub fn is_timeout(cause: &diesel::result::Error) -> bool {
-    matches!(cause, diesel::result::Error::DatabaseError(_, information) if information.message().starts_with("canceling statement due to"))
+    Trouble::of_error(cause) == Some(Trouble::Conflict)
 }
 
 /// 5 to 30 ms times the attempt, so that two that collided don't collide again.

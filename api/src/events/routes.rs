@@ -16,6 +16,7 @@ use super::hub;
 use super::model::{Event, EventData};
 use crate::auth::Caller;
 use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::http::connections::Connection;
 use crate::http::responses::{Always, SignedIn};
 use crate::scans::model::time_of;
 use crate::scans::queries::floor_id;
@@ -41,12 +42,17 @@ const WINDOW: usize = 64;
     operation_id = "listen_to_events", tag = "events",
     params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen")),
     responses((status = 200, description = "A stream that does not end; each `data` line is an EventData", content_type = "text/event-stream", body = EventData),
+              (status = 429, description = "`too_many_streams`: close one, or wait for the time in `Retry-After`", body = Problem, content_type = "application/problem+json"),
               (status = 400, description = "`invalid_query`: Last-Event-ID is not the id of an event", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn),
 )]
 #[get("/events")]
 pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
     let last = last_event_id(&req)?;
+    if req.conn_data::<Connection>().is_some_and(Connection::is_overflow) {
+        return Err(Error::unavailable("Too many connections are open. Try again in a moment."));
+    }
+    let permit = state.event_streams.acquire(&caller)?;
     // Listening first: nothing can happen between what is resumed and what comes.
     let mut news = state.events.listen().await;
     let missed = match last {
@@ -95,9 +101,10 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
             }
         }
     });
-    let stream = futures_util::stream::unfold(receiver, |mut receiver| async {
+    // The permit goes with the stream, which goes with the connection.
+    let stream = futures_util::stream::unfold((receiver, permit), |(mut receiver, permit)| async {
         let frame = receiver.recv().await?;
-        Some((Ok::<_, Infallible>(web::Bytes::from(frame)), receiver))
+        Some((Ok::<_, Infallible>(web::Bytes::from(frame)), (receiver, permit)))
     });
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))

@@ -5,13 +5,26 @@ pub mod database;
 pub mod mail;
 pub mod person;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod replication;
+pub mod small_disk;
 pub mod warehouse;
 
 pub use person::{Answer, Person};
 pub use redis::Redis;
 pub use warehouse::Warehouse;
+
+/// Waits for what is sure to come, for two minutes at most.
+pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    for _ in 0..1_200 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("within two minutes: {what}");
+}
 
 /// A port of this machine that nobody listens on.
 pub fn free_port() -> u16 {

@@ -1,8 +1,11 @@
 //! The real binary as a process of its own, to be killed.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::Person;
 use super::warehouse::ADMIN_PASSWORD;
@@ -10,6 +13,7 @@ use super::warehouse::ADMIN_PASSWORD;
 /// A running `api serve`.
 pub struct ServerProcess {
     child: Child,
+    log: PathBuf,
     pub base_url: String,
 }
 
@@ -21,11 +25,20 @@ impl ServerProcess {
 
     /// As [`Self::start`], with settings of the test's own.
     pub async fn start_with(data_dir: &PathBuf, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
+        Self::start_under(&[], data_dir, database_url, settings).await
+    }
+
+    /// As [`Self::start_with`], by way of a program that runs it, such as `prlimit` with its arguments.
+    pub async fn start_under(wrapper: &[&str], data_dir: &PathBuf, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let port = super::free_port();
         let bind = format!("127.0.0.1:{port}");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
+        let binary = env!("CARGO_BIN_EXE_api");
+        let words: Vec<&str> = wrapper.iter().copied().chain([binary, "serve"]).collect();
+        let path = std::env::temp_dir().join(format!("tt-server-{port}-{}.log", uuid::Uuid::new_v4().simple()));
+        let log = File::create(&path).expect("a log");
+        let mut command = Command::new(words[0]);
         command
-            .arg("serve")
+            .args(&words[1..])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("BIND", &bind)
@@ -35,30 +48,40 @@ impl ServerProcess {
             .env("SCAN_LIMIT_PER_MINUTE", "1000000")
             .env("RUST_LOG", "warn")
             .envs(settings.iter().copied())
-            .stdout(Stdio::null());
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log);
         if let Some(url) = database_url {
             command.env("DATABASE_URL", url);
         }
         let child = command.spawn().expect("the binary starts");
-        let process = Self { child, base_url: format!("http://{bind}") };
+        let process = Self { child, log: path, base_url: format!("http://{bind}") };
         process.wait_until_ready().await;
         process
     }
 
-    async fn wait_until_ready(&self) {
-        let probe = Person::new(&self.base_url);
-        for _ in 0..600 {
-            let ready = probe.client.get(format!("{}/health/ready", self.base_url)).send().await;
-            if ready.is_ok_and(|response| response.status().is_success()) {
+    /// Waits until requests are to be sent here.
+    pub async fn wait_until_ready(&self) {
+        for _ in 0..1_200 {
+            if self.is_ready().await {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the server did not get ready within 30 seconds");
+        panic!("the server did not get ready within a minute:\n{}", self.log());
+    }
+
+    pub async fn is_ready(&self) -> bool {
+        let ready = Person::new(&self.base_url).client.get(format!("{}/health/ready", self.base_url)).timeout(Duration::from_secs(5)).send().await;
+        ready.is_ok_and(|response| response.status().is_success())
     }
 
     pub fn nobody(&self) -> Person {
         Person::new(&self.base_url)
+    }
+
+    /// Everything it has said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// SIGKILL: nothing of the process gets a chance to tidy up.
@@ -66,11 +89,56 @@ impl ServerProcess {
         self.child.kill().expect("the process can be killed");
         self.child.wait().expect("the process can be waited for");
     }
+
+    /// SIGTERM: it is to stop in good order.
+    pub fn ask_to_stop(&self) {
+        send_signal(self.child.id(), Signal::TERM);
+    }
+
+    /// Waits for its end, for three minutes at most.
+    pub async fn ended(&mut self) -> Option<ExitStatus> {
+        for _ in 0..1_800 {
+            if let Some(status) = self.child.try_wait().expect("it is a child") {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        None
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("it is a child").is_none()
+    }
 }
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _already_dead = self.child.kill();
         let _already_reaped = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("log of the server:\n{}", self.log());
+        }
+        let _gone = std::fs::remove_file(&self.log);
     }
+}
+
+/// Sends a signal to a process that is there.
+pub fn send_signal(process: u32, signal: Signal) {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, signal).expect("it can be sent a signal");
+}
+
+/// The first process of the PostgreSQL that runs in a data folder.
+pub fn postmaster(data_dir: &Path) -> Option<u32> {
+    let pid_file = std::fs::read_to_string(data_dir.join("postgres/postmaster.pid")).ok()?;
+    let pid = pid_file.lines().next()?.trim().parse().ok()?;
+    postgres_processes(data_dir).contains(&pid).then_some(pid)
+}
+
+/// Every process of PostgreSQL that works in a data folder.
+pub fn postgres_processes(data_dir: &Path) -> Vec<u32> {
+    let folder = std::fs::canonicalize(data_dir.join("postgres")).unwrap_or_default();
+    let processes = std::fs::read_dir("/proc").expect("it is mounted").flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter(|id| std::fs::read_link(format!("/proc/{id}/cwd")).is_ok_and(|works_in| works_in == folder)).collect()
 }
