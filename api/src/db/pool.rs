@@ -19,6 +19,9 @@ pub type Connection = Object<AsyncPgConnection>;
 /// How long a request waits for a free connection before it is answered with 503.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a connection takes to be made, at most: several addresses may have to be tried.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Connections of one process: 2 for each core and 1, which measured fastest, unless set.
 pub fn pool_size(configured: usize) -> usize {
     if configured > 0 {
@@ -59,7 +62,7 @@ fn build(url: &str, config: &DatabaseConfig, setup: SetupCallback<AsyncPgConnect
     Ok(DeadPool::builder(manager)
         .max_size(pool_size(config.database_pool_size))
         .wait_timeout(Some(WAIT_TIMEOUT))
-        .create_timeout(Some(WAIT_TIMEOUT))
+        .create_timeout(Some(CREATE_TIMEOUT))
         .recycle_timeout(Some(WAIT_TIMEOUT))
         .runtime(deadpool::Runtime::Tokio1)
         .build()?)

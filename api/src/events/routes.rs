@@ -24,6 +24,8 @@ use crate::state::AppState;
 
 /// A quiet stream says that it lives this often, so that proxies keep it and the dead are noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Says that the stream lives; a comment, which clients skip.
+const ALIVE: &str = ": alive\n\n";
 /// Whether the session still stands is looked at this often.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Most events told again to a listener who comes back; one who missed more is told to start anew.
@@ -52,7 +54,8 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
     if req.conn_data::<Connection>().is_some_and(Connection::is_overflow) {
         return Err(Error::unavailable("Too many connections are open. Try again in a moment."));
     }
-    let permit = state.event_streams.acquire(&caller)?;
+    let permit = state.event_streams.acquire(&caller).await?;
+    let probe = permit.probe.clone();
     // Listening first: nothing can happen between what is resumed and what comes.
     let mut news = state.events.listen().await;
     let missed = match last {
@@ -92,8 +95,9 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
                     if quiet_since.elapsed() < HEARTBEAT {
                         continue;
                     }
-                    ": alive\n\n".to_owned()
+                    ALIVE.to_owned()
                 }
+                () = probe.notified() => ALIVE.to_owned(),
             };
             quiet_since = tokio::time::Instant::now();
             if sender.send(frame).await.is_err() {

@@ -83,9 +83,11 @@ async fn a_database_that_is_read_only_is_not_ready_and_what_writes_is_refused_un
     admin.packs("SB00001", ["CB-0".into()]).await;
     becomes(&admin, 200).await;
     let name = url.rsplit('/').next().expect("a name");
-    let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    // From another database: this one can't be changed then.
+    let server = url.replace(name, "postgres");
+    let terminate = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     for n in 0..2 {
-        database::execute(url, &format!("ALTER DATABASE {name} SET default_transaction_read_only = on; {terminate}")).await;
+        database::execute(&server, &format!("ALTER DATABASE {name} SET default_transaction_read_only = on; {terminate}")).await;
         becomes(&admin, 503).await;
         assert_writes_are_refused(&admin, n, "unavailable").await;
         assert_says(&admin, "read_only").await;
@@ -93,7 +95,7 @@ async fn a_database_that_is_read_only_is_not_ready_and_what_writes_is_refused_un
         admin.get("/bags/SB00001").await.expect(200);
         admin.get("/scans").await.expect(200);
         // Nobody ends the connections: they are not used again by themselves.
-        database::execute(url, &format!("SET default_transaction_read_only = off; ALTER DATABASE {name} RESET default_transaction_read_only")).await;
+        database::execute(&server, &format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
         becomes(&admin, 200).await;
         eventually("scans are written", async || admin.scans_into("SB00001", &format!("CB-1{n}")).await.status < 300).await;
         eventually("bags are made", async || admin.post("/bags", json!({"qr_code": format!("SB8000{n}")})).await.status != 503).await;

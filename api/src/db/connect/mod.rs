@@ -34,9 +34,11 @@ use super::sql;
 
 /// The server's answer to a statement that it has ended because of its time limit has this long to come.
 const MARGIN: Duration = Duration::from_secs(3);
-/// Each address has this long to take the connection, with everything that is said before the first query, unless the URL
-/// has a `connect_timeout`.
+/// An address has this long to take the connection, with everything that is said before the first query, unless the URL has a
+/// `connect_timeout`.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// As [`CONNECT_LIMIT`], where there are others to be tried.
+const CONNECT_LIMIT_OF_SEVERAL: Duration = Duration::from_secs(2);
 /// Silence of a statement without a time limit after which the server is asked whether it still works on it.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A connection that has rested for longer is tried before it is used.
@@ -80,11 +82,16 @@ pub async fn open(url: &str, limit: AnswerLimit) -> ConnectionResult<AsyncPgConn
         TargetSessionAttrs::Any if addresses.len() > 1 => TargetSessionAttrs::ReadWrite,
         asked => asked,
     };
-    let patience = config.get_connect_timeout().copied().unwrap_or(CONNECT_LIMIT);
+    let own_limit = if addresses.len() > 1 { CONNECT_LIMIT_OF_SEVERAL } else { CONNECT_LIMIT };
+    let patience = config.get_connect_timeout().copied().unwrap_or(own_limit);
+    let target = Target::of(url);
     let mut last = ConnectionError::InvalidConnectionUrl("it names no host".into());
-    for address in addresses {
-        match timeout(patience, open_at(&address, &config, url, limit, attributes)).await {
-            Ok(Ok(conn)) => return Ok(conn),
+    for (index, address) in target.last_good_first(&addresses) {
+        match timeout(patience, open_at(address, &config, url, limit, attributes)).await {
+            Ok(Ok(conn)) => {
+                target.note_good(index);
+                return Ok(conn);
+            }
             Ok(Err(error)) => last = error,
             Err(_) => last = ConnectionError::BadConnection(format!("{address} did not answer within {patience:?}")),
         }

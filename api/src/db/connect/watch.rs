@@ -5,7 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ fn now() -> u64 {
 pub(super) struct Target {
     /// Connections opened before this may be silent: one of them was.
     suspected_at: AtomicU64,
+    /// Which of its addresses took the last connection.
+    good: AtomicUsize,
 }
 
 impl Target {
@@ -47,6 +49,17 @@ impl Target {
         let mut hasher = DefaultHasher::new();
         url.hash(&mut hasher);
         TARGETS.lock().expect("no panic while held").entry(hasher.finish()).or_default().clone()
+    }
+
+    /// The addresses with their indexes, from the one that took the last connection on.
+    pub fn last_good_first<'a, A>(&self, addresses: &'a [A]) -> impl Iterator<Item = (usize, &'a A)> {
+        let first = self.good.load(Relaxed).min(addresses.len().saturating_sub(1));
+        let (before, from) = addresses.split_at(first);
+        (first..).zip(from).chain(before.iter().enumerate())
+    }
+
+    pub fn note_good(&self, index: usize) {
+        self.good.store(index, Relaxed);
     }
 }
 
