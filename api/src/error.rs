@@ -3,17 +3,16 @@
 //! The only place that knows status codes. Features name an [`ErrorCode`] and write the sentence
 //! that tells a person what happened and what to do.
 
+mod database;
+
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
-use diesel::result::Error as DbError;
-use diesel_async::pooled_connection::deadpool::PoolError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::db::sqlstate::Trouble;
 use crate::http::{base_path, request_id};
 
 /// What every fallible function of the application returns.
@@ -349,18 +348,6 @@ impl Error {
         Self::refused(ErrorCode::Unavailable, detail).with_retry_after(1)
     }
 
-    /// The database can't do it now, through no fault of the request; what was sent may be sent again.
-    fn temporary(trouble: Trouble) -> Self {
-        let (code, seconds, detail) = match trouble {
-            Trouble::StorageFull => (ErrorCode::StorageFull, 10, "The disk of the database is full. Tell your admin, and try again later."),
-            Trouble::ReadOnly => (ErrorCode::Unavailable, 5, "The database can only be read just now. Try again in a moment."),
-            Trouble::ConnectionLost => (ErrorCode::Unavailable, 1, "The database is away for a moment. Try again."),
-            Trouble::Overloaded => (ErrorCode::Unavailable, 5, "The database is overloaded. Try again in a moment."),
-            Trouble::Conflict | Trouble::TimedOut => (ErrorCode::Unavailable, 1, "Others are changing the same bags. Try again."),
-        };
-        Self::refused(code, detail).with_retry_after(seconds)
-    }
-
     /// Adds the wrong fields.
     pub fn with_errors(self, errors: Vec<FieldError>) -> Self {
         self.changed(|refusal| refusal.errors = errors)
@@ -457,31 +444,6 @@ fn problem_response(refusal: &Refusal) -> HttpResponse {
         response.insert_header((header::ALLOW, allow.as_str()));
     }
     response.json(refusal.problem())
-}
-
-impl From<anyhow::Error> for Error {
-    fn from(cause: anyhow::Error) -> Self {
-        let trouble = cause.chain().find_map(|cause| cause.downcast_ref::<DbError>()).and_then(Trouble::of_error);
-        trouble.map_or_else(|| Self::Internal(cause), Self::temporary)
-    }
-}
-
-impl From<DbError> for Error {
-    fn from(cause: DbError) -> Self {
-        let Some(trouble) = Trouble::of_error(&cause) else { return Self::Internal(cause.into()) };
-        tracing::warn!(error = %cause, ?trouble, "the database can't do it now");
-        Self::temporary(trouble)
-    }
-}
-
-impl From<PoolError> for Error {
-    fn from(cause: PoolError) -> Self {
-        tracing::warn!(error = %cause, "no database connection");
-        match cause {
-            PoolError::Backend(_) => Self::temporary(Trouble::ConnectionLost),
-            _ => Self::unavailable("The server is busy. Try again in a moment."),
-        }
-    }
 }
 
 /// The table of every code, as `docs/errors.md` holds it.

@@ -9,6 +9,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
+use socket2::SockRef;
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -44,7 +45,7 @@ use crate::{
 };
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
-const BACKLOG: u32 = 2048;
+const BACKLOG: i32 = 2048;
 /// Idle connections of phones are kept this long, so that a scan needs no new handshake.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A client gets this long to send the head of a request.
@@ -156,6 +157,8 @@ impl Application {
 
         let listener = TcpListener::bind(config.bind)
             .with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
+        // The standard library's own backlog is 128.
+        SockRef::from(&listener).listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let public_url = config.public_url.take().unwrap_or_else(|| format!("{}{}", local_url(address), config.base_path));
         config.public_url = Some(public_url.trim_end_matches('/').to_owned());
@@ -330,7 +333,6 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     })
     .on_connect(move |socket, data| connections.note(socket, data))
     .max_connections(max_connections)
-    .backlog(BACKLOG)
     .keep_alive(KEEP_ALIVE)
     // The second part of an answer must not wait for the client to acknowledge the first: that takes 40 ms.
     .tcp_nodelay(true)

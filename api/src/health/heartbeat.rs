@@ -8,6 +8,8 @@ use crate::scans::record_scans::ScanWriter;
 
 /// How often, where no scans are written.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// After a commit this young there is nothing to find out.
+const KNOWN: Duration = Duration::from_millis(500);
 /// The start of the server waits this long for the first.
 const FIRST_LIMIT: Duration = Duration::from_secs(5);
 
@@ -24,7 +26,7 @@ pub async fn keep_beating(writer: ScanWriter) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let is_known = writer.health().age().is_some_and(|age| age < INTERVAL);
+        let is_known = writer.health().age().is_some_and(|age| age < KNOWN);
         if !is_known && let Err(error) = writer.heartbeat().await {
             tracing::debug!(%error, "no heartbeat was written");
         }

@@ -120,7 +120,8 @@ impl ScanWriter {
     /// same ids gets the answers that nobody waited for.
     ///
     /// # Errors
-    /// 503 `unavailable` when the queue is full or the database is away; then nothing was written.
+    /// 503 `unavailable` when the queue is full or the database is away, `storage_full` when its disk is. A connection that was
+    /// lost at the commit leaves open whether the scans were written: sent again with the same ids they are written once.
     pub async fn record(&self, scans: Vec<ScanCommand>) -> Result<Recorded> {
         let busy = || Error::unavailable("Too many scans are waiting. They are kept: try again in a second with the same ids.");
         // A batch larger than the whole queue takes all of it, rather than never getting in.
@@ -226,7 +227,8 @@ impl WriterTask {
             let cause = match outcome {
                 Ok(answers) => {
                     self.health.note_commit();
-                    return Ok(Recorded { answers, position: self.position().await });
+                    let position = if scans.is_empty() { None } else { self.position().await };
+                    return Ok(Recorded { answers, position });
                 }
                 Err(cause) => cause,
             };

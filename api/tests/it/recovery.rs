@@ -211,21 +211,15 @@ async fn a_disk_that_was_full_of_its_log_is_worked_on_again_when_there_is_room()
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn postgresql_that_does_not_start_again_ends_the_process_with_a_message() {
     let Some(disk) = SmallDisk::mount(256) else { return };
-    let control_file = |folder: &Path| folder.join("postgres/global/pg_control");
-    let causes: [(&str, Box<dyn Fn(&Path)>); 3] = [
-        ("gone", Box::new(|folder: &Path| std::fs::rename(control_file(folder), folder.join("away")).expect("it is there"))),
-        (
-            "closed",
-            Box::new(|folder: &Path| {
-                std::fs::set_permissions(folder.join("postgres"), std::fs::Permissions::from_mode(0o777)).expect("it is there");
-            }),
-        ),
-        ("full", Box::new(|_: &Path| disk.fill(0))),
-    ];
-    for (name, cause) in causes {
+    for name in ["gone", "closed", "full"] {
         let folder = disk.folder.join(name);
         let mut server = ServerProcess::start(&folder, None).await;
-        cause(&folder);
+        let postgres = folder.join("postgres");
+        match name {
+            "gone" => std::fs::rename(postgres.join("global/pg_control"), folder.join("away")).expect("it is there"),
+            "closed" => std::fs::set_permissions(&postgres, std::fs::Permissions::from_mode(0o777)).expect("it is there"),
+            _ => disk.fill(0),
+        }
         send_signal(postmaster(&folder).expect("it runs"), Signal::KILL);
         let status = server.ended().await;
         let log = server.log();

@@ -179,9 +179,12 @@ async fn drive(
 /// Waits until the connection is silent for longer than it may be.
 async fn until_silent(watch: &Watch, url: &str, limit: Duration) -> Duration {
     let interval = (limit / 4).min(Duration::from_secs(1));
+    let mut is_overdue = false;
     loop {
         sleep(interval).await;
-        if watch.silence() <= limit {
+        // Twice in a row: after a pause of this process the answer may be there, and only has to be read.
+        let was_overdue = std::mem::replace(&mut is_overdue, watch.silence() > limit);
+        if !is_overdue || !was_overdue {
             continue;
         }
         match watch.session().filter(|_| watch.is_patient()) {
