@@ -242,6 +242,10 @@ pub struct Config {
     #[arg(long, env = "SCAN_LIMIT_PER_MINUTE", default_value_t = 6_000, value_name = "COUNT", help_heading = "Limits")]
     pub scan_limit_per_minute: u32,
 
+    /// Streams of live events that one caller may have open: about one for each page of the web app; all callers together may have as many as half of the connections that the limit of open files allows
+    #[arg(long, env = "EVENT_STREAMS_PER_CALLER", default_value_t = 20, value_name = "COUNT", help_heading = "Limits")]
+    pub event_streams_per_caller: usize,
+
     /// How long after a scan it can be undone
     #[arg(long, env = "UNDO_WINDOW_SECONDS", default_value_t = 60 * 60, value_name = "SECONDS", help_heading = "Scanning")]
     pub undo_window_seconds: i64,
@@ -302,6 +306,14 @@ impl Config {
         Duration::from_secs(self.request_timeout_seconds)
     }
 
+    /// Threads that serve requests.
+    pub fn worker_count(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(2, usize::from),
+            set => set,
+        }
+    }
+
     /// How long answers are kept.
     pub fn cache_lifetime(&self) -> Duration {
         Duration::from_secs(self.cache_seconds)
@@ -343,6 +355,9 @@ impl Config {
         }
         if self.audit_retention_days > retention::MAX_DAYS {
             return Err(format!("AUDIT_RETENTION_DAYS must be a number of days from 1 to {}; 0 keeps everything.", retention::MAX_DAYS));
+        }
+        if self.event_streams_per_caller == 0 {
+            return Err("EVENT_STREAMS_PER_CALLER must be 1 or more.".into());
         }
         if self.replica_max_lag_seconds == 0 {
             return Err("REPLICA_MAX_LAG_SECONDS must be 1 or more.".into());

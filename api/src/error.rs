@@ -3,6 +3,8 @@
 //! The only place that knows status codes. Features name an [`ErrorCode`] and write the sentence
 //! that tells a person what happened and what to do.
 
+mod database;
+
 use std::fmt;
 
 use actix_web::http::StatusCode;
@@ -12,9 +14,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::http::{base_path, request_id};
-
-/// The database's rule that an admin who can sign in remains.
-const LAST_ADMIN_CHECK: &str = "users_last_admin_check";
 
 /// What every fallible function of the application returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -234,12 +233,16 @@ error_codes! {
     /// Two-factor authentication is not on, or not set up yet. Start with `POST /api/v1/me/2fa/setup`.
     TwoFactorNotEnabled = "two_factor_not_enabled", CONFLICT, "Two-factor authentication is off";
 
+    /// You have as many streams of events open as one caller may. Close one, or wait for the time in `Retry-After`.
+    TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS, "Too many event streams";
     /// Too many requests. Wait for the time in `Retry-After`.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// Something went wrong on the server; it has been logged under the `request_id`. Trying again is safe.
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "Internal error";
-    /// The server is busy or its database is away. Wait for the time in `Retry-After` and try again: nothing was written.
+    /// The server is busy, or its database is away or can't be written just now. Wait for the time in `Retry-After` and try again, scans with the same id: nothing is done twice.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
+    /// The disk of the database is full. Free space on it; then the same request succeeds. Scans keep their ids: nothing is done twice.
+    StorageFull = "storage_full", SERVICE_UNAVAILABLE, "Storage full";
     /// The request took longer than the server allows. Try again with the same id: nothing is done twice.
     Timeout = "timeout", SERVICE_UNAVAILABLE, "Request timed out";
 }
@@ -447,37 +450,6 @@ fn problem_response(refusal: &Refusal) -> HttpResponse {
         response.insert_header((header::ALLOW, allow.as_str()));
     }
     response.json(refusal.problem())
-}
-
-impl From<anyhow::Error> for Error {
-    fn from(cause: anyhow::Error) -> Self {
-        Self::Internal(cause)
-    }
-}
-
-impl From<diesel::result::Error> for Error {
-    fn from(cause: diesel::result::Error) -> Self {
-        use crate::db::transaction::{is_connection_lost, is_timeout, is_worth_retrying, violated_check};
-        if violated_check(&cause) == Some(LAST_ADMIN_CHECK) {
-            return Self::refused(ErrorCode::LastAdmin, "This is the last admin who can sign in. Make another person an admin first.");
-        }
-        if is_connection_lost(&cause) {
-            tracing::warn!(error = %cause, "database connection lost");
-            return Self::unavailable("The database is away for a moment. Try again.");
-        }
-        if is_worth_retrying(&cause) || is_timeout(&cause) {
-            tracing::warn!(error = %cause, "database busy");
-            return Self::unavailable("Others are changing the same bags. Try again.");
-        }
-        Self::Internal(cause.into())
-    }
-}
-
-impl From<diesel_async::pooled_connection::deadpool::PoolError> for Error {
-    fn from(cause: diesel_async::pooled_connection::deadpool::PoolError) -> Self {
-        tracing::warn!(error = %cause, "no database connection");
-        Self::unavailable("The server is busy. Try again in a moment.")
-    }
 }
 
 /// The table of every code, as `docs/errors.md` holds it.

@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use traitortrack::audit::retention::{Retention, parse_days};
 use traitortrack::auth::keys;
 use traitortrack::config::{Config, DatabaseConfig, JwtAlgorithm, LogFormat, Secret, settings_markdown, with_settings_from_files};
@@ -19,6 +21,8 @@ use traitortrack::{embedded, error, maintenance, openapi, seed_demo, telemetry};
 
 mod memory;
 
+/// How long work on threads of its own may go on after the server has stopped.
+const BLOCKING_WORK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Seconds; for work that takes as long as it takes.
 const NO_STATEMENT_TIMEOUT: u64 = 0;
 
@@ -216,6 +220,15 @@ async fn run_program(command: &[OsString], url: String) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets the process have as many files open as it may: each connection is one, and the soft limit is often 1,024.
+fn raise_open_files_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+    }
+}
+
 fn stop(postgres: Option<EmbeddedPostgres>) -> anyhow::Result<()> {
     if let Some(mut postgres) = postgres {
         postgres.stop();
@@ -225,10 +238,13 @@ fn stop(postgres: Option<EmbeddedPostgres>) -> anyhow::Result<()> {
 
 fn serve(mut config: Config) -> anyhow::Result<()> {
     let _log = telemetry::start(config.log_format);
-    let (url, postgres) = database(&config.database, EmbeddedPostgres::start)?;
+    raise_open_files_limit();
+    let (url, mut postgres) = database(&config.database, EmbeddedPostgres::start)?;
     config.database.is_embedded = postgres.is_some();
     config.database.database_url = Some(Secret::from(url));
-    let served = runtime()?.block_on(async {
+    let given_up = postgres.as_mut().map(EmbeddedPostgres::given_up);
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         let base_path = config.base_path.clone();
         let application = Application::build(config).await?;
         tokio::spawn(memory::give_back_forever());
@@ -241,8 +257,17 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
             }
             stopper.stop().await;
         });
-        application.run().await
+        match given_up {
+            None => application.run().await,
+            Some(given_up) => tokio::select! {
+                served = application.run() => served,
+                // Without its database the process is of no use; whoever supervises it may do better.
+                error = given_up => Err(error.into()),
+            },
+        }
     });
+    // Work on other threads that has not ended by now would only wait for the database.
+    runtime.shutdown_timeout(BLOCKING_WORK_TIMEOUT);
     stop(postgres)?;
     served
 }

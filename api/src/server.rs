@@ -9,6 +9,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
+use socket2::SockRef;
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -25,6 +26,7 @@ use crate::config::Config;
 use crate::db::replicas::Replicas;
 use crate::db::{migrations, partitions, pool, pooler};
 use crate::http::client::TrustedProxies;
+use crate::http::connections::{ConnectionLimit, Connections};
 use crate::http::fallback::{RouteTable, fallback};
 use crate::http::origin::{KnownOrigins, Origin};
 use crate::http::problem_page::get_problem;
@@ -43,7 +45,7 @@ use crate::{
 };
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
-const BACKLOG: u32 = 2048;
+const BACKLOG: i32 = 2048;
 /// Idle connections of phones are kept this long, so that a scan needs no new handshake.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A client gets this long to send the head of a request.
@@ -151,9 +153,15 @@ impl Application {
         drop(conn);
         let replicas = Replicas::new(&url, &config)?;
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
+        if config.database.is_embedded {
+            ::metrics::counter!("restarts_total", "name" => "postgres").increment(0);
+        }
+        let connection_limit = ConnectionLimit::of_process(database_connections(&config), config.worker_count());
 
         let listener = TcpListener::bind(config.bind)
             .with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
+        // The standard library's own backlog is 128.
+        SockRef::from(&listener).listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let public_url = config.public_url.take().unwrap_or_else(|| format!("{}{}", local_url(address), config.base_path));
         config.public_url = Some(public_url.trim_end_matches('/').to_owned());
@@ -161,8 +169,22 @@ impl Application {
         let cache = Cache::new(redis.clone(), config.cache_lifetime());
         let kept_bags = KeptBags::new(cache.clock(), if redis.is_some() { Duration::ZERO } else { config.cache_lifetime() });
         let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), kept_bags.clone(), !replicas.is_empty(), &config);
+        health::heartbeat::begin(&scan_writer).await;
         let formats_kept = formats.clone();
-        let parts = Parts { config, pool: pool.clone(), replicas, redis, token_keys, data_key, mailer, cache, kept_bags, scan_writer, formats };
+        let parts = Parts {
+            config,
+            pool: pool.clone(),
+            replicas,
+            redis,
+            token_keys,
+            data_key,
+            mailer,
+            cache,
+            kept_bags,
+            scan_writer,
+            formats,
+            connection_limit,
+        };
         let state = web::Data::new(AppState::new(parts));
         state.revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         let background = vec![
@@ -193,6 +215,7 @@ impl Application {
             tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
             tokio::spawn(users::erasure::keep_finishing(state.clone())),
+            tokio::spawn(health::heartbeat::keep_beating(state.scan_writer.clone())),
             tokio::spawn(partitions::keep_ahead(pool)),
             tokio::spawn(keep_metrics()),
         ];
@@ -247,6 +270,13 @@ impl Stopper {
     }
 }
 
+/// Connections to databases that a process may have open.
+fn database_connections(config: &Config) -> usize {
+    let (pool, replicas) = (pool::pool_size(config.database.database_pool_size), config.read_replica_urls.len());
+    // Each replica is looked at over one of its own; so is the primary's position.
+    pool * (1 + replicas) + replicas + 1 + config.scan_writers
+}
+
 fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Result<Server> {
     let limits = Limits::new(&state.config);
     let base_path = state.config.base_path.clone();
@@ -261,10 +291,9 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let trusted_proxies = web::Data::new(TrustedProxies(state.config.trusted_proxies.clone()));
     let request_timeout = state.config.request_timeout();
     let shutdown_timeout_seconds = state.config.shutdown_timeout_seconds;
-    let workers = match state.config.workers {
-        0 => std::thread::available_parallelism().map_or(2, usize::from),
-        set => set,
-    };
+    let workers = state.config.worker_count();
+    let max_connections = state.connection_limit.of_worker(workers);
+    let connections = Connections::new(state.connection_limit);
     let server = HttpServer::new(move || {
         // The one wrapped last runs first.
         App::new()
@@ -298,6 +327,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             .openapi(openapi::base())
             .configure(routes(&limits))
             .into_app()
+            .configure(health::head_routes)
             .service(openapi::get_openapi_json)
             .service(openapi::get_openapi_yaml)
             .service(openapi::redirect_to_docs)
@@ -305,7 +335,8 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             .service(openapi::swagger_ui())
             .default_service(web::to(fallback))
     })
-    .backlog(BACKLOG)
+    .on_connect(move |socket, data| connections.note(socket, data))
+    .max_connections(max_connections)
     .keep_alive(KEEP_ALIVE)
     // The second part of an answer must not wait for the client to acknowledge the first: that takes 40 ms.
     .tcp_nodelay(true)

@@ -16,7 +16,9 @@ use crate::consistency::Positions;
 use crate::db::Pool;
 use crate::db::replicas::Replicas;
 use crate::events::hub::Hub;
+use crate::events::streams::EventStreams;
 use crate::exports::places::ExportPlaces;
+use crate::http::connections::ConnectionLimit;
 use crate::jobs::worker::WakeUp;
 use crate::mail::Mailer;
 use crate::redis::Redis;
@@ -43,6 +45,10 @@ pub struct AppState {
     pub formats: SharedFormats,
     /// What happens, for those who listen.
     pub events: Hub,
+    /// Bounds those who listen.
+    pub event_streams: EventStreams,
+    /// How many connections of clients are kept.
+    pub connection_limit: ConnectionLimit,
     pub mailer: Mailer,
     pub data_key: DataKey,
     /// Wakes the job workers of this process.
@@ -65,6 +71,7 @@ pub struct Parts {
     pub kept_bags: KeptBags,
     pub scan_writer: ScanWriter,
     pub formats: SharedFormats,
+    pub connection_limit: ConnectionLimit,
 }
 
 impl AppState {
@@ -78,6 +85,8 @@ impl AppState {
             export_places: ExportPlaces::new(parts.pool.status().max_size),
             positions: Positions::new(!parts.replicas.is_empty(), Duration::from_secs(parts.config.replica_max_lag_seconds), parts.redis.clone()),
             replicas: Arc::new(parts.replicas),
+            event_streams: EventStreams::new(parts.config.event_streams_per_caller, parts.connection_limit.streams()),
+            connection_limit: parts.connection_limit,
             config: parts.config,
             pool: parts.pool,
             redis: parts.redis,

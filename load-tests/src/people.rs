@@ -25,8 +25,6 @@ pub async fn create(client: &Client, base: &str, admin: &str, username: &str, ro
     Ok(())
 }
 
-/// Signs a person in at `base`, as `http://host:port`; the access token.
-
 /// Signs a user in at `base`, such as `http://host:port`. Returns the access token.
 ///
 /// # Errors

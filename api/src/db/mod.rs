@@ -1,5 +1,6 @@
 //! Connections, transactions, types and migrations. Knows no feature and no HTTP.
 
+pub mod connect;
 pub mod lsn;
 pub mod migrations;
 pub mod partition_indexes;
@@ -9,6 +10,7 @@ pub mod pooler;
 pub mod replicas;
 pub mod schema;
 pub mod sql;
+pub mod sqlstate;
 pub mod transaction;
 pub mod types;
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::pooled_connection::deadpool::{Object, Pool as DeadPool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, SetupCallback};
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 
+use super::connect::{self, AnswerLimit};
 use crate::config::DatabaseConfig;
 
 /// Connections to the primary, given out one request at a time.
@@ -18,6 +19,9 @@ pub type Connection = Object<AsyncPgConnection>;
 /// How long a request waits for a free connection before it is answered with 503.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a connection takes to be made, at most: several addresses may have to be tried.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Connections of one process: 2 for each core and 1, which measured fastest, unless set.
 pub fn pool_size(configured: usize) -> usize {
     if configured > 0 {
@@ -25,6 +29,10 @@ pub fn pool_size(configured: usize) -> usize {
     }
     2 * std::thread::available_parallelism().map_or(2, usize::from) + 1
 }
+
+/// The server notices within seconds that this end is gone, so that what a lost connection has locked becomes free.
+const LET_GO: &str = "SET client_connection_check_interval = '2s'; SET tcp_user_timeout = '20s'; \
+     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 
 /// Makes the pool; connections are opened when first needed.
 ///
@@ -47,14 +55,14 @@ pub fn create_read_only(url: &str, config: &DatabaseConfig) -> anyhow::Result<Po
 fn build(url: &str, config: &DatabaseConfig, setup: SetupCallback<AsyncPgConnection>) -> anyhow::Result<Pool> {
     let mut manager_config = ManagerConfig::default();
     // A ping before every loan would double the round trips of a lookup. Broken and closed
-    // connections are recognised without one.
-    manager_config.recycling_method = RecyclingMethod::Fast;
+    // connections are recognised without one; only those that have rested for seconds are tried.
+    manager_config.recycling_method = RecyclingMethod::CustomFunction(Box::new(|conn| connect::check_before_use(conn).boxed()));
     manager_config.custom_setup = setup;
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, manager_config);
     Ok(DeadPool::builder(manager)
         .max_size(pool_size(config.database_pool_size))
         .wait_timeout(Some(WAIT_TIMEOUT))
-        .create_timeout(Some(WAIT_TIMEOUT))
+        .create_timeout(Some(CREATE_TIMEOUT))
         .recycle_timeout(Some(WAIT_TIMEOUT))
         .runtime(deadpool::Runtime::Tokio1)
         .build()?)
@@ -92,11 +100,11 @@ pub async fn connect_read_only(url: String, statement_timeout_seconds: u64) -> C
 /// # Errors
 /// When the database can't be reached or refuses the user.
 pub async fn connect_as_owner(url: String, statement_timeout_seconds: u64) -> ConnectionResult<AsyncPgConnection> {
-    let mut conn = AsyncPgConnection::establish(&url).await?;
+    let mut conn = connect::open(&url, AnswerLimit::of(statement_timeout_seconds)).await?;
     conn.batch_execute(&format!(
         "SET application_name = 'traitortrack'; SET TIME ZONE 'UTC'; SET statement_timeout = '{statement_timeout_seconds}s'; \
          SET max_parallel_workers_per_gather = 0; SET jit = off; SET random_page_cost = 1.1; \
-         SET lock_timeout = '{}s'; SET idle_in_transaction_session_timeout = '{}s'",
+         SET lock_timeout = '{}s'; SET idle_in_transaction_session_timeout = '{}s'; {LET_GO}",
         statement_timeout_seconds.div_ceil(2),
         statement_timeout_seconds.max(10),
     ))

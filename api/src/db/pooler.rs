@@ -1,12 +1,16 @@
 //! Recognising a connection pooler that would break the application.
 
 use diesel::result::Error as DbError;
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+
+use super::connect::{self, AnswerLimit};
 
 /// What to do about a pooler in transaction mode.
 pub const REFUSED: &str = "DATABASE_URL leads to a connection pooler in transaction mode (PgBouncer: pool_mode). There the role, the time-outs \
      and the prepared statements of one connection end up with another. Set pool_mode=session, or name the address of PostgreSQL itself";
 
+/// These statements take no time, in seconds.
+const LIMIT: AnswerLimit = AnswerLimit::Seconds(10);
 /// What the check says when it has seen it.
 const SEEN: &str = "connections are shared";
 
@@ -16,9 +20,9 @@ const SEEN: &str = "connections are shared";
 /// # Errors
 /// When the database can't be reached.
 pub async fn shares_transactions(url: &str) -> anyhow::Result<bool> {
-    let mut resting = AsyncPgConnection::establish(url).await?;
+    let mut resting = connect::open(url, LIMIT).await?;
     resting.batch_execute("SET traitortrack.is_resting = 'yes'").await?;
-    let mut busy = AsyncPgConnection::establish(url).await?;
+    let mut busy = connect::open(url, LIMIT).await?;
     // A pooler has one connection that rests now, gives it to this transaction, and has to give another to the next.
     busy.batch_execute("BEGIN").await?;
     let is_shared = saw(&mut busy, "=").await? || saw(&mut resting, "<>").await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 
+use super::sqlstate::Trouble;
 use crate::error::{Error, Result};
 
 /// A deadlock or serialization failure is tried this often in all.
@@ -78,39 +79,9 @@ where
     }
 }
 
-/// What PostgreSQL says when a row was on its way to a partition while that was attached or dropped.
-const PARTITION_CHANGES: [&str; 2] = ["violates partition constraint", "could not open relation with OID"];
-
 /// Deadlock, serialization failure, or a change of partitions: the same transaction may well succeed the next time.
 pub fn is_worth_retrying(cause: &diesel::result::Error) -> bool {
-    match cause {
-        diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::SerializationFailure, _) => true,
-        // diesel has no kind for 40P01; the message is PostgreSQL's own and not translated (lc_messages is C).
-        diesel::result::Error::DatabaseError(_, information) => {
-            let message = information.message();
-            message.contains("deadlock detected") || PARTITION_CHANGES.iter().any(|sign| message.contains(sign))
-        }
-        _ => false,
-    }
-}
-
-/// The connection is gone, or the server is telling everyone to go: another connection may do.
-pub fn is_connection_lost(cause: &diesel::result::Error) -> bool {
-    use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
-    match cause {
-        diesel::result::Error::DatabaseError(ClosedConnection | UnableToSendCommand, _) => true,
-        // 57P01 to 57P03 have no kind of their own.
-        diesel::result::Error::DatabaseError(_, information) => {
-            let message = information.message();
-            ["terminating connection", "the database system is", "connection closed"].iter().any(|sign| message.contains(sign))
-        }
-        _ => false,
-    }
-}
-
-/// A statement or lock took longer than the connection allows (57014, 55P03).
-pub fn is_timeout(cause: &diesel::result::Error) -> bool {
-    matches!(cause, diesel::result::Error::DatabaseError(_, information) if information.message().starts_with("canceling statement due to"))
+    Trouble::of_error(cause) == Some(Trouble::Conflict)
 }
 
 /// The check that a statement broke: a constraint of a table, or a rule that a trigger raises under a name.

@@ -3,31 +3,27 @@
 use std::fs::{self, File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use super::account::{self, Account};
-use super::process::ServerProcess;
-use super::{EmbeddedError, EmbeddedOptions, binaries, leftovers};
+use super::launch::Launch;
+use super::supervisor::Supervisor;
+use super::{EmbeddedError, EmbeddedOptions, binaries};
 
 /// Role and database of the application.
 const NAME: &str = "traitortrack";
-/// Recovery after a crash of a large database takes its time.
-const START_TIMEOUT: Duration = Duration::from_secs(300);
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest folder name that leaves room for `/.s.PGSQL.5432` in a socket address (107 bytes on Linux).
 const MAX_SOCKET_FOLDER_BYTES: usize = 90;
-/// A log larger than this begins anew at the next start, in bytes.
-const MAX_LOG_BYTES: u64 = 10 * 1024 * 1024;
 /// Where earlier versions put the database when the data folder was closed to PostgreSQL's user.
 const FORMER_ROOT: &str = "/var/lib/traitortrack";
 
-/// A PostgreSQL server that is this process's own. It stops when this is dropped, and when the process dies.
+/// A PostgreSQL server that is this process's own. It stops when this is dropped, and when the process dies; when it ends
+/// otherwise, it is started again.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
-    process: Option<ServerProcess>,
+    /// Absent when the server is another process's, and once it is stopped.
+    supervisor: Option<Supervisor>,
     socket_folder: PathBuf,
     /// Held as long as the server runs; absent when the server is another process's.
     _lock: Option<File>,
@@ -54,19 +50,17 @@ impl EmbeddedPostgres {
             create_cluster(&bin, account, &data_dir, options.durable)?;
         }
         check_version(&bin, &postgres_folder)?;
-        leftovers::clear(&postgres_folder, &socket_folder)?;
 
         let log = data_dir.join("postgres.log");
-        let mut command = account::command(account, &bin.join("postgres"));
-        command.arg("-D").arg(&postgres_folder).arg("-k").arg(&socket_folder);
-        for (name, value) in settings(options) {
-            command.arg("-c").arg(format!("{name}={value}"));
-        }
-        // A group of its own: Ctrl-C in a terminal must reach the application alone, which drains before it stops the server.
-        command.process_group(0).stdin(Stdio::null()).stdout(open_log(&log)?).stderr(open_log(&log)?);
-        let process = ServerProcess::start(command, &bin)?;
-        wait_until_ready(&process, &postgres_folder, &log)?;
-        Ok(Self { process: Some(process), socket_folder, _lock: Some(lock) })
+        let supervisor = Supervisor::start(Launch {
+            bin,
+            account: account.cloned(),
+            options: options.clone(),
+            postgres_folder,
+            socket_folder: socket_folder.clone(),
+            log,
+        })?;
+        Ok(Self { supervisor: Some(supervisor), socket_folder, _lock: Some(lock) })
     }
 
     /// Starts the server, or joins the one that another process of this application runs on the same data: for
@@ -76,7 +70,7 @@ impl EmbeddedPostgres {
     /// As [`start`](Self::start), but never [`EmbeddedError::InUse`].
     pub fn start_or_join(options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {
         match Self::start(options) {
-            Err(EmbeddedError::InUse(data_dir)) => Ok(Self { process: None, socket_folder: socket_folder(&data_dir), _lock: None }),
+            Err(EmbeddedError::InUse(data_dir)) => Ok(Self { supervisor: None, socket_folder: socket_folder(&data_dir), _lock: None }),
             started => started,
         }
     }
@@ -98,10 +92,22 @@ impl EmbeddedPostgres {
         &self.socket_folder
     }
 
+    /// Becomes ready when the server has ended and can't be started again, with the reason: the process is of no use then, and
+    /// should end. To be asked for once.
+    pub fn given_up(&mut self) -> impl Future<Output = EmbeddedError> + use<> {
+        let given_up = self.supervisor.as_mut().map(Supervisor::given_up);
+        async move {
+            match given_up {
+                Some(given_up) => given_up.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Stops the server: sessions end, a checkpoint is written. Does nothing the second time.
     pub fn stop(&mut self) {
-        if let Some(process) = self.process.take() {
-            process.stop(STOP_TIMEOUT);
+        if let Some(mut supervisor) = self.supervisor.take() {
+            supervisor.stop();
         }
     }
 }
@@ -184,69 +190,4 @@ fn check_version(bin: &Path, postgres_folder: &Path) -> Result<(), EmbeddedError
         return Ok(());
     }
     Err(EmbeddedError::OtherVersion { folder: postgres_folder.to_owned(), found, installed })
-}
-
-fn open_log(log: &Path) -> Result<File, EmbeddedError> {
-    let is_large = fs::metadata(log).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES);
-    if is_large {
-        fs::rename(log, log.with_extension("log.old")).map_err(EmbeddedError::file(log))?;
-    }
-    OpenOptions::new().create(true).append(true).open(log).map_err(EmbeddedError::file(log))
-}
-
-/// The eighth line of `postmaster.pid` says "ready" when connections are taken; `pg_ctl` reads it too.
-fn wait_until_ready(process: &ServerProcess, postgres_folder: &Path, log: &Path) -> Result<(), EmbeddedError> {
-    let pid_file = postgres_folder.join("postmaster.pid");
-    let started = Instant::now();
-    while started.elapsed() < START_TIMEOUT {
-        if fs::read_to_string(&pid_file).is_ok_and(|text| text.lines().nth(7).is_some_and(|status| status.trim() == "ready")) {
-            return Ok(());
-        }
-        if process.has_ended() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    Err(EmbeddedError::NotReady { log: log.to_owned(), tail: lines[lines.len().saturating_sub(10)..].join("\n") })
-}
-
-fn settings(options: &EmbeddedOptions) -> Vec<(String, String)> {
-    let buffers_mb = (total_memory_mb() / 8).clamp(32, 512);
-    let mut settings = vec![
-        ("listen_addresses", String::new()),
-        ("unix_socket_permissions", "0700".into()),
-        ("max_connections", "60".into()),
-        ("shared_buffers", format!("{buffers_mb}MB")),
-        ("effective_cache_size", format!("{}MB", buffers_mb * 4)),
-        ("maintenance_work_mem", "128MB".into()),
-        // Checkpoints seldom and slowly: a rush of scans must not wait for the disk to write everything at once.
-        ("max_wal_size", "4GB".into()),
-        ("checkpoint_timeout", "15min".into()),
-        ("wal_compression", "on".into()),
-        // Solid-state disks read anywhere at nearly the same cost.
-        ("random_page_cost", "1.1".into()),
-        // Compiling costs more than these short queries take.
-        ("jit", "off".into()),
-        // Messages are read by this program too.
-        ("lc_messages", "C".into()),
-        ("log_timezone", "UTC".into()),
-        ("timezone", "UTC".into()),
-        // Errors of statements are the application's to tell; it logs them with the request id.
-        ("log_min_messages", "fatal".into()),
-        ("log_min_error_statement", "panic".into()),
-    ];
-    if !options.durable {
-        settings.extend([("fsync", "off".into()), ("synchronous_commit", "off".into()), ("full_page_writes", "off".into())]);
-    }
-    let own = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
-    own.chain(options.extra_settings.iter().cloned()).collect()
-}
-
-fn total_memory_mb() -> u64 {
-    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes =
-        info.lines().find_map(|line| line.strip_prefix("MemTotal:")).and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kilobytes.unwrap_or(4_000_000) / 1024
 }

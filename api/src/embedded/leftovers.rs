@@ -1,4 +1,4 @@
-//! What an earlier start left behind: a server that is still stopping, or files of one that is gone.
+//! What an earlier start left behind: a server that is still stopping, its sessions, or files of one that is gone.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,14 @@ use super::EmbeddedError;
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// After this long it is told once more.
 const REMIND_AFTER: Duration = Duration::from_secs(3);
+/// Sessions of a server that is gone have this long to end when they are told to; then they are killed.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often is looked.
+const INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits for a server that still runs on this folder, then removes what would keep a new one from starting.
 ///
-/// The caller holds the lock of the data folder, so whoever started that server is dead.
+/// The caller holds the lock of the data folder, so whoever started that server is dead, or is the caller.
 pub(super) fn clear(postgres_folder: &Path, socket_folder: &Path) -> Result<(), EmbeddedError> {
     let pid_file = postgres_folder.join("postmaster.pid");
     let started = Instant::now();
@@ -26,12 +30,11 @@ pub(super) fn clear(postgres_folder: &Path, socket_folder: &Path) -> Result<(), 
         }
         if !is_reminded && started.elapsed() > REMIND_AFTER {
             is_reminded = true;
-            if let Some(pid) = Pid::from_raw(pid) {
-                let _already_gone = kill_process(pid, Signal::INT);
-            }
+            send(pid, Signal::INT);
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(INTERVAL);
     }
+    end_sessions(postgres_folder)?;
     // PostgreSQL refuses to start when the process id in these files is in use, also by a stranger's process.
     for stale in [pid_file, socket_folder.join(".s.PGSQL.5432"), socket_folder.join(".s.PGSQL.5432.lock")] {
         match fs::remove_file(&stale) {
@@ -42,9 +45,49 @@ pub(super) fn clear(postgres_folder: &Path, socket_folder: &Path) -> Result<(), 
     Ok(())
 }
 
+/// Ends the sessions of a server that was killed: one that is busy does not notice, and as long as it holds the shared memory
+/// no other server starts. Nothing is lost: what was not committed is not there after the recovery.
+fn end_sessions(postgres_folder: &Path) -> Result<(), EmbeddedError> {
+    for signal in [Signal::QUIT, Signal::KILL] {
+        let sessions = processes_on(postgres_folder);
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(count = sessions.len(), "sessions of a PostgreSQL that is gone are ended");
+        for session in sessions {
+            send(session, signal);
+        }
+        let started = Instant::now();
+        while started.elapsed() < SESSION_TIMEOUT && !processes_on(postgres_folder).is_empty() {
+            std::thread::sleep(INTERVAL);
+        }
+    }
+    processes_on(postgres_folder).first().map_or(Ok(()), |process| Err(EmbeddedError::StillRunning(*process)))
+}
+
+fn send(process: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(process) {
+        let _already_gone = kill_process(pid, signal);
+    }
+}
+
 /// The process in the pid file, when it really is a PostgreSQL working in this folder.
 fn running_on(postgres_folder: &Path, pid_file: &Path) -> Option<i32> {
     let pid: i32 = fs::read_to_string(pid_file).ok()?.lines().next()?.trim().parse().ok()?;
-    let works_in = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
-    (works_in == fs::canonicalize(postgres_folder).ok()?).then_some(pid)
+    works_in(pid, &fs::canonicalize(postgres_folder).ok()?).then_some(pid)
+}
+
+/// Every PostgreSQL process that works in this folder. (A person may have a shell open there.)
+fn processes_on(postgres_folder: &Path) -> Vec<i32> {
+    let (Ok(folder), Ok(entries)) = (fs::canonicalize(postgres_folder), fs::read_dir("/proc")) else { return Vec::new() };
+    let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.filter(|id| works_in(*id, &folder) && is_postgres(*id)).collect()
+}
+
+fn works_in(process: i32, folder: &Path) -> bool {
+    fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|works_in| works_in == folder)
+}
+
+fn is_postgres(process: i32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| name.trim() == "postgres")
 }

@@ -7,8 +7,10 @@ mod account;
 mod binaries;
 mod closed;
 mod cluster;
+mod launch;
 mod leftovers;
 mod process;
+mod supervisor;
 
 use std::path::PathBuf;
 
@@ -70,6 +72,15 @@ pub enum EmbeddedError {
     /// The server ended, or did not get ready; its last words follow.
     #[error("PostgreSQL did not start. The end of {log}:\n{tail}")]
     NotReady { log: PathBuf, tail: String },
+    /// It ended, and was started in vain too often.
+    #[error(
+        "PostgreSQL has ended and can't be started again: {starts} starts failed within {minutes} minutes. Mend what its log says, \
+         then start again: nothing that was acknowledged is lost. The last start: {last}"
+    )]
+    GivenUp { starts: usize, minutes: u64, last: Box<EmbeddedError> },
+    /// It was to stop before it was ready.
+    #[error("PostgreSQL was stopped while it started.")]
+    Stopped,
     /// A helper program failed.
     #[error("{program} failed: {output}")]
     Program { program: String, output: String },

@@ -1,7 +1,7 @@
 //! The server as a child process.
 
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ pub(super) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts the command on a thread of its own.
-    pub(super) fn start(mut command: Command, program: &Path) -> Result<Self, EmbeddedError> {
+    /// Starts the command on a thread of its own; `on_end` runs there when the child has ended.
+    pub(super) fn start(mut command: Command, program: &Path, on_end: impl FnOnce() + Send + 'static) -> Result<Self, EmbeddedError> {
         let (started_sender, started) = mpsc::channel();
         let (ended_sender, ended) = mpsc::channel();
         std::thread::Builder::new()
@@ -28,7 +28,8 @@ impl ServerProcess {
             .spawn(move || match command.spawn() {
                 Ok(mut child) => {
                     let _ = started_sender.send(Ok(child.id()));
-                    let _ = ended_sender.send(wait(&mut child));
+                    let _ = ended_sender.send(child.wait());
+                    on_end();
                 }
                 Err(error) => {
                     let _ = started_sender.send(Err(error));
@@ -41,23 +42,29 @@ impl ServerProcess {
         Ok(Self { pid, ended })
     }
 
-    /// Has the child ended?
-    pub(super) fn has_ended(&self) -> bool {
-        !matches!(self.ended.try_recv(), Err(mpsc::TryRecvError::Empty))
+    /// How the child ended; `None` while it runs.
+    pub(super) fn ended(&self) -> Option<String> {
+        match self.ended.try_recv() {
+            Err(mpsc::TryRecvError::Empty) => None,
+            Ok(Ok(status)) => Some(status.to_string()),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(mpsc::TryRecvError::Disconnected) => Some("it has ended".to_owned()),
+        }
     }
 
-    /// Asks for a fast shutdown (SIGINT: sessions are ended, a checkpoint is written) and waits; after `patience`
-    /// for an immediate one (SIGQUIT: recovery at the next start).
-    pub(super) fn stop(&self, patience: Duration) {
+    /// Asks for a fast shutdown: sessions are ended, a checkpoint is written.
+    pub(super) fn ask_to_stop(&self) {
         let _already_gone = kill_process(self.pid, Signal::INT);
+    }
+
+    /// Asks for a fast shutdown (SIGINT) and waits; after `patience` for an immediate one (SIGQUIT: recovery at the next
+    /// start).
+    pub(super) fn stop(&self, patience: Duration) {
+        self.ask_to_stop();
         if matches!(self.ended.recv_timeout(patience), Err(mpsc::RecvTimeoutError::Timeout)) {
             tracing::warn!("PostgreSQL is slow to stop; it is made to");
             let _already_gone = kill_process(self.pid, Signal::QUIT);
             let _ = self.ended.recv_timeout(patience);
         }
     }
-}
-
-fn wait(child: &mut Child) -> std::io::Result<ExitStatus> {
-    child.wait()
 }

@@ -6,3 +6,4 @@
 pub mod hub;
 pub mod model;
 pub mod routes;
+pub mod streams;

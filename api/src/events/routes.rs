@@ -17,6 +17,7 @@ use super::model::{Event, EventData};
 use crate::auth::Caller;
 use crate::auth::caller::Credential;
 use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::http::connections::Connection;
 use crate::http::responses::{Always, SignedIn};
 use crate::scans::model::time_of;
 use crate::scans::queries::floor_id;
@@ -24,6 +25,8 @@ use crate::state::AppState;
 
 /// A quiet stream says that it lives this often, so that proxies keep it and the dead are noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Says that the stream lives; a comment, which clients skip.
+const ALIVE: &str = ": alive\n\n";
 /// Whether the session still stands is looked at this often.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Most events told again to a listener who comes back; one who missed more is told to start anew.
@@ -42,12 +45,18 @@ const WINDOW: usize = 64;
     operation_id = "listen_to_events", tag = "events",
     params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen")),
     responses((status = 200, description = "A stream that does not end; each `data` line is an EventData", content_type = "text/event-stream", body = EventData),
+              (status = 429, description = "`too_many_streams`: close one, or wait for the time in `Retry-After`", body = Problem, content_type = "application/problem+json"),
               (status = 400, description = "`invalid_query`: Last-Event-ID is not the id of an event", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn),
 )]
 #[get("/events")]
 pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: HttpRequest) -> Result<impl Responder> {
     let last = last_event_id(&req)?;
+    if req.conn_data::<Connection>().is_some_and(Connection::is_overflow) {
+        return Err(Error::unavailable("Too many connections are open. Try again in a moment."));
+    }
+    let permit = state.event_streams.acquire(&caller).await?;
+    let probe = permit.probe.clone();
     // Listening first: nothing can happen between what is resumed and what comes.
     let mut news = state.events.listen().await;
     let missed = match last {
@@ -91,8 +100,9 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
                     if quiet_since.elapsed() < HEARTBEAT {
                         continue;
                     }
-                    ": alive\n\n".to_owned()
+                    ALIVE.to_owned()
                 }
+                () = probe.notified() => ALIVE.to_owned(),
             };
             quiet_since = tokio::time::Instant::now();
             if sender.send(frame).await.is_err() {
@@ -100,9 +110,10 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
             }
         }
     });
-    let stream = futures_util::stream::unfold(receiver, |mut receiver| async {
+    // The permit goes with the stream, which goes with the connection.
+    let stream = futures_util::stream::unfold((receiver, permit), |(mut receiver, permit)| async {
         let frame = receiver.recv().await?;
-        Some((Ok::<_, Infallible>(web::Bytes::from(frame)), receiver))
+        Some((Ok::<_, Infallible>(web::Bytes::from(frame)), (receiver, permit)))
     });
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/event-stream"))

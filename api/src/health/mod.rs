@@ -1,8 +1,10 @@
 //! Is the process alive, can it serve, and how is each part of it?
 
+pub mod heartbeat;
+
 use std::time::Duration;
 
-use actix_web::{HttpResponse, Responder, get, web};
+use actix_web::{HttpRequest, HttpResponse, Responder, get, web};
 use chrono::{DateTime, Utc};
 use diesel::prelude::QueryableByName;
 use diesel::sql_types::{BigInt, Bool};
@@ -16,6 +18,7 @@ use crate::db::partitions::{self, PartitionFigures};
 use crate::db::sql;
 use crate::http::metrics;
 use crate::http::responses::Always;
+use crate::scans::write_health::WriteProblem;
 use crate::state::AppState;
 
 /// A check that takes longer has failed.
@@ -106,10 +109,23 @@ pub struct DiskCheck {
     pub free_gb: Option<f64>,
 }
 
-/// The queue of the scan writer.
+/// The scan writer: whether scans can be written, and how many wait.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScanWriterCheck {
+    /// Unhealthy when no scan can be written now: then the process is not ready either.
     pub status: Status,
+    /// Why no scan can be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub problem: Option<WriteProblem>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub detail: Option<&'static str>,
+    /// Seconds since something was written last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub last_write_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub waiting_scans: Option<usize>,
@@ -158,7 +174,7 @@ pub async fn get_liveness() -> impl Responder {
 )]
 #[get("/health/ready")]
 pub async fn get_readiness(state: web::Data<AppState>) -> impl Responder {
-    readiness(&state).await
+    readiness(&state)
 }
 
 /// Tell whether requests should be sent here; the same as `/health/ready`.
@@ -168,11 +184,13 @@ pub async fn get_readiness(state: web::Data<AppState>) -> impl Responder {
 )]
 #[get("/health")]
 pub async fn get_health(state: web::Data<AppState>) -> impl Responder {
-    readiness(&state).await
+    readiness(&state)
 }
 
-async fn readiness(state: &AppState) -> HttpResponse {
-    let status = if state.is_stopping() { Status::Unhealthy } else { database_status(state).await };
+/// Asks nothing of the database, so that it is answered however busy that is: it is known whether scans are written.
+fn readiness(state: &AppState) -> HttpResponse {
+    let is_ready = !state.is_stopping() && state.scan_writer.health().problem().is_none();
+    let status = if is_ready { Status::Healthy } else { Status::Unhealthy };
     answer(status).json(Health { status })
 }
 
@@ -187,23 +205,26 @@ fn answer(status: Status) -> actix_web::HttpResponseBuilder {
     security((), ("bearer" = [])),
 )]
 #[get("/api/health/detailed")]
-pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::HttpRequest) -> impl Responder {
-    let shows_figures = authenticate(&req).is_ok();
+pub async fn get_detailed_health(state: web::Data<AppState>, req: HttpRequest) -> impl Responder {
+    detailed(&state, &req).await
+}
+
+async fn detailed(state: &AppState, req: &HttpRequest) -> HttpResponse {
+    let shows_figures = authenticate(req).is_ok();
     let shown = |figure: usize| shows_figures.then_some(figure);
-    let database = database_status(&state).await;
+    let database = database_status(state).await;
     let pool = state.pool.status();
     let disk = disk_usage(&state.config.database.data_dir);
     let disk_status = match disk {
         Some((used_percent, _)) if used_percent > DISK_DEGRADED_PERCENT => Status::Degraded,
         _ => Status::Healthy,
     };
-    let waiting_scans = state.scan_writer.waiting();
-    let writer_status = if waiting_scans * 10 > state.config.scan_queue_size * 8 { Status::Degraded } else { Status::Healthy };
-    let redis = redis_status(&state).await;
-    let (jobs, waiting_jobs) = jobs_status(&state).await;
-    let replicas = replicas_check(&state, shows_figures);
-    let partitions = partitions_check(&state).await;
-    let parts = [database, disk_status, writer_status, redis, jobs, replicas.status, partitions.status];
+    let scan_writer = scan_writer_check(state, shows_figures);
+    let redis = redis_status(state).await;
+    let (jobs, waiting_jobs) = jobs_status(state).await;
+    let replicas = replicas_check(state, shows_figures);
+    let partitions = partitions_check(state).await;
+    let parts = [database, disk_status, scan_writer.status, redis, jobs, replicas.status, partitions.status];
     let status = [Status::Unhealthy, Status::Degraded].into_iter().find(|bad| parts.contains(bad)).unwrap_or(Status::Healthy);
     answer(status).json(DetailedHealth {
         status,
@@ -221,12 +242,30 @@ pub async fn get_detailed_health(state: web::Data<AppState>, req: actix_web::Htt
                 used_percent: disk.filter(|_| shows_figures).map(|(used_percent, _)| used_percent),
                 free_gb: disk.filter(|_| shows_figures).map(|(_, free_gb)| free_gb),
             },
-            scan_writer: ScanWriterCheck { status: writer_status, waiting_scans: shown(waiting_scans) },
+            scan_writer,
             jobs: JobsCheck { status: jobs, waiting: waiting_jobs.filter(|_| shows_figures) },
             replicas,
             partitions,
         },
     })
+}
+
+fn scan_writer_check(state: &AppState, shows_figures: bool) -> ScanWriterCheck {
+    let health = state.scan_writer.health();
+    let (problem, waiting) = (health.problem(), state.scan_writer.waiting());
+    let status = match problem {
+        Some(_) => Status::Unhealthy,
+        None if waiting * 10 > state.config.scan_queue_size * 8 => Status::Degraded,
+        None => Status::Healthy,
+    };
+    let shown = problem.filter(|_| shows_figures);
+    ScanWriterCheck {
+        status,
+        problem: shown,
+        detail: shown.map(WriteProblem::advice),
+        last_write_seconds: health.age().filter(|_| shows_figures).map(|age| (age.as_secs_f64() * 1e3).round() / 1e3),
+        waiting_scans: shows_figures.then_some(waiting),
+    }
 }
 
 async fn database_status(state: &AppState) -> Status {
@@ -324,10 +363,23 @@ pub async fn get_metrics(state: web::Data<AppState>) -> impl Responder {
     ::metrics::gauge!("db_pool_available").set(pool.available as f64);
     ::metrics::gauge!("db_pool_waiting").set(pool.waiting as f64);
     ::metrics::gauge!("scan_writer_queue_scans").set(state.scan_writer.waiting() as f64);
+    if let Some(age) = state.scan_writer.health().age() {
+        ::metrics::gauge!("last_write_age_seconds").set(age.as_secs_f64());
+    }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics::handle().render())
 }
 
 /// Mounts the calls of this feature.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(get_liveness).service(get_readiness).service(get_health).service(get_detailed_health).service(get_metrics);
+}
+
+/// As the calls of [`routes`], for load balancers that ask with HEAD: the same without the body.
+pub fn head_routes(cfg: &mut web::ServiceConfig) {
+    cfg.route("/health/live", web::head().to(async || HttpResponse::Ok().json(Health { status: Status::Healthy })));
+    for path in ["/health/ready", "/health"] {
+        cfg.route(path, web::head().to(async |state: web::Data<AppState>| readiness(&state)));
+    }
+    let detailed = async |state: web::Data<AppState>, req: HttpRequest| detailed(&state, &req).await;
+    cfg.route("/api/health/detailed", web::head().to(detailed));
 }

@@ -1,4 +1,4 @@
-//! The end of a process: whoever keeps a connection learns in time that it will be closed.
+//! Connections that are closed after their answer: those of a process that stops, and those that are too many.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -7,17 +7,23 @@ use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
 use actix_web::web;
 
+use super::connections::Connection;
 use crate::state::AppState;
 
 /// Middleware: while the process is stopping, every answer is the last of its connection (`Connection: close`), so that the next request
-/// comes over a new one, to another process.
+/// comes over a new one, to another process. So is the answer over a connection that is one too many.
 ///
 /// # Errors
 /// Those of what it wraps.
 pub async fn close_connections<B: MessageBody>(req: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, Error> {
     let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state").clone();
+    let connection = req.conn_data::<Connection>();
+    if let Some(connection) = connection {
+        connection.note_request();
+    }
+    let is_overflow = connection.is_some_and(Connection::is_overflow);
     let mut response = next.call(req).await?;
-    if state.is_stopping() {
+    if is_overflow || state.is_stopping() {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)

@@ -2,6 +2,7 @@
 
 pub mod base_path;
 pub mod client;
+pub mod connections;
 pub mod cors;
 pub mod draining;
 pub mod etag;

@@ -15,8 +15,8 @@ use super::write_rows::scan_id;
 use crate::audit::Actor;
 use crate::bags::model::BagKind;
 use crate::bags::qr_code::QrCode;
-use crate::db::sql;
 use crate::db::sql::Sql;
+use crate::db::{connect, sql};
 
 /// The time limits of requests are not those of a million rows.
 const OPEN: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'; SET LOCAL idle_in_transaction_session_timeout = '10min'; \
@@ -31,6 +31,7 @@ const AUDIT_ID: &str = "(left(replace(uuidv7_floor(clock_timestamp())::text, '-'
 
 /// Makes the table that rows are staged in, in the transaction that `conn` is in.
 pub async fn open(conn: &mut AsyncPgConnection) -> QueryResult<()> {
+    connect::allow_long_statements(conn);
     conn.batch_execute(OPEN).await
 }
 

@@ -10,4 +10,5 @@ pub mod record_scans;
 pub mod routes;
 pub mod rules;
 pub mod undo_scan;
+pub mod write_health;
 mod write_sets;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{SubsecRound, Utc};
 use diesel::result::{DatabaseErrorKind, Error as DbError};
+use diesel::sql_types::Uuid as SqlUuid;
 use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 use futures_util::FutureExt;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -19,18 +20,28 @@ use super::answer::RecordedScan;
 use super::model::{ScanKind, ScanOutcome, ScanRow};
 use super::queries;
 use super::rules::{Decision, ScanCommand, Warehouse};
+use super::write_health::WriteHealth;
 use super::write_sets::{BEGIN_NOTING_LINKS, Prepared, WriteSets, scan_row};
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags;
 use crate::bags::kept_bags::KeptBags;
 use crate::bags::qr_code::QrCode;
 use crate::config::Config;
-use crate::db::transaction::{is_connection_lost, is_worth_retrying, jitter};
-use crate::db::{Lsn, lsn, pool};
+use crate::db::connect::{self, ShortAnswer};
+use crate::db::sqlstate::Trouble;
+use crate::db::transaction::jitter;
+use crate::db::{Lsn, lsn, pool, sql};
 use crate::error::{Error, ErrorCode, Result};
 
 /// A batch that collides with another process's is decided again this often.
 const TRIES: u32 = 8;
+/// A heartbeat is tried this often: the next one comes soon. So is a batch that the server refuses as read only: another connection
+/// may lead to another server.
+const FEW_TRIES: u32 = 2;
+/// After a connection was lost, the next one is tried after this.
+const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);
+/// A heartbeat is done at once, or it waits for a lock (two seconds at most), or the connection is silent.
+const HEARTBEAT_LIMIT: Duration = Duration::from_secs(4);
 
 /// One request's scans, and where its answer goes.
 struct Job {
@@ -57,6 +68,7 @@ pub struct ScanWriter {
     jobs: mpsc::UnboundedSender<Job>,
     places: Arc<Semaphore>,
     size: usize,
+    health: WriteHealth,
 }
 
 /// The writer's tasks, to be waited for when the process stops.
@@ -79,6 +91,8 @@ impl ScanWriter {
         register_metrics();
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
+        let health = WriteHealth::default();
+        let process = Uuid::new_v4();
         let tasks = (0..config.scan_writers)
             .map(|_| {
                 let task = WriterTask {
@@ -89,13 +103,15 @@ impl ScanWriter {
                     kept_bags: kept_bags.clone(),
                     batch_size: config.scan_batch_size,
                     has_replicas,
+                    health: health.clone(),
+                    process,
                     conn: None,
                     prepared: Prepared::default(),
                 };
                 tokio::spawn(task.run())
             })
             .collect();
-        let writer = Self { jobs: sender, places: Arc::new(Semaphore::new(config.scan_queue_size)), size: config.scan_queue_size };
+        let writer = Self { jobs: sender, places: Arc::new(Semaphore::new(config.scan_queue_size)), size: config.scan_queue_size, health };
         (writer, ScanWriterTasks(tasks))
     }
 
@@ -105,7 +121,8 @@ impl ScanWriter {
     /// same ids gets the answers that nobody waited for.
     ///
     /// # Errors
-    /// 503 `unavailable` when the queue is full or the database is away; then nothing was written.
+    /// 503 `unavailable` when the queue is full or the database is away, `storage_full` when its disk is. A connection that was
+    /// lost at the commit leaves open whether the scans were written: sent again with the same ids they are written once.
     pub async fn record(&self, scans: Vec<ScanCommand>) -> Result<Recorded> {
         let busy = || Error::unavailable("Too many scans are waiting. They are kept: try again in a second with the same ids.");
         // A batch larger than the whole queue takes all of it, rather than never getting in.
@@ -116,6 +133,19 @@ impl ScanWriter {
         self.jobs.send(job).map_err(|_| Error::unavailable("The server is stopping. Try again in a moment."))?;
         metrics::gauge!("scan_writer_queue_scans").set(self.waiting() as f64);
         answered.await.map_err(|_| Error::unavailable("The server is stopping. Try again in a moment."))?
+    }
+
+    /// Writes something small the way scans are written, behind those that wait.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn heartbeat(&self) -> Result<()> {
+        self.record(Vec::new()).await.map(|_| ())
+    }
+
+    /// Whether scans can be written now.
+    pub fn health(&self) -> &WriteHealth {
+        &self.health
     }
 
     /// Scans that wait or are being written.
@@ -141,6 +171,9 @@ struct WriterTask {
     kept_bags: KeptBags,
     batch_size: usize,
     has_replicas: bool,
+    health: WriteHealth,
+    /// Names this process in the table of heartbeats.
+    process: Uuid,
     conn: Option<AsyncPgConnection>,
     /// What this connection has prepared.
     prepared: Prepared,
@@ -196,23 +229,42 @@ impl WriterTask {
         }
     }
 
-    /// Writes scans in one transaction, as often as it takes.
+    /// Writes scans in one transaction, as often as it takes; a heartbeat where there are none.
     async fn write_scans(&mut self, scans: &[ScanCommand]) -> Result<Recorded, WriteError> {
         let mut attempt = 1;
         loop {
-            let outcome = self.try_write(scans, attempt > 1).await;
-            match outcome {
-                Ok(answers) => return Ok(Recorded { answers, position: self.position().await }),
-                Err(cause) => {
-                    let is_lost = self.recover(&cause).await;
-                    if attempt >= TRIES || !(is_lost || is_collision(&cause) || is_worth_retrying(&cause)) {
-                        return Err(if is_lost { WriteError::Away } else { WriteError::Fault(cause) });
-                    }
-                    tokio::time::sleep(if is_lost { Duration::from_millis(250) } else { jitter(attempt) }).await;
-                    attempt += 1;
+            let outcome = if scans.is_empty() { self.beat().await } else { self.try_write(scans, attempt > 1).await };
+            let cause = match outcome {
+                Ok(answers) => {
+                    self.health.note_commit();
+                    let position = if scans.is_empty() { None } else { self.position().await };
+                    return Ok(Recorded { answers, position });
                 }
+                Err(cause) => cause,
+            };
+            let trouble = Trouble::of_error(&cause);
+            self.recover(trouble).await;
+            let tries = match trouble {
+                Some(Trouble::ConnectionLost) if scans.is_empty() => FEW_TRIES,
+                Some(Trouble::ReadOnly) => FEW_TRIES,
+                Some(Trouble::ConnectionLost | Trouble::Conflict) => TRIES,
+                _ if is_collision(&cause) => TRIES,
+                _ => 1,
+            };
+            if attempt >= tries {
+                let is_temporary = trouble.is_some_and(|trouble| self.health.note_trouble(trouble));
+                return Err(if is_temporary { WriteError::Temporary(cause) } else { WriteError::Fault(cause) });
             }
+            tokio::time::sleep(if self.conn.is_none() { RECONNECT_INTERVAL } else { jitter(attempt) }).await;
+            attempt += 1;
         }
+    }
+
+    async fn beat(&mut self) -> Result<Vec<ScanAnswer>, DbError> {
+        let beat = sql("SELECT write_heartbeat($1)").bind::<SqlUuid, _>(self.process);
+        let conn = self.connection().await?;
+        ShortAnswer::over(conn).within(HEARTBEAT_LIMIT, beat.execute_on(conn)).await?;
+        Ok(Vec::new())
     }
 
     /// Where the log is after the commit, for the whole batch. One that can't be had is told as never reached.
@@ -228,23 +280,38 @@ impl WriterTask {
         }
     }
 
-    /// Ends what is left of a failed transaction. Returns whether the connection is gone.
-    async fn recover(&mut self, cause: &DbError) -> bool {
-        let Some(conn) = &mut self.conn else { return true };
-        let is_closed = is_connection_lost(cause);
-        let rolled_back = !is_closed && TM::rollback_transaction(conn).await.is_ok();
-        if !rolled_back {
+    /// Ends what is left of a failed transaction. A connection that is lost, or leads to a server that can't be written, is not
+    /// used again.
+    async fn recover(&mut self, trouble: Option<Trouble>) {
+        let Some(conn) = &mut self.conn else { return };
+        let is_usable = !matches!(trouble, Some(Trouble::ConnectionLost | Trouble::ReadOnly))
+            && match TM::transaction_manager_status_mut(conn).transaction_depth() {
+                Ok(None) => true,
+                Ok(Some(_)) => TM::rollback_transaction(conn).await.is_ok(),
+                Err(_) => false,
+            };
+        if !is_usable {
             self.conn = None;
         }
-        is_closed
+    }
+
+    /// The connection, if it can still be used, or another one.
+    async fn connection(&mut self) -> Result<&mut AsyncPgConnection, DbError> {
+        if let Some(conn) = &mut self.conn
+            && connect::check_before_use(conn).await.is_err()
+        {
+            self.conn = None;
+        }
+        if self.conn.is_none() {
+            let conn = pool::connect(self.database_url.clone(), self.statement_timeout_seconds).await;
+            self.conn = Some(conn.map_err(not_connected)?);
+            self.prepared = Prepared::default();
+        }
+        Ok(self.conn.as_mut().expect("just connected"))
     }
 
     async fn try_write(&mut self, scans: &[ScanCommand], is_retry: bool) -> Result<Vec<ScanAnswer>, DbError> {
-        if self.conn.is_none() {
-            let conn = pool::connect(self.database_url.clone(), self.statement_timeout_seconds).await;
-            self.conn = Some(conn.map_err(|error| closed(&error))?);
-            self.prepared = Prepared::default();
-        }
+        self.connection().await?;
         let conn = self.conn.as_mut().expect("just connected");
         TM::begin_transaction_sql(conn, BEGIN_NOTING_LINKS).await?;
         let codes: HashSet<&QrCode> = scans.iter().flat_map(|scan| [Some(&scan.code), scan.parent.as_ref()]).flatten().collect();
@@ -276,23 +343,25 @@ type TM = <AsyncPgConnection as AsyncConnection>::TransactionManager;
 
 /// Why scans could not be written.
 enum WriteError {
-    /// The database can't be reached.
-    Away,
-    /// The database refused, and would again.
+    /// The database is away, full or read only: no scan can be written now.
+    Temporary(DbError),
+    /// The database refused these, and would again.
     Fault(DbError),
 }
 
 impl WriteError {
     fn into_error(self) -> Error {
-        match self {
-            Self::Away => Error::unavailable("The database is away for a moment. The scan is not written yet: try again with the same id."),
-            Self::Fault(cause) => cause.into(),
-        }
+        let (Self::Temporary(cause) | Self::Fault(cause)) = self;
+        cause.into()
     }
 }
 
-fn closed(cause: &diesel::ConnectionError) -> DbError {
-    DbError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(cause.to_string()))
+/// Why there is no connection; a cause that says nothing of itself is one that may go away.
+fn not_connected(cause: diesel::ConnectionError) -> DbError {
+    match cause {
+        diesel::ConnectionError::CouldntSetupConfiguration(cause) if Trouble::of_error(&cause).is_some() => cause,
+        other => DbError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(other.to_string())),
+    }
 }
 
 /// Another process made the same bag, link or scan in the same instant: decide again on what is there now.

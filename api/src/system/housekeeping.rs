@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(15 * 60);
 const CHUNK: usize = 5_000;
 
 /// Statements that delete up to a chunk of what is no longer needed.
-const SWEEPS: [(&str, &str); 6] = [
+const SWEEPS: [(&str, &str); 7] = [
     ("idempotency_keys", "DELETE FROM idempotency_keys WHERE ctid IN (SELECT ctid FROM idempotency_keys WHERE expires_at < now() LIMIT 5000)"),
     (
         "sessions",
@@ -34,6 +34,8 @@ const SWEEPS: [(&str, &str); 6] = [
         "notifications",
         "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications WHERE created_at < now() - interval '180 days' LIMIT 5000)",
     ),
+    // Of processes that have ended.
+    ("write_heartbeats", "DELETE FROM write_heartbeats WHERE written_at < now() - interval '1 day'"),
 ];
 
 /// Clears away until the task is aborted.

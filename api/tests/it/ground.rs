@@ -102,14 +102,9 @@ async fn readiness_goes_away_with_the_database() {
     let database = warehouse.database_url.rsplit('/').next().expect("a name").to_owned();
     let server = warehouse.database_url.replace(&database, "postgres");
     crate::support::database::execute(&server, &format!("DROP DATABASE {database} WITH (FORCE)")).await;
-    let mut ready = warehouse.nobody().get_root("/health/ready").await;
-    for _ in 0..20 {
-        if ready.status == 503 {
-            break;
-        }
-        ready = warehouse.nobody().get_root("/health/ready").await;
-    }
-    assert_eq!((ready.status, ready.body["status"].as_str()), (503, Some("unhealthy")));
+    let nobody = warehouse.nobody();
+    crate::support::eventually("it is not ready", async || nobody.get_root("/health/ready").await.status == 503).await;
+    assert_eq!(nobody.get_root("/health/ready").await.expect(503).body["status"], "unhealthy");
     warehouse.nobody().get_root("/health/live").await.expect(200);
     let answer = warehouse.nobody().post("/auth/login", serde_json::json!({"username": "admin", "password": "x"})).await;
     assert_eq!((answer.status, answer.code()), (503, "unavailable"));

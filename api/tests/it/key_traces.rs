@@ -207,7 +207,7 @@ async fn every_line_of_a_request_with_a_key_names_the_key() {
     // Lines are written on another thread.
     let mut lines: Vec<Value> = Vec::new();
     for _ in 0..100 {
-        let output = server.output();
+        let output = server.log();
         lines = output.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let is_answered = |id: &&str| lines.iter().any(|line| line["span"]["request_id"] == **id && line["message"] == "request answered");
         if ids.iter().all(|id| is_answered(&id)) {

@@ -303,7 +303,7 @@ async fn a_restored_admin_is_told_in_log_and_banner() {
         let url = database::migrated().await;
         without_rule(&url, "UPDATE users SET role = 'biller'").await;
         let server = ServerProcess::start_with(&data_dir, Some(&url), &[("LOG_FORMAT", "json"), ("ADMIN_PASSWORD", password)]).await;
-        let output = server.output();
+        let output = server.log();
         let warned = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|line| line["username"] == "admin-2");
         let warned = warned.unwrap_or_else(|| panic!("no line names the admin:\n{output}"));
         assert_eq!(warned["level"], "WARN");

@@ -5,8 +5,10 @@ pub mod database;
 pub mod mail;
 pub mod person;
 pub mod process;
+pub mod proxy;
 pub mod redis;
 pub mod replication;
+pub mod small_disk;
 pub mod warehouse;
 
 pub use person::{Answer, Person};

@@ -18,6 +18,7 @@ const sentences: Partial<Record<string, () => string>> = {
 	rate_limited: m.problem_rate_limited,
 	role_not_higher: m.problem_role_not_higher,
 	stale_version: m.problem_stale_version,
+	storage_full: m.problem_storage_full,
 	timeout: m.problem_unavailable,
 	unavailable: m.problem_unavailable,
 	validation_failed: m.problem_validation_failed,

@@ -3971,9 +3971,18 @@ export interface components {
             /** @example asha */
             username: string;
         };
-        /** @description The queue of the scan writer. */
+        /** @description The scan writer: whether scans can be written, and how many wait. */
         ScanWriterCheck: {
+            /** @description Unhealthy when no scan can be written now: then the process is not ready either. */
             status: components["schemas"]["Status"];
+            problem?: components["schemas"]["WriteProblem"] | null;
+            /** @description What to do about it. */
+            detail?: string | null;
+            /**
+             * Format: double
+             * @description Seconds since something was written last.
+             */
+            last_write_seconds?: number | null;
             waiting_scans?: number | null;
         };
         /** @description Scans by hour. */
@@ -4247,6 +4256,11 @@ export interface components {
              */
             code: string;
         };
+        /**
+         * @description Why scans can't be written.
+         * @enum {string}
+         */
+        WriteProblem: "database_unreachable" | "read_only" | "storage_full" | "overloaded" | "stuck";
     };
     responses: never;
     parameters: {

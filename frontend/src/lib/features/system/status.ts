@@ -42,9 +42,21 @@ export const PARTS: Record<Part, () => string> = {
 	redis: m.system_redis
 };
 
+type WriteProblem = Schemas['WriteProblem'];
+
+/** Why no scan can be saved, and what to do about it. */
+const WRITE_PROBLEMS: Record<WriteProblem, () => string> = {
+	database_unreachable: m.system_problem_database_unreachable,
+	read_only: m.system_problem_read_only,
+	storage_full: m.system_problem_storage_full,
+	overloaded: m.system_problem_overloaded,
+	stuck: m.system_problem_stuck
+};
+
 /** What to do about a part; null when there is nothing to do. */
-export function adviceFor(part: Part, status: Status): string | null {
+export function adviceFor(part: Part, status: Status, problem?: WriteProblem | null): string | null {
 	if (status === 'healthy') return null;
+	if (problem) return WRITE_PROBLEMS[problem]();
 	if (status === 'not_configured') {
 		if (part === 'redis') return m.system_redis_not_used();
 		return part === 'replicas' ? m.system_replicas_not_used() : null;

@@ -1,0 +1,2 @@
+DROP FUNCTION write_heartbeat(uuid);
+DROP TABLE write_heartbeats;
