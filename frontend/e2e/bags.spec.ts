@@ -128,16 +128,16 @@ test('bags are counted, narrowed by bill, parent and day, sorted and exported as
 	warehouse
 }) => {
 	const parent = warehouse.parentCode();
-	await warehouse.pack(parent, [`C${parent}-1`]);
+	await warehouse.pack(parent, [`Z${parent}-1`]);
 	const bill = await warehouse.bill([parent]);
 	await signIn(page, await warehouse.person('biller'), `/bags?q=${parent}`);
 	const rows = page.getByRole('row');
 	await expect(rows).toHaveCount(3);
 	await page.getByRole('button', { name: 'Count them all' }).click();
 	await expect(page.getByTestId('total')).toHaveText('2 bags in all');
-	await expect(rows.nth(1)).toContainText(`C${parent}-1`);
+	await expect(rows.nth(1)).toContainText(`Z${parent}-1`);
 	await page.getByRole('button', { name: 'Made' }).click();
-	await expect(rows.nth(1)).not.toContainText(`C${parent}-1`);
+	await expect(rows.nth(1)).not.toContainText(`Z${parent}-1`);
 
 	await page.getByLabel('On a bill').selectOption('no');
 	await expect(page.getByText('No bags found.')).toBeVisible();
@@ -155,7 +155,7 @@ test('bags are counted, narrowed by bill, parent and day, sorted and exported as
 	await page.getByRole('menuitem', { name: 'CSV' }).click();
 	const text = await readFile(await (await download).path(), 'utf8');
 	expect(text.trim().split('\n')).toHaveLength(2);
-	expect(text).toContain(`C${parent}-1`);
+	expect(text).toContain(`Z${parent}-1`);
 });
 
 test('an admin deletes many bags and reads which were kept and why', async ({ page, warehouse }) => {

@@ -17,7 +17,7 @@ test('a file is checked, shows what is wrong, and its good rows are taken', asyn
 	await portrait(page, 'imports-empty');
 	const file = csv(
 		'stock.csv',
-		`QR Code,Area,Colour,Type\n${parent},Lucknow,red,parent\n${parent}X1,Indore,,child\n${parent}X2,Nowhere,,child\n"CB'; DROP TABLE",,,\n`
+		`QR Code,Area,Colour,Type\n${parent},Lucknow,red,parent\nC${parent}-1,Indore,,child\nC${parent}-2,Nowhere,,child\n"CB'; DROP TABLE",,,\n`
 	);
 	await page.getByLabel(/Choose a file/).setInputFiles(file);
 	await expect(page.getByTestId('chosen-file')).toContainText('stock.csv');
@@ -60,7 +60,7 @@ test('links are imported, and those of a child that is elsewhere are refused', a
 	await warehouse.pack(other, [`C${other}-1`]);
 	await signIn(page, ADMIN, '/imports');
 	await page.getByRole('radio', { name: /^Child bags in parents/ }).check();
-	const rows = Array.from({ length: 20 }, (_, n) => `${parent},${parent}L${n}`);
+	const rows = Array.from({ length: 20 }, (_, n) => `${parent},C${parent}-${n}`);
 	await page
 		.getByLabel(/Choose a file/)
 		.setInputFiles(csv('links.csv', ['parent,child', ...rows, `${parent},C${other}-1`].join('\n')));

@@ -59,9 +59,12 @@ export class Server {
 	}
 
 	async stop(): Promise<void> {
-		const ended = once(this.process, 'exit');
-		this.process.kill('SIGTERM');
-		await ended;
+		// One that was killed by a test that failed since does not end a second time.
+		if (this.process.exitCode === null && this.process.signalCode === null) {
+			const ended = once(this.process, 'exit');
+			this.process.kill('SIGTERM');
+			await ended;
+		}
 		await rm(this.folder, { recursive: true, force: true });
 	}
 

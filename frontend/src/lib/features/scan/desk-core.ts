@@ -25,7 +25,7 @@ export class DeskCore {
 		const entry = this.feed.add(act, change);
 		void kept.then((isKept) => {
 			if (!isKept) this.announce(this.feed.update(act.id, { outcome: 'not_kept' }) ?? entry);
-			else if (this.outbox.holdUp !== null) acknowledge(entry);
+			else if (this.isHeldUp) acknowledge(entry);
 		});
 		return entry;
 	}

@@ -2,6 +2,7 @@ import type { Act, Refusal } from '$lib/features/outbox/acts';
 import { serverNow } from '$lib/clock';
 import { uuidv7 } from '$lib/uuidv7';
 import { isRefused } from './outcome';
+import { trimmed } from './trim';
 
 /** One thing done at the station, as it is shown. */
 export interface Entry {
@@ -27,7 +28,9 @@ export interface Entry {
 	fills: boolean;
 }
 
-const KEEP = 60;
+/** As many are kept over a reload, and more of the open parent. */
+const STORED = 30;
+const MOST_STORED = 200;
 /** An answer later than this comes to somebody who has gone on. */
 const FRESH_MS = 10_000;
 
@@ -55,7 +58,7 @@ export class Feed {
 	}
 
 	#put(entry: Entry): Entry {
-		this.entries = [entry, ...this.entries].slice(0, KEEP);
+		this.entries = trimmed([entry, ...this.entries]);
 		this.latest = entry;
 		this.#save();
 		return entry;
@@ -118,7 +121,7 @@ export class Feed {
 		const older = [...loaded, ...waiting.map((act) => entryOf(act, shownOutcome(act)))]
 			.map((entry) => ({ ...entry, isUndoing: isUndone(entry) }))
 			.sort((a, b) => b.at - a.at);
-		this.entries = [...this.entries, ...older].slice(0, KEEP);
+		this.entries = trimmed([...this.entries, ...older]);
 	}
 
 	#load(): Entry[] {
@@ -133,7 +136,7 @@ export class Feed {
 		// What is pending comes from the queue itself.
 		const settled = this.entries.filter((entry) => entry.outcome !== 'pending');
 		try {
-			localStorage.setItem(this.key, JSON.stringify(settled.slice(0, KEEP / 2)));
+			localStorage.setItem(this.key, JSON.stringify(trimmed(settled, STORED).slice(0, MOST_STORED)));
 		} catch {
 			// No room: the list begins anew after a reload, and nothing else is lost.
 		}

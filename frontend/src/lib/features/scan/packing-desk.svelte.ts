@@ -97,10 +97,9 @@ export class PackingDesk implements Desk {
 	/** Goes on where the page was left; after a crash the queue knows more than what was remembered. */
 	#resume(acts: Act[], refusals: Refusal[]): void {
 		this.feed.restore(acts);
-		const refused = refusals.findLast(({ act }) => isOpening(act) && act.qr_code === this.parent?.code);
-		const isAnswered = this.feed.entries.some((entry) => isOpeningEntry(entry) && entry.code === refused?.act.qr_code);
 		// Nobody watched when the open parent was refused.
-		if (refused && !isAnswered) this.#stepBack(refused.act, entryOfRefusal(refused));
+		const refused = refusals.findLast(({ act }) => isOpening(act) && act.qr_code === this.parent?.code);
+		if (refused && !this.#isAnsweredSince(refused.act)) this.#stepBack(refused.act, entryOfRefusal(refused));
 		const last = acts.findLast((act) => act.kind === 'scan' && !act.shown_as);
 		if (this.parent || last?.kind !== 'scan') return;
 		this.#setParent(this.#newParent(last.parent_qr_code ?? last.qr_code));
@@ -239,6 +238,12 @@ export class PackingDesk implements Desk {
 		return newer.some(
 			(entry) => isOpeningEntry(entry) && !isRefused(entry.outcome) && entry.code === (code ?? entry.code)
 		);
+	}
+
+	/** Whether the station has shown the answer to this opening, or to a later one of the same parent. */
+	#isAnsweredSince({ id, qr_code, at }: Act): boolean {
+		const isLater = (entry: Entry) => isOpeningEntry(entry) && entry.code === qr_code && entry.at > Date.parse(at);
+		return this.feed.entries.some((entry) => entry.id === id || isLater(entry));
 	}
 
 	async #refreshParent(): Promise<void> {
