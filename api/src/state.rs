@@ -55,6 +55,8 @@ pub struct AppState {
     pub jobs: WakeUp,
     /// Bounds the exports that run at once.
     pub export_places: ExportPlaces,
+    /// Held while a person is being erased: one at a time in this process.
+    pub erasing: tokio::sync::Mutex<()>,
     stopping: AtomicBool,
 }
 
@@ -98,6 +100,7 @@ impl AppState {
             mailer: parts.mailer,
             data_key: parts.data_key,
             jobs: WakeUp::default(),
+            erasing: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
         }
     }

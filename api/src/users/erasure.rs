@@ -94,6 +94,8 @@ async fn finish_or_log(state: &AppState, person: UserId) {
 /// When the database can't be written, or a file of DATA_DIR or the archive can't be read or
 /// written. What was done stays done.
 async fn finish(state: &AppState, person: UserId) -> anyhow::Result<bool> {
+    // A caller that comes while the same person is being erased finds nothing to do afterwards.
+    let _turn = state.erasing.lock().await;
     let Some(plan) = plan(&mut *state.pool.get().await?, person).await? else { return Ok(false) };
     erase_own_entries(&state.pool, person).await?;
     erase_mentions(&state.pool, person).await?;
