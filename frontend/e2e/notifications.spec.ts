@@ -1,3 +1,4 @@
+import { apiAs } from './support/api-as';
 import { ADMIN, expect, portrait, signIn, test } from './support/test';
 
 test('a packer asks for another role; the admin hears of it live and grants it; the packer is told', async ({
@@ -71,4 +72,32 @@ test('a refused request says why', async ({ page, browser, baseURL, warehouse })
 	await asker.goto('/notifications');
 	await expect(asker.getByTestId('notifications')).toContainText('Two admins are enough.');
 	await asker.close();
+});
+
+test('an approval that comes too late to raise the role closes the request', async ({ page, baseURL, warehouse }) => {
+	const person = await warehouse.person('dispatcher');
+	const asker = await warehouse.as(person);
+	const body = { wanted_role: 'biller', reason: 'I do the bills.' } as const;
+	await asker.POST('/api/v1/promotion-requests', { body });
+	await signIn(page, ADMIN, '/promotion-requests');
+	const request = page.getByTestId('requests').getByRole('listitem').filter({ hasText: person.username });
+	await expect(request).toContainText('Waiting');
+	// Another admin gives the role while the list is open.
+	const admin = await apiAs(baseURL ?? '', ADMIN);
+	const { data: found } = await admin.GET('/api/v1/users', { params: { query: { q: person.username } } });
+	const user = found?.data[0];
+	if (!user) throw new Error('the person is not found');
+	await admin.PATCH('/api/v1/users/{id}', {
+		params: { path: { id: user.id } },
+		headers: { 'if-match': `"${user.version}"`, 'content-type': 'application/merge-patch+json' },
+		body: { role: 'admin' }
+	});
+	await page.getByRole('button', { name: `Approve ${person.username}'s request` }).click();
+	await page.getByRole('button', { name: 'Approve', exact: true }).click();
+	const dialog = page.getByRole('dialog');
+	await expect(dialog.getByRole('alert')).toContainText('The request is closed.');
+	await dialog.getByRole('button', { name: 'Cancel' }).click();
+	await expect(request).toContainText('Closed');
+	await expect(request).toContainText('The role was already the same or higher.');
+	await portrait(page, 'role-request-closed');
 });
