@@ -49,6 +49,7 @@ VALUES
     ('api_keys', 'prefix', 'none', NULL),
     ('api_keys', 'scopes', 'none', NULL),
     ('api_keys', 'secret_hash', 'none', NULL),
+    ('audit_archives', 'file', 'none', NULL),
     ('audit_logs', 'action', 'none', NULL),
     ('audit_logs', 'actor_name', 'audit', NULL),
     ('audit_logs', 'after', 'audit', NULL),
@@ -72,6 +73,9 @@ VALUES
     ('dispatch_areas', 'name', 'prose', 100),
     ('erasures', 'alias', 'none', NULL),
     ('erasures', 'names', 'transient', NULL),
+    ('failed_attempts', 'place', 'own', NULL),
+    ('failed_attempts', 'scope', 'none', NULL),
+    ('failed_attempts', 'subject', 'own', NULL),
     ('idempotency_keys', 'body', 'body', NULL),
     ('idempotency_keys', 'caller', 'none', NULL),
     ('idempotency_keys', 'etag', 'none', NULL),
@@ -88,6 +92,7 @@ VALUES
     ('imports', 'file_name', 'prose', 255),
     ('imports', 'ip', 'own', NULL),
     ('imports', 'request_id', 'own', NULL),
+    ('imports', 'sheet', 'prose', 255),
     ('imports', 'user_agent', 'own', NULL),
     ('jobs', 'error', 'prose', NULL),
     ('jobs', 'kind', 'none', NULL),
@@ -108,7 +113,9 @@ VALUES
     ('scans', 'parent_qr_code', 'none', NULL),
     ('scans', 'qr_code', 'none', NULL),
     ('sessions', 'ip', 'own', NULL),
+    ('sessions', 'previous_token_hash', 'none', NULL),
     ('sessions', 'revoked_reason', 'none', NULL),
+    ('sessions', 'rotation_salt', 'none', NULL),
     ('sessions', 'token_hash', 'none', NULL),
     ('sessions', 'user_agent', 'own', NULL),
     ('signing_keys', 'algorithm', 'none', NULL),
@@ -378,6 +385,7 @@ BEGIN
     UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE user_id = person;
     DELETE FROM recovery_codes WHERE user_id = person;
     DELETE FROM password_resets WHERE user_id = person;
+    DELETE FROM failed_attempts WHERE user_id = person;
     DELETE FROM notifications WHERE user_id = person;
     UPDATE promotion_requests SET reason = '(deleted)' WHERE user_id = person;
     DELETE FROM idempotency_keys
