@@ -50,7 +50,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Forget every cached answer, in every process. */
+        /** Clear the caches of every process. */
         post: operations["clear_cache"];
         delete?: never;
         options?: never;
@@ -82,7 +82,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show how the system is. */
+        /** Show the status of the system. */
         get: operations["get_system"];
         put?: never;
         post?: never;
@@ -518,7 +518,7 @@ export interface paths {
         };
         /**
          * List bills, newest first.
-         * @description Dispatchers see those with bags of their own area.
+         * @description Dispatchers see bills with bags of their own area.
          */
         get: operations["list_bills"];
         put?: never;
@@ -543,7 +543,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a bill.
-         * @description Not a finished one. Its bags are free again.
+         * @description A finished bill can't be deleted. The bags of the bill can be added to other bills again.
          */
         delete: operations["delete_bill"];
         options?: never;
@@ -561,13 +561,14 @@ export interface paths {
         };
         /**
          * List the parent bags of a bill.
-         * @description Dispatchers see those of their own area.
+         * @description Dispatchers see the bags of their own area.
          */
         get: operations["list_bill_bags"];
         put?: never;
         /**
-         * Put parent bags on a bill.
-         * @description Each is decided for itself; the answer tells what came of every one, in the order sent.
+         * Add parent bags to a bill.
+         * @description Each bag is accepted or refused separately. The response contains the result for each bag, in
+         *     the order of the request.
          */
         post: operations["add_bill_bags"];
         delete?: never;
@@ -586,7 +587,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Take a parent bag off a bill. */
+        /** Remove a parent bag from a bill. */
         delete: operations["remove_bill_bag"];
         options?: never;
         head?: never;
@@ -622,7 +623,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Open a finished bill again. */
+        /** Reopen a finished bill. */
         post: operations["reopen_bill"];
         delete?: never;
         options?: never;
@@ -639,7 +640,7 @@ export interface paths {
         };
         /**
          * Show the report of a bill.
-         * @description Summary, parents with counts and weights, children; as JSON, CSV, XLSX or PDF.
+         * @description Summary, parents with counts and weights, and children, as JSON, CSV, XLSX or PDF.
          */
         get: operations["get_bill_report"];
         put?: never;
@@ -659,7 +660,7 @@ export interface paths {
         };
         /**
          * List the dispatch areas.
-         * @description All of them, by name: there are tens, not thousands, so there is always one page.
+         * @description The response is a single page with all areas, sorted by name: there are tens, not thousands.
          */
         get: operations["list_dispatch_areas"];
         put?: never;
@@ -1130,7 +1131,8 @@ export interface paths {
         };
         /**
          * Report the scans of a day.
-         * @description Of all people, compared with the day before, or of one. Dispatchers get the report of their own scans.
+         * @description The report covers all people, or one person, and compares with the day before. Dispatchers get
+         *     the report of their own scans.
          */
         get: operations["report_daily_scans"];
         put?: never;
@@ -1167,7 +1169,7 @@ export interface paths {
         };
         /**
          * Report a whole day on one page.
-         * @description The same that goes out by e-mail at the end of the day: this is its preview.
+         * @description A preview of the report that is sent by e-mail at the end of the day.
          */
         get: operations["report_end_of_day"];
         put?: never;
@@ -1185,7 +1187,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Report what people did in a range of days. */
+        /** Report the activity of people in a range of days. */
         get: operations["report_user_activity"];
         put?: never;
         post?: never;
@@ -1303,7 +1305,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Search bags, bills and people. */
+        /** Search bags, bills and users. */
         get: operations["search"];
         put?: never;
         post?: never;
@@ -1322,7 +1324,7 @@ export interface paths {
         };
         /**
          * Show the totals of the dashboard.
-         * @description Dispatchers see the bags, scans and people of their own area; bills are always all.
+         * @description Dispatchers see the bags, scans and users of their own area; bills always cover all areas.
          */
         get: operations["get_stats"];
         put?: never;
@@ -1374,7 +1376,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show what was scanned last. */
+        /** Show the most recent scans. */
         get: operations["get_recent_scans"];
         put?: never;
         post?: never;
@@ -1616,10 +1618,10 @@ export interface components {
              */
             detail: string;
         };
-        /** @description Parent bags to put on a bill. */
+        /** @description Parent bags to add to a bill. */
         AddBagsRequest: {
             /**
-             * @description 1 to 500 codes; each is decided for itself.
+             * @description 1 to 500 codes. Each bag is accepted or refused separately.
              * @example [
              *       "SB12345",
              *       "M444-12345"
@@ -1715,12 +1717,12 @@ export interface components {
             children: number;
             /**
              * Format: int64
-             * @description Of the day asked for.
+             * @description On the requested day.
              */
             scans: number;
             /**
              * Format: int64
-             * @description Of all days.
+             * @description On all days.
              */
             scans_total: number;
         };
@@ -1893,7 +1895,7 @@ export interface components {
          * @enum {string}
          */
         BagKind: "parent" | "child";
-        /** @description Bags now. */
+        /** @description Current bags. */
         BagStats: {
             /** Format: int64 */
             total: number;
@@ -1903,12 +1905,12 @@ export interface components {
             children: number;
             /**
              * Format: int64
-             * @description Parents being packed.
+             * @description Parents that are being packed.
              */
             open: number;
             /**
              * Format: int64
-             * @description Parents done.
+             * @description Completed parents.
              */
             completed: number;
         };
@@ -1929,28 +1931,28 @@ export interface components {
             status: components["schemas"]["BillStatus"];
             /**
              * Format: int32
-             * @description Parent bags that are to go.
+             * @description Expected number of parent bags.
              * @example 40
              */
             expected_parent_bags: number;
             /**
              * Format: int64
-             * @description Parent bags on it now.
+             * @description Parent bags on the bill now.
              */
             parent_bag_count: number;
             /**
              * Format: int64
-             * @description Children in them now.
+             * @description Children in those parents now.
              */
             child_bag_count: number;
             /**
              * Format: double
-             * @description Kilograms on it now: children × weight of a child.
+             * @description Kilograms on the bill now: children × weight of a child.
              */
             actual_weight_kg: number;
             /**
              * Format: double
-             * @description Kilograms when all expected parents are on it and full.
+             * @description Kilograms when all expected parents are on the bill and full.
              */
             expected_weight_kg: number;
             /**
@@ -1959,7 +1961,7 @@ export interface components {
              */
             variance_kg: number;
             /**
-             * @description User name of who made it.
+             * @description User name of the person who created it.
              * @example shanti
              */
             created_by: string | null;
@@ -1969,17 +1971,17 @@ export interface components {
             finished_at: string | null;
             /**
              * Format: int64
-             * @description Counts the edits of this bill; part of its `ETag`.
+             * @description Number of edits of this bill; part of its `ETag`.
              */
             version: number;
         };
-        /** @description Everything about a bill, to be read, printed and handed over. */
+        /** @description The complete data of a bill, to read, print and hand over. */
         BillReport: {
             bill: components["schemas"]["Bill"];
-            /** @description By code. */
+            /** @description Sorted by code. */
             parents: components["schemas"]["ReportedParent"][];
         };
-        /** @description Bills now. */
+        /** @description Current bills. */
         BillStats: {
             /** Format: int64 */
             total: number;
@@ -1991,11 +1993,11 @@ export interface components {
             completed: number;
         };
         /**
-         * @description How far a bill is.
+         * @description The state of a bill.
          * @enum {string}
          */
         BillStatus: "new" | "processing" | "completed";
-        /** @description Bills made in a range of days. */
+        /** @description Bills created in a range of days. */
         BillSummaryReport: {
             /** Format: date */
             from: string;
@@ -2016,7 +2018,7 @@ export interface components {
              * @description Actual − expected, in kilograms.
              */
             variance_kg: number;
-            /** @description Newest first; 5,000 at most. */
+            /** @description Newest first; at most 5,000. */
             bills: components["schemas"]["Bill"][];
         };
         /** @description A parent bag on a bill. */
@@ -2035,7 +2037,7 @@ export interface components {
             capacity: number;
             /**
              * Format: double
-             * @description Kilograms in it now.
+             * @description Kilograms in the bag now.
              */
             weight_kg: number;
             /**
@@ -2046,7 +2048,7 @@ export interface components {
             /** Format: date-time */
             added_at: string;
             /**
-             * @description User name of who added it.
+             * @description User name of the person who added it.
              * @example shanti
              */
             added_by: string | null;
@@ -2072,21 +2074,21 @@ export interface components {
             /** @description Code of an active dispatch area, or null; the children of a parent go with it. */
             dispatch_area?: string | null;
         };
-        /** @description A merge patch of a bill: what is absent stays. */
+        /** @description A merge patch of a bill: absent fields do not change. */
         ChangeBillRequest: {
             description?: string | null;
             destination?: string;
             vehicle_number?: string;
             /**
              * Format: int32
-             * @description Not fewer than are on the bill.
+             * @description Not less than the number of parent bags on the bill.
              */
             expected_parent_bags?: number;
         };
-        /** @description A merge patch of an area: what is absent stays. */
+        /** @description A merge patch of an area: absent fields do not change. */
         ChangeDispatchAreaRequest: {
             name?: string;
-            /** @description Nobody is given an area that is not active; those who have it keep it. */
+            /** @description An inactive area can't be assigned to users. Users who already have it keep it. */
             is_active?: boolean;
         };
         /** @description Marks notifications as read or unread. */
@@ -2245,10 +2247,10 @@ export interface components {
              */
             dispatch_area?: string | null;
         };
-        /** @description A bill to be. */
+        /** @description A bill to create. */
         CreateBillRequest: {
             /**
-             * @description Letters, digits, and `.`, `_`, `-` inside; made by the server when absent.
+             * @description Letters, digits, and `.`, `_`, `-` inside. The server generates a number if it is absent.
              * @example BILL-000001
              */
             bill_number?: string | null;
@@ -2259,20 +2261,20 @@ export interface components {
             vehicle_number: string;
             /**
              * Format: int32
-             * @description Parent bags that are to go.
+             * @description Expected number of parent bags.
              * @example 40
              */
             expected_parent_bags: number;
         };
-        /** @description An area to be. */
+        /** @description A dispatch area to create. */
         CreateDispatchAreaRequest: {
             /**
-             * @description Names the area in every other call, so it never changes; unique whatever the case.
+             * @description Identifies the area in every other call, so it never changes. Unique, case-insensitive.
              * @example Nagpur
              */
             code: string;
             /**
-             * @description What people read; the code when absent.
+             * @description The displayed name; the code if absent.
              * @example Nagpur
              */
             name?: string | null;
@@ -2317,7 +2319,7 @@ export interface components {
             /** Format: date */
             date: string;
             /**
-             * @description User name, when the report is of one person.
+             * @description User name, if the report covers one person.
              * @example asha
              */
             person: string | null;
@@ -2327,13 +2329,13 @@ export interface components {
             scans_day_before: number;
             /**
              * Format: double
-             * @description Difference to the day before, in per cent of it; null when that had none.
+             * @description Difference to the day before, in percent of it; null if the day before had no scans.
              * @example 12.5
              */
             change_percent: number | null;
-            /** @description By hour of the day; only for all people together. */
+            /** @description By hour of the day; only if the report covers all people. */
             hours: components["schemas"]["HourlyScans"][];
-            /** @description Most scans first. */
+            /** @description Sorted by scans, most first. */
             people: components["schemas"]["PersonStats"][];
         };
         /** @description The database and the pool of connections to it. */
@@ -2356,7 +2358,7 @@ export interface components {
             max_connections: number;
             /**
              * Format: double
-             * @description Share of blocks that were found in memory, since the statistics began.
+             * @description Share of block reads served from memory, since the statistics were reset.
              * @example 0.99
              */
             cache_hit_ratio: number | null;
@@ -2422,7 +2424,7 @@ export interface components {
         /** @description A place that dispatches bags. */
         DispatchArea: {
             /**
-             * @description Names the area in every other call; never changes.
+             * @description Identifies the area in every other call; never changes.
              * @example Lucknow
              */
             code: string;
@@ -2453,7 +2455,7 @@ export interface components {
             scans_day_before: number;
             /**
              * Format: double
-             * @description Difference to the day before, in per cent of it; null when that had none.
+             * @description Difference to the day before, in percent of it; null if the day before had no scans.
              * @example 12.5
              */
             change_percent: number | null;
@@ -2681,7 +2683,7 @@ export interface components {
             /** Format: int64 */
             rows_refused: number;
         };
-        /** @description An index worth a look. */
+        /** @description An index that needs attention. */
         IndexFigures: {
             /** @example bags_dispatch_area_id_idx */
             name: string;
@@ -2690,25 +2692,26 @@ export interface components {
             size_bytes: number;
             /**
              * Format: int64
-             * @description Times it was used since the statistics began.
+             * @description Number of index scans since the statistics were reset.
              */
             scans: number;
             is_unique: boolean;
             /**
              * Format: int64
-             * @description Bytes of it that are empty, estimated from the number and width of its entries; null where that can't be told.
+             * @description Estimated empty bytes in the index, computed from the number and width of its entries; null
+             *     if they can't be estimated.
              */
             wasted_bytes: number | null;
-            /** @description The index that does the work of a duplicate one. */
+            /** @description The index that makes a duplicate one unnecessary. */
             covered_by: string | null;
             /**
-             * @description `unused`, `duplicate` (another begins with the same columns), `bloated` (more than half of it is empty) or `invalid`
-             *     (being built, or left half-built).
+             * @description `unused`, `duplicate` (another index starts with the same columns), `bloated` (more than
+             *     half of it is empty) or `invalid` (in progress, or left half-built).
              * @example unused
              */
             finding: string;
         };
-        /** @description A job as admins see it; its payload is nobody's business. */
+        /** @description A job as admins see it, without its payload, which is private. */
         Job: {
             /** Format: uuid */
             id: string;
@@ -2718,11 +2721,11 @@ export interface components {
              */
             kind: string;
             status: components["schemas"]["JobStatus"];
-            /** @description How far it is; what it holds depends on the kind. */
+            /** @description Its progress. The content depends on the kind. */
             progress: Record<string, never> | null;
-            /** @description What came of it; what it holds depends on the kind. */
+            /** @description Its result. The content depends on the kind. */
             result: Record<string, never> | null;
-            /** @description Why the last try failed. */
+            /** @description Why the last attempt failed. */
             error: string | null;
             /** Format: int32 */
             attempts: number;
@@ -2730,7 +2733,7 @@ export interface components {
             max_attempts: number;
             /**
              * Format: date-time
-             * @description Not before this.
+             * @description The job does not run before this time.
              */
             run_at: string;
             /** Format: date-time */
@@ -2750,7 +2753,7 @@ export interface components {
             count: number;
         };
         /**
-         * @description How far a job is.
+         * @description The state of a job.
          * @enum {string}
          */
         JobStatus: "queued" | "running" | "succeeded" | "failed";
@@ -2879,12 +2882,12 @@ export interface components {
                 /** Format: date-time */
                 revoked_at: string | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -2917,12 +2920,12 @@ export interface components {
                 user_agent: string | null;
                 request_id: string | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -2976,12 +2979,12 @@ export interface components {
                 /** Format: date-time */
                 last_scan_at: string | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3039,12 +3042,12 @@ export interface components {
                  */
                 ecmascript_pattern: string;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3061,28 +3064,28 @@ export interface components {
                 status: components["schemas"]["BillStatus"];
                 /**
                  * Format: int32
-                 * @description Parent bags that are to go.
+                 * @description Expected number of parent bags.
                  * @example 40
                  */
                 expected_parent_bags: number;
                 /**
                  * Format: int64
-                 * @description Parent bags on it now.
+                 * @description Parent bags on the bill now.
                  */
                 parent_bag_count: number;
                 /**
                  * Format: int64
-                 * @description Children in them now.
+                 * @description Children in those parents now.
                  */
                 child_bag_count: number;
                 /**
                  * Format: double
-                 * @description Kilograms on it now: children × weight of a child.
+                 * @description Kilograms on the bill now: children × weight of a child.
                  */
                 actual_weight_kg: number;
                 /**
                  * Format: double
-                 * @description Kilograms when all expected parents are on it and full.
+                 * @description Kilograms when all expected parents are on the bill and full.
                  */
                 expected_weight_kg: number;
                 /**
@@ -3091,7 +3094,7 @@ export interface components {
                  */
                 variance_kg: number;
                 /**
-                 * @description User name of who made it.
+                 * @description User name of the person who created it.
                  * @example shanti
                  */
                 created_by: string | null;
@@ -3101,16 +3104,16 @@ export interface components {
                 finished_at: string | null;
                 /**
                  * Format: int64
-                 * @description Counts the edits of this bill; part of its `ETag`.
+                 * @description Number of edits of this bill; part of its `ETag`.
                  */
                 version: number;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3131,7 +3134,7 @@ export interface components {
                 capacity: number;
                 /**
                  * Format: double
-                 * @description Kilograms in it now.
+                 * @description Kilograms in the bag now.
                  */
                 weight_kg: number;
                 /**
@@ -3142,17 +3145,17 @@ export interface components {
                 /** Format: date-time */
                 added_at: string;
                 /**
-                 * @description User name of who added it.
+                 * @description User name of the person who added it.
                  * @example shanti
                  */
                 added_by: string | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3176,12 +3179,12 @@ export interface components {
                  */
                 linked_by: string | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3189,7 +3192,7 @@ export interface components {
         Page_DispatchArea: {
             data: {
                 /**
-                 * @description Names the area in every other call; never changes.
+                 * @description Identifies the area in every other call; never changes.
                  * @example Lucknow
                  */
                 code: string;
@@ -3199,12 +3202,12 @@ export interface components {
                 /** Format: date-time */
                 created_at: string;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3253,12 +3256,12 @@ export interface components {
                  */
                 details: Record<string, never> | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3296,12 +3299,12 @@ export interface components {
                 /** Format: date-time */
                 finished_at: string | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3316,11 +3319,11 @@ export interface components {
                  */
                 kind: string;
                 status: components["schemas"]["JobStatus"];
-                /** @description How far it is; what it holds depends on the kind. */
+                /** @description Its progress. The content depends on the kind. */
                 progress: Record<string, never> | null;
-                /** @description What came of it; what it holds depends on the kind. */
+                /** @description Its result. The content depends on the kind. */
                 result: Record<string, never> | null;
-                /** @description Why the last try failed. */
+                /** @description Why the last attempt failed. */
                 error: string | null;
                 /** Format: int32 */
                 attempts: number;
@@ -3328,7 +3331,7 @@ export interface components {
                 max_attempts: number;
                 /**
                  * Format: date-time
-                 * @description Not before this.
+                 * @description The job does not run before this time.
                  */
                 run_at: string;
                 /** Format: date-time */
@@ -3338,12 +3341,12 @@ export interface components {
                 /** Format: date-time */
                 finished_at: string | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3378,12 +3381,12 @@ export interface components {
                 /** Format: date-time */
                 read_at: string | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3421,12 +3424,12 @@ export interface components {
                 /** Format: date-time */
                 created_at: string;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3468,12 +3471,12 @@ export interface components {
                 /** @description User name of who undid it. */
                 undone_by: string | null;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3507,12 +3510,12 @@ export interface components {
                 /** @description The one that asks. */
                 is_current: boolean;
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3555,12 +3558,12 @@ export interface components {
                 /** @description Language of e-mails. */
                 language: components["schemas"]["Language"];
             }[];
-            /** @description Pass it as `cursor` for the next page; null on the last one. */
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
             next_cursor: string | null;
             has_more: boolean;
             /**
              * Format: int64
-             * @description Rows of the whole list; only with `count=exact`, which costs a count.
+             * @description Number of rows in the whole list. Only with `count=exact`, which runs a count query.
              */
             total?: number | null;
         };
@@ -3633,7 +3636,7 @@ export interface components {
             undo: number;
             /**
              * Format: int64
-             * @description Scans of the day before, to compare with.
+             * @description Scans on the day before, for comparison.
              */
             scans_day_before: number;
         };
@@ -3740,7 +3743,7 @@ export interface components {
             /** @description The key itself, base64url. */
             x: string;
         };
-        /** @description What was scanned last. */
+        /** @description The most recent scans. */
         RecentScans: {
             /** @description Newest first. */
             data: components["schemas"]["Scan"][];
@@ -3756,7 +3759,7 @@ export interface components {
              */
             recovery_codes: string[];
         };
-        /** @description Why a finished bill is opened again. */
+        /** @description The reason for reopening a finished bill. */
         ReopenBillRequest: {
             /** @example Two bags were left behind. */
             reason: string;
@@ -3949,7 +3952,7 @@ export interface components {
          * @enum {string}
          */
         ScanSource: "wedge" | "camera" | "keypad" | "api" | "import";
-        /** @description Scan events, refused and undone ones included. */
+        /** @description Scan events, including refused and undone ones. */
         ScanStats: {
             /** Format: int64 */
             total: number;
@@ -3992,11 +3995,11 @@ export interface components {
             /** Format: date-time */
             as_of: string;
         };
-        /** @description What was found, newest first in each group. */
+        /** @description The results, newest first in each group. */
         SearchResults: {
             bags: components["schemas"]["Bag"][];
             bills: components["schemas"]["Bill"][];
-            /** @description Empty for all but admins. */
+            /** @description Empty for non-admins. */
             users: components["schemas"]["User"][];
         };
         /** @description A device that is signed in. */
@@ -4036,7 +4039,7 @@ export interface components {
              */
             new_password: string;
         };
-        /** @description All totals at one moment. */
+        /** @description All totals at one point in time. */
         Stats: {
             bags: components["schemas"]["BagStats"];
             scans: components["schemas"]["ScanStats"];
@@ -4057,7 +4060,7 @@ export interface components {
         StatsByPerson: {
             /** Format: date */
             date: string;
-            /** @description Most scans first. */
+            /** @description Sorted by scans, most first. */
             data: components["schemas"]["PersonStats"][];
             /** Format: date-time */
             as_of: string;
@@ -4067,7 +4070,7 @@ export interface components {
          * @enum {string}
          */
         Status: "healthy" | "degraded" | "unhealthy" | "not_configured";
-        /** @description How the system is. */
+        /** @description The status of the system. */
         SystemReport: {
             /**
              * @description Version of TraitorTrack.
@@ -4079,17 +4082,17 @@ export interface components {
             waiting_scans: number;
             /**
              * Format: int64
-             * @description Answers that this process has cached, about.
+             * @description Approximate number of responses in the caches of this process.
              */
             cached_answers: number;
             /**
              * Format: int64
-             * @description Memory of this process, in bytes; null where the operating system does not tell.
+             * @description Memory of this process, in bytes; null if the operating system does not report it.
              */
             memory_bytes: number | null;
             database: components["schemas"]["DatabaseFigures"] | null;
             largest_tables: components["schemas"]["TableFigures"][];
-            /** @description The monthly partitions of each table that has them. */
+            /** @description The monthly partitions of each partitioned table. */
             partitions: components["schemas"]["PartitionFigures"][];
             /** @description Indexes that are unused, duplicate, bloated or invalid, the largest first. */
             index_findings: components["schemas"]["IndexFigures"][];
@@ -4099,10 +4102,10 @@ export interface components {
              * @example healthy
              */
             redis: string;
-            /** @description Replicas of the database, in the order of the settings; none by default. */
+            /** @description Replicas of the database, in the order of the settings; empty by default. */
             replicas: components["schemas"]["ReplicaFigures"][];
         };
-        /** @description A table, its partitions added up. */
+        /** @description A table, including its partitions. */
         TableFigures: {
             /** @example scans */
             name: string;
@@ -4113,14 +4116,14 @@ export interface components {
             rows: number;
             /**
              * Format: int64
-             * @description With indexes.
+             * @description Including indexes.
              */
             size_bytes: number;
             /** Format: int64 */
             index_bytes: number;
             /**
              * Format: int64
-             * @description Rows that vacuum has yet to clear away.
+             * @description Rows that vacuum has not yet removed.
              */
             dead_rows: number;
         };
@@ -4200,7 +4203,7 @@ export interface components {
             /** @description Language of e-mails. */
             language: components["schemas"]["Language"];
         };
-        /** @description What one person did in a range of days. */
+        /** @description Activity of one person in a range of days. */
         UserActivity: {
             /**
              * Format: int64
@@ -4220,27 +4223,27 @@ export interface components {
             undone: number;
             /**
              * Format: int64
-             * @description Bills made.
+             * @description Number of bills created.
              */
             bills: number;
             /** Format: date-time */
             last_login_at: string | null;
             /**
              * Format: date
-             * @description The busiest day.
+             * @description The day with the most scans.
              */
             busiest_day: string | null;
         };
-        /** @description What people did in a range of days. */
+        /** @description Activity of people in a range of days. */
         UserActivityReport: {
             /** Format: date */
             from: string;
             /** Format: date */
             to: string;
-            /** @description Most scans first; only people who did something. */
+            /** @description Sorted by scans, most first. Only people with activity. */
             people: components["schemas"]["UserActivity"][];
         };
-        /** @description People. */
+        /** @description Users. */
         UserStats: {
             /** Format: int64 */
             total: number;
@@ -4265,14 +4268,14 @@ export interface components {
     responses: never;
     parameters: {
         /**
-         * @description Of an answer to a write: what is read includes it, whoever wrote it
+         * @description The token from the response to a write, by any client. The read includes that write.
          * @example 16/B374D848
          */
         ConsistencyToken: string;
     };
     requestBodies: never;
     headers: {
-        /** @description Where replicas answer reads: sent with another client's read, that includes this write */
+        /** @description Present if replicas serve reads. A read that sends this token includes this write, also from another client. */
         ConsistencyToken: string;
     };
     pathItems: never;
@@ -4306,7 +4309,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4315,7 +4318,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4364,7 +4370,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Forgotten */
+            /** @description Cleared */
             204: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -4372,7 +4378,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4381,7 +4390,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4399,7 +4408,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4408,7 +4417,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4425,14 +4437,14 @@ export interface operations {
                 /** @description `email`, `import` or `end_of_day`. */
                 kind?: string;
                 status?: components["schemas"]["JobStatus"];
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -4451,7 +4463,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Job"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4460,7 +4472,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4469,7 +4484,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4487,7 +4502,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4496,7 +4511,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4512,7 +4530,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -4540,7 +4558,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4549,7 +4570,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4567,7 +4588,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4576,7 +4597,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4597,7 +4621,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -4616,7 +4640,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_ApiKey"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4625,7 +4649,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4634,7 +4661,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4652,7 +4679,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4661,7 +4688,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4704,7 +4734,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4713,7 +4746,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4740,7 +4773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4758,7 +4791,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4767,7 +4800,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4783,7 +4819,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -4817,7 +4853,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4826,7 +4865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4853,7 +4892,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4862,7 +4901,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4896,7 +4938,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -4905,7 +4950,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4932,7 +4977,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -4941,7 +4986,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4984,7 +5032,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -5003,7 +5051,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_AuditEntry"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5012,7 +5060,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5021,7 +5072,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5039,7 +5090,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5048,7 +5099,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5064,7 +5118,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -5102,7 +5156,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5111,7 +5168,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5138,7 +5195,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5147,7 +5204,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5216,7 +5276,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5243,7 +5303,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5252,7 +5312,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5321,7 +5384,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5348,7 +5411,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5357,7 +5420,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5402,7 +5468,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5411,7 +5477,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5438,7 +5507,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5447,7 +5519,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5465,7 +5537,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5474,7 +5546,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5534,7 +5609,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5552,7 +5627,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5561,7 +5636,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5619,7 +5697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5637,7 +5715,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5646,7 +5724,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5702,7 +5783,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5711,7 +5792,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5727,7 +5811,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -5762,7 +5846,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5771,7 +5858,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5789,7 +5876,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5798,7 +5885,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5841,7 +5931,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5850,7 +5943,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5886,7 +5979,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5904,7 +5997,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -5913,7 +6006,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -5959,7 +6055,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5968,7 +6067,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6013,7 +6112,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6031,7 +6130,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6040,7 +6139,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6078,7 +6180,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -6097,7 +6199,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Bag"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6106,7 +6208,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6115,7 +6220,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6133,7 +6238,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6142,7 +6247,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6185,7 +6293,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6194,7 +6305,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6230,7 +6341,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6248,7 +6359,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6257,7 +6368,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6300,7 +6414,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6309,7 +6426,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6336,7 +6453,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6354,7 +6471,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6363,7 +6480,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6379,7 +6499,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -6420,7 +6540,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6429,7 +6552,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6465,7 +6588,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6474,7 +6597,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6508,7 +6634,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6517,7 +6646,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6562,7 +6691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6571,7 +6700,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6620,7 +6752,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6629,7 +6764,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6674,7 +6809,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6692,7 +6827,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6701,7 +6836,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6722,7 +6860,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -6747,7 +6885,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_ChildBag"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6756,7 +6894,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6765,7 +6906,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6801,7 +6942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6810,7 +6951,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6846,7 +6990,10 @@ export interface operations {
                     "application/json": components["schemas"]["Bag"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6855,7 +7002,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6900,7 +7047,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -6909,7 +7056,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -6930,7 +7080,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -6955,7 +7105,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_HistoryEntry"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6964,7 +7114,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -6973,7 +7126,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7009,7 +7162,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7018,7 +7171,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7067,7 +7223,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7076,7 +7235,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7121,7 +7280,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7139,7 +7298,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7148,7 +7307,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7184,7 +7346,10 @@ export interface operations {
                     "application/json": components["schemas"]["Bag"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7193,7 +7358,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7238,7 +7403,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7247,7 +7412,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7264,24 +7432,24 @@ export interface operations {
                 /** @description Part of the number, destination or vehicle number. */
                 q?: string;
                 status?: components["schemas"]["BillStatus"];
-                /** @description Id of the user who made it. */
+                /** @description Id of the user who created it. */
                 created_by?: number;
                 created_after?: string;
                 created_before?: string;
-                /** @description Code of a dispatch area: bills with bags of it. */
+                /** @description Code of a dispatch area: only bills with bags of this area. */
                 area?: string;
                 /** @description `newest` first by default. */
                 sort?: "newest" | "oldest";
-                /** @description `exact` adds `total`, the rows of the whole list; it costs a count. */
+                /** @description `exact` adds `total`, the number of rows in the whole list. This runs a count query. */
                 count?: "exact";
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -7291,7 +7459,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page of bills the caller may see */
+            /** @description One page of the bills that the caller may see */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7300,7 +7468,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Bill"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7309,7 +7477,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7318,7 +7489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7336,7 +7507,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7345,7 +7516,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7369,7 +7543,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Created; `Location` names it */
+            /** @description Created; `Location` is its address */
             201: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -7388,7 +7562,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7397,7 +7574,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7433,7 +7610,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7451,7 +7628,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7460,7 +7637,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7476,7 +7656,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -7492,7 +7672,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The bill; its `ETag` is for If-Match */
+            /** @description The bill; send its `ETag` in If-Match */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7517,7 +7697,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7526,7 +7709,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7553,7 +7736,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7562,7 +7745,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7596,7 +7782,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7605,7 +7794,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7632,7 +7821,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `stale_version`: somebody has changed it since it was read. */
+            /** @description `stale_version`: the resource has changed since it was read. */
             412: {
                 headers: {
                     [name: string]: unknown;
@@ -7641,7 +7830,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `if_match_required`: send the `ETag` of what you read. */
+            /** @description `if_match_required`: send the `ETag` of the version that you read. */
             428: {
                 headers: {
                     [name: string]: unknown;
@@ -7659,7 +7848,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7668,7 +7857,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7698,7 +7890,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The bill as it is now */
+            /** @description The changed bill */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -7717,7 +7909,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7726,7 +7921,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7753,7 +7948,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `stale_version`: somebody has changed it since it was read. */
+            /** @description `stale_version`: the resource has changed since it was read. */
             412: {
                 headers: {
                     [name: string]: unknown;
@@ -7780,7 +7975,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -7789,7 +7984,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `if_match_required`: send the `ETag` of what you read. */
+            /** @description `if_match_required`: send the `ETag` of the version that you read. */
             428: {
                 headers: {
                     [name: string]: unknown;
@@ -7807,7 +8002,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7816,7 +8011,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7837,7 +8035,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -7862,7 +8060,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_BilledBag"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7871,7 +8069,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7880,7 +8081,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7907,7 +8108,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -7916,7 +8117,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -7946,7 +8150,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What came of each bag, and the bill */
+            /** @description The result for each bag, and the bill */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -7965,7 +8169,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -7974,7 +8181,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8019,7 +8226,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8037,7 +8244,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8046,7 +8253,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8077,7 +8287,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is off the bill */
+            /** @description Removed */
             204: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -8085,7 +8295,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8094,7 +8307,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8103,7 +8316,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `bill_not_found`; `bag_not_found` when it is not on this bill */
+            /** @description `bill_not_found`; `bag_not_found` if the bag is not on this bill */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -8139,7 +8352,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8148,7 +8361,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8184,7 +8400,10 @@ export interface operations {
                     "application/json": components["schemas"]["Bill"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8193,7 +8412,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8229,7 +8448,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8238,7 +8457,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8268,7 +8490,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Open again */
+            /** @description Reopened */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -8287,7 +8509,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8296,7 +8521,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8341,7 +8566,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8359,7 +8584,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8368,7 +8593,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8387,7 +8615,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -8415,7 +8643,7 @@ export interface operations {
                     "application/pdf": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8424,7 +8652,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8433,7 +8664,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8460,7 +8691,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8469,7 +8700,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8485,7 +8719,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -8513,7 +8747,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8522,7 +8759,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8540,7 +8777,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8549,7 +8786,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8592,7 +8832,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8601,7 +8844,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8637,7 +8880,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8655,7 +8898,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8664,7 +8907,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8681,7 +8927,7 @@ export interface operations {
             header?: never;
             path: {
                 /**
-                 * @description Code of the area, in any case
+                 * @description Code of the area, case-insensitive
                  * @example Lucknow
                  */
                 code: string;
@@ -8694,7 +8940,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The area as it is now */
+            /** @description The changed area */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -8713,7 +8959,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8722,7 +8971,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8758,7 +9007,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -8776,7 +9025,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8785,7 +9034,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8803,7 +9055,7 @@ export interface operations {
                 /** @description Id of the last event seen */
                 "Last-Event-ID"?: string | null;
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -8831,7 +9083,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8840,7 +9095,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8858,7 +9113,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8867,7 +9122,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -8896,7 +9154,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -8917,7 +9175,7 @@ export interface operations {
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8926,7 +9184,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -8935,7 +9196,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8962,7 +9223,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -8971,7 +9232,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9001,7 +9265,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -9022,7 +9286,7 @@ export interface operations {
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9031,7 +9295,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9040,7 +9307,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9067,7 +9334,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9076,7 +9343,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9102,7 +9372,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -9123,7 +9393,7 @@ export interface operations {
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9132,7 +9402,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9141,7 +9414,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9168,7 +9441,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9177,7 +9450,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9198,7 +9474,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -9219,7 +9495,7 @@ export interface operations {
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9228,7 +9504,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9237,7 +9516,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9264,7 +9543,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9273,7 +9552,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9299,7 +9581,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -9320,7 +9602,7 @@ export interface operations {
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9329,7 +9611,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9338,7 +9623,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9365,7 +9650,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9374,7 +9659,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9395,7 +9683,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -9416,7 +9704,7 @@ export interface operations {
                     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9425,7 +9713,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9434,7 +9725,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9461,7 +9752,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9470,7 +9761,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9491,7 +9785,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -9510,7 +9804,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Import"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9519,7 +9813,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9528,7 +9825,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9546,7 +9843,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9555,7 +9852,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9598,7 +9898,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9607,7 +9910,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9661,7 +9964,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9670,7 +9973,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9686,7 +9992,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -9717,7 +10023,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9726,7 +10035,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9753,7 +10062,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9762,7 +10071,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9778,7 +10090,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -9809,7 +10121,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9818,7 +10133,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9845,7 +10160,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9854,7 +10169,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9870,7 +10188,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -9905,7 +10223,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9914,7 +10235,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9932,7 +10253,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -9941,7 +10262,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -9985,7 +10309,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -9994,7 +10321,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10030,7 +10357,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10048,7 +10375,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10057,7 +10384,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10098,7 +10428,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10107,7 +10440,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10143,7 +10476,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10170,7 +10503,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10179,7 +10512,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10222,7 +10558,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10231,7 +10570,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10267,7 +10606,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10294,7 +10633,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10303,7 +10642,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10333,7 +10675,10 @@ export interface operations {
                     "application/json": components["schemas"]["TwoFactorSetup"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10342,7 +10687,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10369,7 +10714,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10378,7 +10723,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10394,7 +10742,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -10422,7 +10770,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10431,7 +10782,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10449,7 +10800,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10458,7 +10809,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10501,7 +10855,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10510,7 +10867,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10537,7 +10894,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10564,7 +10921,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10573,7 +10930,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10589,7 +10949,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -10617,7 +10977,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10626,7 +10989,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10644,7 +11007,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10653,7 +11016,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10684,7 +11050,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10693,7 +11062,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10720,7 +11089,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10729,7 +11098,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10752,7 +11124,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -10771,7 +11143,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Notification"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10780,7 +11152,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10789,7 +11164,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10807,7 +11182,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10816,7 +11191,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10859,7 +11237,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10868,7 +11249,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10895,7 +11276,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -10913,7 +11294,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -10922,7 +11303,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -10944,7 +11328,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -10963,7 +11347,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_PromotionRequest"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10972,7 +11356,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -10981,7 +11368,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -10999,7 +11386,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11008,7 +11395,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11051,7 +11441,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11060,7 +11453,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11096,7 +11489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11114,7 +11507,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11123,7 +11516,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11169,7 +11565,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11178,7 +11577,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11223,7 +11622,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11241,7 +11640,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11250,7 +11649,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11296,7 +11698,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11305,7 +11710,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11350,7 +11755,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -11368,7 +11773,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11377,7 +11782,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11392,12 +11800,12 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description First day; 30 days before the last by default.
+                 * @description First day; 30 days before the last day by default.
                  * @example 2026-11-01
                  */
                 from?: string;
                 /**
-                 * @description Last day, included; today by default. At most 366 days.
+                 * @description Last day, inclusive; today by default. At most 366 days after the first.
                  * @example 2026-11-24
                  */
                 to?: string;
@@ -11406,7 +11814,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -11428,7 +11836,7 @@ export interface operations {
                     "application/pdf": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11437,7 +11845,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11446,7 +11857,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11464,7 +11875,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11473,7 +11884,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11488,18 +11902,18 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description A date of the warehouse's time zone; today by default.
+                 * @description A date in the warehouse's time zone; today by default.
                  * @example 2026-11-24
                  */
                 date?: string;
-                /** @description Id of one person; all when absent. Dispatchers get their own. */
+                /** @description Id of one person; all people if absent. Dispatchers get their own report. */
                 user_id?: number;
                 /** @description `json` by default. */
                 format?: "json" | "csv" | "xlsx" | "pdf";
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -11521,7 +11935,7 @@ export interface operations {
                     "application/pdf": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11530,7 +11944,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11539,7 +11956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11557,7 +11974,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11566,7 +11983,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11581,7 +12001,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description A date of the warehouse's time zone; today by default.
+                 * @description A date in the warehouse's time zone; today by default.
                  * @example 2026-11-24
                  */
                 date?: string;
@@ -11590,7 +12010,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -11612,7 +12032,7 @@ export interface operations {
                     "application/pdf": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11621,7 +12041,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11630,7 +12053,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11648,7 +12071,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11657,7 +12080,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11672,7 +12098,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description A date of the warehouse's time zone; today by default.
+                 * @description A date in the warehouse's time zone; today by default.
                  * @example 2026-11-24
                  */
                 date?: string;
@@ -11681,7 +12107,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -11703,7 +12129,7 @@ export interface operations {
                     "application/pdf": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11712,7 +12138,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11721,7 +12150,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11739,7 +12168,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11748,7 +12177,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11763,12 +12195,12 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description First day; 30 days before the last by default.
+                 * @description First day; 30 days before the last day by default.
                  * @example 2026-11-01
                  */
                 from?: string;
                 /**
-                 * @description Last day, included; today by default. At most 366 days.
+                 * @description Last day, inclusive; today by default. At most 366 days after the first.
                  * @example 2026-11-24
                  */
                 to?: string;
@@ -11777,7 +12209,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -11799,7 +12231,7 @@ export interface operations {
                     "application/pdf": number[];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11808,7 +12240,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11817,7 +12252,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11835,7 +12270,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11844,7 +12279,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11878,7 +12316,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -11897,7 +12335,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_Scan"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11906,7 +12344,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -11915,7 +12356,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -11942,7 +12383,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -11951,7 +12392,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12004,7 +12448,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12013,7 +12460,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12058,7 +12505,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12076,7 +12523,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12085,7 +12532,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12128,7 +12578,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12137,7 +12590,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12164,7 +12617,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -12182,7 +12635,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12191,7 +12644,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12221,7 +12677,10 @@ export interface operations {
                     "application/json": components["schemas"]["UndoResponse"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12230,7 +12689,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12257,7 +12716,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12266,7 +12725,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12282,7 +12744,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -12320,7 +12782,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12329,7 +12794,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12365,7 +12830,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12374,7 +12839,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12407,7 +12875,10 @@ export interface operations {
                     "application/json": components["schemas"]["UndoResponse"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12416,7 +12887,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12461,7 +12932,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12470,7 +12941,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12485,16 +12959,17 @@ export interface operations {
         parameters: {
             query: {
                 /**
-                 * @description Part of a code, bill number, destination, vehicle number or, for admins, user name; one or two characters: the beginning of a code.
+                 * @description Part of a code, bill number, destination, vehicle number or, for admins, user name. One or
+                 *     two characters match only the start of a code.
                  * @example SB123
                  */
                 q: string;
-                /** @description Most rows of each group: 1 to 50, by default 10. */
+                /** @description Maximum number of rows per group: 1 to 50, by default 10. */
                 limit?: number;
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -12504,7 +12979,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the caller may see of it */
+            /** @description The results that the caller may see */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12520,7 +12995,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12529,7 +13004,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12538,7 +13016,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12556,7 +13034,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12565,7 +13043,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12581,7 +13062,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -12616,7 +13097,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12625,7 +13109,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12643,7 +13127,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12652,7 +13136,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12667,14 +13154,14 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description A date of the warehouse's time zone; today by default.
+                 * @description A date in the warehouse's time zone; today by default.
                  * @example 2026-11-24
                  */
                 date?: string;
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -12684,7 +13171,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One row an area; dispatchers see their own */
+            /** @description One row per area; dispatchers see their own */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12700,7 +13187,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12709,7 +13196,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12718,7 +13208,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12736,7 +13226,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12745,7 +13235,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12760,14 +13253,14 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description A date of the warehouse's time zone; today by default.
+                 * @description A date in the warehouse's time zone; today by default.
                  * @example 2026-11-24
                  */
                 date?: string;
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -12777,7 +13270,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One row a person who scanned that day or the day before; dispatchers see their own area */
+            /** @description One row per person with scans on that day or the day before; dispatchers see their own area */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12793,7 +13286,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12802,7 +13295,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12811,7 +13307,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12829,7 +13325,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12838,7 +13334,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12857,7 +13356,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -12883,7 +13382,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12892,7 +13391,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12901,7 +13403,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -12919,7 +13421,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -12928,7 +13430,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -12942,12 +13447,12 @@ export interface operations {
     get_scans_per_hour: {
         parameters: {
             query?: {
-                /** @description 1 to 168, by default 24; this hour is the last. */
+                /** @description 1 to 168, by default 24; the current hour is the last. */
                 hours?: number;
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -12957,7 +13462,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One row an hour; dispatchers see their own area */
+            /** @description One row per hour; dispatchers see their own area */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -12973,7 +13478,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12982,7 +13487,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -12991,7 +13499,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -13009,7 +13517,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13018,7 +13526,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13043,7 +13554,7 @@ export interface operations {
             };
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -13062,7 +13573,7 @@ export interface operations {
                     "application/json": components["schemas"]["Page_User"];
                 };
             };
-            /** @description The query string or the cursor is wrong. */
+            /** @description The query string or the cursor is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -13071,7 +13582,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13080,7 +13594,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -13098,7 +13612,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13107,7 +13621,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13150,7 +13667,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13159,7 +13679,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -13195,7 +13715,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13213,7 +13733,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13222,7 +13742,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13238,7 +13761,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description Of an answer to a write: what is read includes it, whoever wrote it
+                 * @description The token from the response to a write, by any client. The read includes that write.
                  * @example 16/B374D848
                  */
                 "X-Consistency-Token"?: components["parameters"]["ConsistencyToken"];
@@ -13276,7 +13799,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13285,7 +13811,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -13312,7 +13838,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13321,7 +13847,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13352,7 +13881,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13361,7 +13893,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -13388,7 +13920,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `stale_version`: somebody has changed it since it was read. */
+            /** @description `stale_version`: the resource has changed since it was read. */
             412: {
                 headers: {
                     [name: string]: unknown;
@@ -13397,7 +13929,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `if_match_required`: send the `ETag` of what you read. */
+            /** @description `if_match_required`: send the `ETag` of the version that you read. */
             428: {
                 headers: {
                     [name: string]: unknown;
@@ -13415,7 +13947,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13424,7 +13956,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13470,7 +14005,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13479,7 +14017,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -13506,7 +14044,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `stale_version`: somebody has changed it since it was read. */
+            /** @description `stale_version`: the resource has changed since it was read. */
             412: {
                 headers: {
                     [name: string]: unknown;
@@ -13533,7 +14071,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13542,7 +14080,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `if_match_required`: send the `ETag` of what you read. */
+            /** @description `if_match_required`: send the `ETag` of the version that you read. */
             428: {
                 headers: {
                     [name: string]: unknown;
@@ -13560,7 +14098,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13569,7 +14107,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13603,7 +14144,10 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13612,7 +14156,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -13639,7 +14183,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13648,7 +14192,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13692,7 +14239,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13701,7 +14251,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -13737,7 +14287,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A field is wrong; `errors` names it. */
+            /** @description A field is invalid; `errors` names it. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -13755,7 +14305,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13764,7 +14314,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13797,7 +14350,10 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            /** @description Nobody is signed in, or the token is invalid, expired or of a session that has ended. */
+            /**
+             * @description The caller is not signed in, or the token is invalid, expired or belongs to a session that
+             *     has ended.
+             */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -13806,7 +14362,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The role does not allow it, or the password must be changed first. */
+            /** @description The role does not allow the operation, or the password must be changed first. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -13833,7 +14389,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13842,7 +14398,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13909,7 +14468,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13918,7 +14477,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -13985,7 +14547,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the server, logged under the `request_id`. */
+            /** @description An internal server error, logged under the `request_id`. */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -13994,7 +14556,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Busy, or taking too long: wait for the time in `Retry-After`; trying again is safe. */
+            /**
+             * @description The server is busy or the request takes too long: wait for the time in `Retry-After`.
+             *     Retrying is safe.
+             */
             503: {
                 headers: {
                     [name: string]: unknown;
