@@ -12,7 +12,8 @@ const PATH: &str = "/api/v1/auth";
 /// The header that sets a cookie for the sign-in calls. Scripts can't read it.
 pub fn set(name: &str, value: String, max_age: Duration, config: &Config) -> (HeaderName, String) {
     let path = format!("{}{PATH}", config.base_path);
-    // Browsers keep back cookies of other sites, except those that are another one on every site (CHIPS).
+    // Browsers keep back cookies of other sites, except those that are another one on every site
+    // (CHIPS).
     let (same_site, partitioned) = match config.cookie_same_site {
         CookieSameSite::Strict => (SameSite::Strict, ""),
         CookieSameSite::Lax => (SameSite::Lax, ""),

@@ -11,10 +11,10 @@ use crate::error::{Error, Result};
 use crate::state::AppState;
 use crate::users::model::UserId;
 
-/// A failed attempt that the audit log tells of.
+/// A failed attempt that the audit log records.
 pub struct FailedAttempt<'a> {
     pub attempt: &'a Attempt,
-    /// Not the account's owner, unless they are signed in: anybody can try.
+    /// Not the owner of the account, unless they are signed in: every visitor can try.
     pub actor: &'a Actor,
     /// The account, if there is one.
     pub user: Option<UserId>,
@@ -23,8 +23,9 @@ pub struct FailedAttempt<'a> {
 }
 
 impl FailedAttempt<'_> {
-    /// Counts and records it in the transaction that `conn` is in, and gives the answer: `wrong` when it was tried. Refused
-    /// attempts are not recorded, so that a flood of them does not fill the audit log.
+    /// Counts and records it in the transaction that `conn` is in, and gives the answer: `wrong`
+    /// when it was tried. Refused attempts are not recorded, so that a flood of them does not fill
+    /// the audit log.
     ///
     /// # Errors
     /// When the database can't be written.
@@ -42,7 +43,8 @@ impl FailedAttempt<'_> {
     }
 }
 
-/// Counts a failed attempt that the audit log does not tell of, and gives the answer: `wrong` when it was tried.
+/// Counts a failed attempt that the audit log does not record, and gives the answer: `wrong` when
+/// it was tried.
 ///
 /// # Errors
 /// When the database can't be written.

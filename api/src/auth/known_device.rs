@@ -1,8 +1,9 @@
 //! Devices on which people have signed in before, by a cookie that only this installation can make.
 //!
-//! A known device has limits of its own for wrong passwords and codes, so others can't lock its people out (OWASP,
-//! "Slow Down Online Guessing Attacks with Device Cookies"). It proves nothing else: the password is needed as ever, and
-//! a stolen cookie gives no more tries than one further address. So nothing has to be stored or revoked.
+//! A known device has limits of its own for wrong passwords and codes, so others can't lock its
+//! people out (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). It proves nothing
+//! else: the password is still needed, and a stolen cookie gives no more tries than one further
+//! address. So nothing has to be stored or revoked.
 
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration as CookieDuration;
@@ -21,7 +22,7 @@ use crate::users::model::UserId;
 
 /// Name of the cookie.
 const COOKIE: &str = "tt_device";
-/// A device on which nobody signs in for this long is no longer known.
+/// A device without a sign-in for this long is no longer known.
 const LIFETIME_SECONDS: i64 = 180 * 24 * 60 * 60;
 /// Most people that a device is known to: a station has a shift or two.
 const MAX_PEOPLE: usize = 50;

@@ -121,7 +121,7 @@ pub async fn reset_password(
     // A password that is too weak must not cost the token; so it is used only with the password it was for.
     let found = owner(&mut *state.pool.get().await?, &token_hash).await?;
     let Some((user, username)) = found else {
-        // Only made-up tokens are limited: nobody guesses one, and nobody is kept from using theirs.
+        // Only made-up tokens are limited. A token has 256 bits, so real ones need no limit.
         let attempt = Attempt::with_reset_token(&client);
         return Err(failed_attempt::count(&state, &attempt, invalid_reset_token()).await?);
     };

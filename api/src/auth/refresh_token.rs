@@ -1,9 +1,10 @@
 //! Refresh tokens: the id of a session, and a secret that its holder alone knows.
 //!
-//! The second half of the secret is a signature of the server over the first, so a token that was issued here is told
-//! from one that was made up, long after its hash was replaced. The successor of a token is computed from the token, a
-//! salt of the session and the key of the installation: a repeated exchange gives the same successor, in any process,
-//! and nothing that is stored is enough to compute it.
+//! The second half of the secret is a signature of the server over the first, so a token that was
+//! issued here is recognized, long after its hash was replaced. The successor of a token is
+//! computed from the token, a salt of the session and the key of the installation: a repeated
+//! exchange gives the same successor, in any process, and nothing that is stored is enough to
+//! compute it.
 
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration as CookieDuration;

@@ -30,10 +30,12 @@ pub enum Outcome {
     SecondFactorNeeded { user: UserId, version: i64 },
 }
 
-/// Checks user name or e-mail address and password, and starts a session where no second factor is in use.
+/// Checks user name or e-mail address and password, and starts a session where no second factor is
+/// in use.
 ///
-/// A wrong name and a wrong password look the same and take the same time, with and without a block. A block refuses
-/// right passwords too, except on a known device and for people with a second factor, whose code is checked next.
+/// A wrong name and a wrong password look the same and take the same time, with and without a
+/// block. A block refuses right passwords too, except on a known device and for people with a
+/// second factor, whose code is checked next.
 ///
 /// # Errors
 /// 401 `invalid_credentials`; 423 `account_locked` and 429 `rate_limited` with the time left.
@@ -47,7 +49,8 @@ pub async fn sign_in(state: &AppState, login: &str, password: String, client: &C
     if let Some(refusal) = blocks.refusal().filter(|_| blocks.is_exhausted(&state.config)) {
         return Err(refusal.into());
     }
-    // No connection is held while the password is hashed: that takes longer than all the SQL together.
+    // No connection is held while the password is hashed: that takes longer than all the SQL
+    // together.
     drop(conn);
     let is_right = password::verify(password, found.as_ref().map(|(row, _)| row.password_hash.clone())).await?;
     let mut conn = state.pool.get().await?;
@@ -65,8 +68,8 @@ pub async fn sign_in(state: &AppState, login: &str, password: String, client: &C
     Ok(Outcome::SignedIn(Box::new(start_session(&mut conn, state, &attempt, &row, client).await?)))
 }
 
-/// Decides whether a right password is accepted, by the blocks of this moment: while it was hashed, guesses in parallel may
-/// have used the limit up.
+/// Decides whether a right password is accepted, by the blocks of this moment: while it was hashed,
+/// guesses in parallel may have used the limit up.
 async fn may_enter(conn: &mut AsyncPgConnection, state: &AppState, attempt: &Attempt, row: &UserRow, client: &Client) -> Result<bool> {
     let blocks = attempt.blocks(conn).await?;
     if blocks.is_free() || (row.two_factor_enabled && !blocks.is_exhausted(&state.config)) {
@@ -85,7 +88,8 @@ async fn refuse(conn: &mut AsyncPgConnection, state: &AppState, attempt: &Attemp
     .await
 }
 
-/// Where too many codes were wrong, the right one would be refused too: better said before it is typed.
+/// Where too many codes were wrong, the right one would be refused too: better said before it is
+/// typed.
 async fn refuse_blocked_code(conn: &mut AsyncPgConnection, user: UserId, client: &Client, device: Option<&KnownDevice>) -> Result<()> {
     let blocks = Attempt::at_code(user, client, device).blocks(conn).await?;
     match blocks.refusal().filter(|_| blocks.is_own()) {

@@ -230,7 +230,7 @@ fn recovery_code() -> String {
     letters.chunks(4).map(|part| part.iter().collect::<String>()).collect::<Vec<_>>().join("-")
 }
 
-/// Is this a recovery code rather than one of the app, by its form? Nobody guesses one: it has 80 bits.
+/// Is this a recovery code rather than one of the app, by its form? It has 80 bits, so it can't be guessed.
 pub fn is_recovery_code(code: &str) -> bool {
     let code = normalised(code);
     code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit())

@@ -216,7 +216,7 @@ pub async fn verify_two_factor(
 ) -> Result<impl Responder> {
     let Json(VerifyTwoFactorRequest { challenge, code }) = body;
     let Ok((user, version)) = two_factor::read_challenge(&state.token_keys, &challenge) else {
-        // Counted apart from wrong codes: made-up challenges keep nobody at the address from signing in.
+        // Counted apart from wrong codes: made-up challenges must not block others at the address.
         let attempt = Attempt::with_challenge(&client);
         return Err(failed_attempt::count(&state, &attempt, invalid_challenge()).await?);
     };

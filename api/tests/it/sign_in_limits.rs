@@ -1,4 +1,4 @@
-//! Guessing passwords and codes is limited, and nobody is locked out by the guesses of others.
+//! Guessing passwords and codes is limited, and the guesses of others lock no person out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -108,7 +108,8 @@ async fn blocks_end(warehouse: &Warehouse) {
 struct App(Totp);
 
 impl App {
-    /// Sets the second factor up with the code of the step before, so that the test has two more to use.
+    /// Sets the second factor up with the code of the step before, so that the test has two more to
+    /// use.
     async fn set_up(person: &Person) -> (Self, Vec<String>) {
         let setup = person.act("/me/2fa/setup").await.expect(200).body;
         let app = Self(Totp::from_url(setup["otpauth_uri"].as_str().expect("a URI")).expect("an otpauth URI"));
@@ -141,13 +142,13 @@ async fn a_shift_behind_one_router_signs_in_within_a_minute() {
         let body = json!({"username": username, "password": PASSWORD, "role": "dispatcher", "dispatch_area": "Lucknow"});
         admin.post("/users", body).await.expect(201);
     }
-    let nobody = Device::new(&warehouse, OFFICE);
-    let together = join_all(people.iter().map(|username| nobody.sign_in(username, PASSWORD))).await;
+    let phone = Device::new(&warehouse, OFFICE);
+    let together = join_all(people.iter().map(|username| phone.sign_in(username, PASSWORD))).await;
     assert_eq!(count(&together, 200), 60);
     for username in &people {
-        nobody.sign_in(username, PASSWORD).await.expect(200);
+        phone.sign_in(username, PASSWORD).await.expect(200);
     }
-    let one_account = join_all((0..60).map(|_| nobody.sign_in("packer-0", PASSWORD))).await;
+    let one_account = join_all((0..60).map(|_| phone.sign_in("packer-0", PASSWORD))).await;
     assert_eq!(count(&one_account, 200), 60);
 }
 
@@ -194,7 +195,8 @@ async fn who_shares_an_address_with_an_attacker_waits_a_minute_and_not_longer() 
     let answers = join_all((0..30).map(|n| attacker.sign_in(["a", "b", "c", "d", "e", "f"][n % 6], WRONG))).await;
     assert_eq!((count(&answers, 401), count(&answers, 429)), (10, 20));
     let person = Device::new(&warehouse, OFFICE);
-    // One who signed in here before does not wait, on any device; but their password can't be guessed.
+    // One who signed in here before does not wait, on any device; but their password can't be
+    // guessed.
     person.sign_in("sunita", PASSWORD).await.expect(200);
     for _ in 0..5 {
         person.sign_in("sunita", WRONG).await.problem(429, "rate_limited");
@@ -218,7 +220,8 @@ async fn other_spellings_of_a_name_give_no_further_tries() {
         device.sign_in(spelling, WRONG).await.problem(401, "invalid_credentials");
     }
     device.sign_in("Vikram", PASSWORD).await.problem(423, "account_locked");
-    // That the address belongs to the name is not revealed: it looks like any other name, but nothing gets in.
+    // That the address belongs to the name is not revealed: it looks like any other name, but
+    // nothing gets in.
     for _ in 0..5 {
         device.sign_in("Vikram@example.com", PASSWORD).await.problem(401, "invalid_credentials");
     }
@@ -326,6 +329,26 @@ async fn guesses_at_the_same_address_lock_out_neither_known_device_nor_second_fa
     phone.sign_in("vikram", PASSWORD).await.expect(200);
     let challenge = challenge_of(Device::new(&warehouse, OFFICE).sign_in("biller-0", PASSWORD).await);
     Device::new(&warehouse, OFFICE).verify(&challenge, &app.code(0)).await.expect(200);
+}
+
+/// During a block the right password still leads to the code; so passwords must not be tried
+/// without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_behind_a_second_factor_can_not_be_guessed_without_end() {
+    let warehouse = behind_proxy(|config| config.lockout_attempts = 1).await;
+    let (app, _) = App::set_up(&warehouse.biller().await).await;
+    let attacker = Device::new(&warehouse, ATTACKER);
+    attacker.sign_in("biller-0", WRONG).await.problem(401, "invalid_credentials");
+    challenge_of(attacker.sign_in("biller-0", PASSWORD).await);
+    for _ in 0..20 {
+        attacker.sign_in("biller-0", WRONG).await.problem(423, "account_locked");
+    }
+    attacker.sign_in("biller-0", PASSWORD).await.problem(423, "account_locked");
+    let phone = Device::new(&warehouse, OFFICE);
+    let challenge = challenge_of(phone.sign_in("biller-0", PASSWORD).await);
+    phone.verify(&challenge, &app.code(0)).await.expect(200);
+    blocks_end(&warehouse).await;
+    challenge_of(attacker.sign_in("biller-0", PASSWORD).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -468,7 +491,7 @@ async fn the_current_password_can_not_be_guessed_with_a_stolen_session() {
     let answers = join_all((0..40).map(|n| change(&thief, if n < 39 { WRONG } else { "Another-Horse7" }))).await;
     assert_eq!((count(&answers, 401), count(&answers, 423)), (5, 35));
     change(&thief, PASSWORD).await.problem(423, "account_locked");
-    // The owner is not kept from it, nor from signing in.
+    // The owner can still change it, and sign in.
     warehouse.nobody().signed_in("biller-0", PASSWORD).await;
     change(&owner, PASSWORD).await.expect(200);
 }
@@ -517,7 +540,7 @@ async fn wrong_codes_lock_out_neither_another_address_nor_known_device_nor_recov
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn made_up_challenges_keep_nobody_at_the_address_from_signing_in() {
+async fn made_up_challenges_do_not_block_others_at_the_address() {
     let warehouse = Warehouse::open_with(|config| config.sign_in_limit_per_minute = 4).await;
     let (app, _) = App::set_up(&warehouse.biller().await).await;
     let device = Device::new(&warehouse, OFFICE);

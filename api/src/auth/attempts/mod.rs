@@ -1,18 +1,23 @@
 //! Limits for guessing: passwords, codes, tokens.
 //!
-//! Failures alone count. An attempt is checked first and decided afterwards, under locks on its counters: the first
-//! failures are told so, and once they reach the limit every further attempt is refused, right or wrong. So of any
-//! number of guesses in parallel only as many are tried as the limit allows, while right passwords never wait for
-//! each other and a crash leaves nothing reserved.
+//! Failures alone count. An attempt is checked first and decided afterwards, under locks on its
+//! counters: the first failures are answered as such, and once they reach the limit every further
+//! attempt is refused, right or wrong. So of any number of guesses in parallel only as many are
+//! tried as the limit allows, while right passwords never wait for each other and a crash leaves
+//! nothing reserved.
 //!
-//! A person is blocked by their own failures only: at one address, or on one known device. The bounds over all
-//! addresses spare known devices ([`super::known_device`]), addresses where the person signed in before, and people
-//! who prove a second factor. A name that does not exist is counted and answered like one that does.
+//! A person is blocked by their own failures only: at one address, or on one known device. The
+//! bounds over all addresses spare known devices ([`super::known_device`]), addresses where the
+//! person signed in before, and people who prove a second factor. A name that does not exist is
+//! counted and answered like one that does.
 //!
-//! Owns `failed_attempts`. The counters are in PostgreSQL, not in Redis: they outlive restarts and hold without it.
+//! Owns `failed_attempts`. The counters are in PostgreSQL, not in Redis: they outlive restarts and
+//! hold without it.
 
 mod rules;
 mod store;
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::QueryResult;
@@ -36,7 +41,8 @@ const MINUTE: TimeDelta = TimeDelta::minutes(1);
 const NAME_FACTOR: i32 = 10;
 /// The bound of a person's codes over all addresses, in limits of one address.
 const CODE_FACTOR: i32 = 4;
-/// During a block, passwords of people with a second factor are still checked up to this many limits.
+/// During a block, passwords of people with a second factor are still checked up to this many
+/// limits.
 const EXHAUSTED_FACTOR: i32 = 20;
 
 /// What failures are counted by.
@@ -44,8 +50,8 @@ const EXHAUSTED_FACTOR: i32 = 20;
 pub(super) enum Scope {
     /// Passwords for a name as typed, from one address.
     NameAtAddress,
-    /// Passwords for an account from one address, by whichever of its names. It refuses without saying so: otherwise it
-    /// would show that a user name and an e-mail address belong together.
+    /// Passwords for an account from one address, by any of its names. It refuses without saying
+    /// so: otherwise it would show that a user name and an e-mail address belong together.
     AccountAtAddress,
     /// Passwords of a person on a device that they have signed in on before.
     Device,
@@ -182,7 +188,7 @@ impl Attempt {
         Self::in_session(Scope::OwnCode, user, session)
     }
 
-    /// A stolen session is blocked by itself, so that its owner is not kept from anything.
+    /// A stolen session is blocked by itself, so its owner can go on.
     fn in_session(scope: Scope, user: UserId, session: Option<Uuid>) -> Self {
         let place = session.map(|id| id.to_string()).unwrap_or_default();
         Self { own: vec![Key::new(scope, user, &place, Some(user))], shared: Vec::new() }
@@ -204,8 +210,20 @@ impl Attempt {
     /// When the database can't be read.
     pub async fn blocks(&self, conn: &mut AsyncPgConnection) -> QueryResult<Blocks> {
         let keys: Vec<&Key> = self.own.iter().chain(&self.shared).collect();
-        let counters = store::read(conn, &keys).await?;
-        Ok(Blocks::of(self, &counters, Utc::now()))
+        let found = store::read(conn, &keys).await?;
+        Ok(self.blocks_among(&keys.into_iter().zip(found).collect(), Utc::now()))
+    }
+
+    fn blocks_among(&self, counters: &BTreeMap<&Key, Counter>, now: DateTime<Utc>) -> Blocks {
+        let refusal = |key: &Key| {
+            let until = counters.get(key)?.block_at(now)?;
+            Some(Refusal { answer: key.scope.answer(), until })
+        };
+        Blocks {
+            own: self.own.iter().filter_map(refusal).collect(),
+            shared: self.shared.iter().filter_map(|key| Some((key.scope, refusal(key)?))).collect(),
+            refused: self.own.first().and_then(|key| counters.get(key)).map_or(0, |counter| counter.refused_at(now)),
+        }
     }
 
     /// Counts the attempt as failed, in the transaction that `conn` is in.
@@ -214,38 +232,40 @@ impl Attempt {
     /// When the database can't be written.
     pub async fn fail(&self, conn: &mut AsyncPgConnection, config: &Config) -> QueryResult<Failure> {
         let mut keys: Vec<&Key> = self.own.iter().chain(&self.shared).collect();
-        // Everyone locks in this order, so nobody waits in a circle.
+        // All transactions lock in this order, so that none waits for another in a circle.
         keys.sort();
-        let counters = store::lock(conn, &keys).await?;
+        let found = store::lock(conn, &keys).await?;
         let now = Utc::now();
-        let by_key = |key: &Key| keys.iter().position(|known| *known == key).map_or(Counter::NEW, |position| counters[position]);
-        let in_order: Vec<Counter> = self.own.iter().chain(&self.shared).map(by_key).collect();
-        let blocks = Blocks::of(self, &in_order, now);
-        let refusal = blocks.refusal();
-        let change = |key: &Key, counter: &Counter| {
-            let rule = key.scope.rule(config);
-            match refusal.map(|refusal| refusal.answer) {
-                None => Some(counter.after_attempt(rule, now)),
-                // What was refused is not counted for the places and people that share a bound.
-                Some(_) if !self.own.contains(key) => None,
-                // Others at the address have used its limit up: that must not lock this person for longer.
-                Some(Answer::Limited) => Some(counter.after_refusal(rule, now)),
-                // Right or wrong alike: otherwise the length of the next block would tell which it was.
-                Some(_) => Some(counter.after_attempt(rule, now)),
-            }
-        };
-        let changed: Vec<(&Key, Counter)> = keys.iter().zip(&counters).filter_map(|(key, counter)| Some((*key, change(key, counter)?))).collect();
+        let counters: BTreeMap<&Key, Counter> = keys.into_iter().zip(found).collect();
+        let refusal = self.blocks_among(&counters, now).refusal();
+        let changed: BTreeMap<&Key, Counter> =
+            counters.iter().filter_map(|(key, counter)| Some((*key, self.changed(key, counter, refusal, config, now)?))).collect();
         store::write(conn, &changed).await?;
-        let started = |(key, counter): &(&Key, Counter)| {
-            let was_blocked = by_key(key).block_at(now).is_some();
-            key.user.filter(|_| !was_blocked).zip(counter.block_at(now))
-        };
-        if let Some((user, until)) = changed.iter().filter_map(started).max_by_key(|(_, until)| *until) {
+        let is_new = |key: &&Key| counters[key].block_at(now).is_none();
+        let started = changed.iter().filter(|(key, _)| is_new(key));
+        let started: Vec<(&Key, DateTime<Utc>)> = started.filter_map(|(key, counter)| Some((*key, counter.block_at(now)?))).collect();
+        if let Some((user, until)) = started.iter().filter_map(|(key, until)| Some((key.user?, *until))).max() {
             store::show_block(conn, user, until).await?;
         }
-        let locks = |key: &Key| key.scope.answer() == Answer::Locked;
-        let locked_until = changed.iter().filter(|(key, _)| locks(key)).filter_map(|(_, counter)| counter.block_at(now)).max();
+        let locks = started.iter().filter(|(key, _)| key.scope.answer() == Answer::Locked);
+        let locked_until = locks.map(|(_, until)| *until).max();
         Ok(refusal.map_or(Failure::Counted { locked_until }, Failure::Refused))
+    }
+
+    /// The counter of a key after a failed attempt that was refused or tried; `None` when it stays
+    /// as it is.
+    fn changed(&self, key: &Key, counter: &Counter, refusal: Option<Refusal>, config: &Config, now: DateTime<Utc>) -> Option<Counter> {
+        let rule = key.scope.rule(config);
+        match refusal.map(|refusal| refusal.answer) {
+            None => Some(counter.after_attempt(rule, now)),
+            // The places and people that share a bound are not charged for what was refused.
+            Some(_) if !self.own.contains(key) => None,
+            // Others at the address have used its limit up: that must not lock this person for
+            // longer.
+            Some(Answer::Limited) => Some(counter.after_refusal(rule, now)),
+            // Right or wrong alike: otherwise the length of the next block would tell which it was.
+            Some(_) => Some(counter.after_attempt(rule, now)),
+        }
     }
 
     /// Forgets the failures of this place after a success, in the transaction that `conn` is in.
@@ -321,17 +341,6 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// `counters` are those of the attempt's own keys, then of the shared ones.
-    fn of(attempt: &Attempt, counters: &[Counter], now: DateTime<Utc>) -> Self {
-        let (own, shared) = counters.split_at(attempt.own.len());
-        let refusal = |key: &Key, counter: &Counter| counter.block_at(now).map(|until| Refusal { answer: key.scope.answer(), until });
-        Self {
-            own: attempt.own.iter().zip(own).filter_map(|(key, counter)| refusal(key, counter)).collect(),
-            shared: attempt.shared.iter().zip(shared).filter_map(|(key, counter)| Some((key.scope, refusal(key, counter)?))).collect(),
-            refused: own.first().map_or(0, |counter| counter.refused_at(now)),
-        }
-    }
-
     /// Is there no block at all?
     pub fn is_free(&self) -> bool {
         self.own.is_empty() && self.shared.is_empty()
@@ -342,8 +351,9 @@ impl Blocks {
         !self.own.is_empty()
     }
 
-    /// Does the block come from failures elsewhere or of other people alone? It does not hold where the person signed in
-    /// before. What a block of the whole address refuses is not counted as a failure, so its number is limited here.
+    /// Does the block come from failures elsewhere or of other people alone? It does not hold where
+    /// the person signed in before. What a block of the whole address refuses is not counted as a
+    /// failure, so its number is limited here.
     pub fn spares_known_addresses(&self, config: &Config) -> bool {
         let is_of_account = |scope: &Scope| matches!(scope, Scope::Name | Scope::Code);
         self.own.is_empty() && (self.refused < i32::from(config.lockout_attempts) || self.shared.iter().all(|(scope, _)| is_of_account(scope)))
@@ -354,16 +364,18 @@ impl Blocks {
         self.refused >= i32::from(config.lockout_attempts) * EXHAUSTED_FACTOR
     }
 
-    /// What the caller is told; `None` when the attempt is answered as a wrong guess or not refused.
+    /// The answer to the caller; `None` when the attempt is answered as a wrong guess or is not
+    /// refused.
     pub fn refusal(&self) -> Option<Refusal> {
         let shared = self.shared.iter().map(|(_, refusal)| refusal);
-        let told: Vec<&Refusal> = self.own.iter().chain(shared).filter(|refusal| refusal.answer != Answer::Wrong).collect();
-        let locks = told.iter().filter(|refusal| refusal.answer == Answer::Locked).max_by_key(|refusal| refusal.until);
-        locks.or(told.first()).map(|refusal| **refusal)
+        let visible: Vec<&Refusal> = self.own.iter().chain(shared).filter(|refusal| refusal.answer != Answer::Wrong).collect();
+        let locks = visible.iter().filter(|refusal| refusal.answer == Answer::Locked).max_by_key(|refusal| refusal.until);
+        locks.or(visible.first()).map(|refusal| **refusal)
     }
 }
 
-/// Names are typed by anybody, and some are e-mail addresses or passwords in the wrong field: only hashes are stored.
+/// What is typed as a name may be an e-mail address or a password in the wrong field: only its hash
+/// is stored.
 fn hashed(login: &str) -> String {
     Sha256::digest(login.to_lowercase()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,7 +12,8 @@ const REMEMBERED: TimeDelta = TimeDelta::days(1);
 pub struct Rule {
     /// The failure that reaches this number starts a block.
     pub limit: i32,
-    /// Failures count together when they fall into a window of this length, which the first one opens.
+    /// Failures count together when they fall into a window of this length, which the first one
+    /// opens.
     pub window: TimeDelta,
     pub block: Block,
 }
@@ -56,8 +57,8 @@ impl Counter {
         self.blocked_until.filter(|until| *until > now)
     }
 
-    /// The counter after an attempt that did not succeed. Refused attempts never make a block longer, or an attacker
-    /// could keep it up for good at no cost.
+    /// The counter after an attempt that did not succeed. Refused attempts never make a block
+    /// longer, or an attacker could keep it up for good at no cost.
     pub fn after_attempt(&self, rule: Rule, now: DateTime<Utc>) -> Self {
         if self.block_at(now).is_some() {
             return self.after_refusal(rule, now);
@@ -160,7 +161,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes when: in no window are more attempts tried than the limit, and refused ones change no block.
+        /// Whatever comes when: in no window are more attempts tried than the limit, and refused
+        /// ones change no block.
         #[test]
         fn no_more_than_the_limit_is_tried_between_blocks(gaps in prop::collection::vec(0_i64..900, 1..200)) {
             let (mut counter, mut now) = (Counter::NEW, noon());

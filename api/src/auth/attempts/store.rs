@@ -1,5 +1,7 @@
 //! Reading and writing `failed_attempts`.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
@@ -45,7 +47,8 @@ pub async fn read(conn: &mut AsyncPgConnection, keys: &[&Key]) -> QueryResult<Ve
     select(conn, keys, "").await
 }
 
-/// As [`read`], the rows locked in the order of the keys until the transaction ends. Missing ones are added first.
+/// As [`read`], the rows locked in the order of the keys until the transaction ends. Missing ones
+/// are added first.
 pub async fn lock(conn: &mut AsyncPgConnection, keys: &[&Key]) -> QueryResult<Vec<Counter>> {
     let text = format!(
         "INSERT INTO failed_attempts (scope, subject, place, window_ends_at, forget_at) \
@@ -71,9 +74,9 @@ async fn select(conn: &mut AsyncPgConnection, keys: &[&Key], locking: &str) -> Q
 }
 
 /// Writes counters. An upsert, because old rows may be swept away at any time.
-pub async fn write(conn: &mut AsyncPgConnection, changed: &[(&Key, Counter)]) -> QueryResult<()> {
-    let keys: Vec<&Key> = changed.iter().map(|(key, _)| *key).collect();
-    let counters = || changed.iter().map(|(_, counter)| counter);
+pub async fn write(conn: &mut AsyncPgConnection, changed: &BTreeMap<&Key, Counter>) -> QueryResult<()> {
+    let keys: Vec<&Key> = changed.keys().copied().collect();
+    let counters = || changed.values();
     with_keys(
         "INSERT INTO failed_attempts AS f \
            (scope, subject, place, user_id, failures, refused, blocks, window_ends_at, blocked_until, forget_at) \
@@ -129,7 +132,7 @@ pub async fn clear(conn: &mut AsyncPgConnection, user: UserId) -> QueryResult<()
     Ok(())
 }
 
-/// Has this person a session that began at this address? Ended ones are kept for 30 days.
+/// Has this person a session that began at this address? Ended ones are deleted after 30 days.
 pub async fn is_known_address(conn: &mut AsyncPgConnection, user: UserId, network: &str) -> QueryResult<bool> {
     if network.is_empty() {
         return Ok(false);
