@@ -12,9 +12,6 @@ DROP FUNCTION regex_of_words(text[], text[]);
 DROP FUNCTION regex_quote(text);
 DROP FUNCTION erasure_treatment_of_key(text);
 DROP FUNCTION erasure_rules();
-DROP TRIGGER users_refuse_reserved_update ON users;
-DROP TRIGGER users_refuse_reserved_insert ON users;
-DROP FUNCTION refuse_reserved_username();
 DROP TABLE erasures;
 
 -- As it was.

@@ -17,19 +17,6 @@ CREATE TABLE erasures (
 COMMENT ON TABLE erasures IS 'People whose names are being erased; a row is deleted when nothing else holds the names';
 COMMENT ON COLUMN erasures.names IS 'User names and e-mail addresses that the person has had, in lower case';
 
--- Names of erased people are not given to others. Users of earlier versions keep such a name.
-CREATE FUNCTION refuse_reserved_username() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'user names that begin with "deleted-" are reserved'
-        USING ERRCODE = 'check_violation', TABLE = 'users', CONSTRAINT = 'users_username_reserved_check';
-END
-$$;
-CREATE TRIGGER users_refuse_reserved_insert BEFORE INSERT ON users FOR EACH ROW
-    WHEN (lower(NEW.username) LIKE 'deleted-%' AND NEW.anonymised_at IS NULL) EXECUTE FUNCTION refuse_reserved_username();
-CREATE TRIGGER users_refuse_reserved_update BEFORE UPDATE OF username ON users FOR EACH ROW
-    WHEN (lower(NEW.username) LIKE 'deleted-%' AND NEW.anonymised_at IS NULL AND NEW.username IS DISTINCT FROM OLD.username)
-    EXECUTE FUNCTION refuse_reserved_username();
-
 -- What erasing does with each column that can hold text:
 --   none       holds no name: codes, hashes, fixed words, what the server writes
 --   own        of the person's rows it is cleared by anonymise_user()
@@ -361,7 +348,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    -- Somebody may have had this name before it was reserved.
+    -- A user may have had this name before such names were reserved.
     WHILE EXISTS (SELECT FROM users WHERE id <> person AND lower(username) = alias) LOOP
         n := n + 1;
         alias := format('deleted-%s-%s', person, n);

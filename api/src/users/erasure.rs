@@ -27,7 +27,7 @@ type Manager = <AsyncPgConnection as AsyncConnection>::TransactionManager;
 
 /// Audit entries of one transaction.
 const CHUNK: i32 = 5_000;
-/// The answer to DELETE waits this long. Nearly every erasure is done by then; that of somebody
+/// The answer to DELETE waits this long. Nearly every erasure is done by then; that of a person
 /// with millions of entries goes on.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Erasures that were left unfinished are looked for this often.

@@ -24,7 +24,7 @@ const LINES: usize = 1_000;
 
 /// Deletes every e-mail in a folder that is to the person or names them, whatever its encoding.
 ///
-/// These are copies of e-mails that no mail server took; one to somebody else goes too when it names
+/// These are copies of e-mails that no mail server took; one to another person goes too when it names
 /// the person.
 ///
 /// # Errors
