@@ -86,6 +86,24 @@ async fn at_whatever_step_of_a_scan_the_connections_go_silent_it_is_written_once
     }
 }
 
+/// With the time limits as they are by default a station's request still gets its answer, before it gives up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn by_default_a_scan_that_meets_a_silent_connection_is_answered_without_being_sent_again() {
+    let moments = [Moment::ClientChunk(2), Moment::ServerChunk(1), Moment::Before("COMMIT"), Moment::After("COMMIT")];
+    join_all(moments.map(async |moment| {
+        let (warehouse, proxy, direct) = open_through_proxy(|config| config.database.statement_timeout_seconds = 15).await;
+        let packer = warehouse.packer("Lucknow").await;
+        packer.packs("SB00001", ["CB-0".into()]).await;
+        proxy.go_silent_at(moment);
+        for n in 1..=4 {
+            packer.scans_into("SB00001", &format!("CB-{n}")).await.expect(201);
+        }
+        assert!(proxy.has_gone_silent(), "{moment:?}");
+        database::assert_counts_equal_rows(&direct).await;
+    }))
+    .await;
+}
+
 /// Scans of many stations at once, and silence again and again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn under_load_every_scan_is_acknowledged_and_there_once() {

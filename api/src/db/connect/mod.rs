@@ -41,9 +41,11 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT_OF_SEVERAL: Duration = Duration::from_secs(2);
 /// Silence of a statement without a time limit after which the server is asked whether it still works on it.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// After so much silence the server is asked whether it works on the answer, and again each time as much has passed.
+const ASK_AFTER: Duration = Duration::from_secs(5);
 /// A connection that has rested for longer is tried before it is used.
 const TRY_AFTER: Duration = Duration::from_secs(5);
-/// One that is tried has this long to answer.
+/// One that is tried has this long to answer; so has a server that is asked about another connection.
 const TRY_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a connection may be silent while an answer is due.
@@ -176,28 +178,45 @@ async fn drive(
     }
 }
 
-/// Waits until the connection is silent for longer than it may be.
+/// Waits until the connection is silent for longer than it may be: at the limit, and before it when the server says that it
+/// does not work on an answer, so that the answer is lost, or never was asked for.
 async fn until_silent(watch: &Watch, url: &str, limit: Duration) -> Duration {
     let interval = (limit / 4).min(Duration::from_secs(1));
-    let mut is_overdue = false;
+    let suspicious = limit.min(ASK_AFTER);
+    let mut is_long = false;
+    let mut ask_at = ASK_AFTER;
     loop {
         sleep(interval).await;
         // Twice in a row: after a pause of this process the answer may be there, and only has to be read.
-        let was_overdue = std::mem::replace(&mut is_overdue, watch.silence() > limit);
-        if !is_overdue || !was_overdue {
+        let was_long = std::mem::replace(&mut is_long, watch.silence() > suspicious);
+        if !(was_long && is_long) {
+            ask_at = ASK_AFTER;
             continue;
         }
-        match watch.session().filter(|_| watch.is_patient()) {
-            Some(session) if ask_about(url.to_owned(), session).await == Some(true) => watch.note_movement(),
-            // The answer may have come while the server was asked.
-            _ if watch.silence() > limit => return watch.silence(),
+        let is_over = watch.silence() > limit;
+        let mut is_working = None;
+        if watch.silence() > ask_at || (is_over && watch.is_patient()) {
+            is_working = ask_in_time(watch, url).await;
+            ask_at = watch.silence() + ASK_AFTER;
+        }
+        // The answer may have come while the server was asked.
+        let silence = watch.silence();
+        match is_working {
+            Some(true) if watch.is_patient() => watch.note_movement(),
+            Some(false) if silence > suspicious => return silence,
+            _ if is_over && silence > limit => return silence,
             _ => {}
         }
     }
 }
 
-/// Whether the server still works for a session from which nothing comes; `None` when it can't be asked. A session that waits
-/// for its client in vain is ended, so that what it has locked becomes free. (Never one that works: it may be waiting for a
+async fn ask_in_time(watch: &Watch, url: &str) -> Option<bool> {
+    let session = watch.session()?;
+    timeout(TRY_LIMIT, ask_about(url.to_owned(), session)).await.ok().flatten()
+}
+
+/// Whether the server still works for a session from which nothing comes, or did a moment ago; `None` when it can't be asked. A
+/// session that waits for its client in vain is ended, so that what it has locked becomes free. (Never one that works: it may be waiting for a
 /// standby at its commit, and to end that would make a commit of it that the standby does not have.)
 fn ask_about(url: String, session: Session) -> BoxFuture<'static, Option<bool>> {
     #[derive(QueryableByName)]
@@ -207,7 +226,8 @@ fn ask_about(url: String, session: Session) -> BoxFuture<'static, Option<bool>> 
     }
     let ask = async move {
         let mut conn = open(&url, AnswerLimit::Seconds(1)).await.ok()?;
-        let rows: Vec<Row> = sql("WITH session AS (SELECT pid, state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' AS is_working \
+        let rows: Vec<Row> = sql("WITH session AS (SELECT pid, (state = 'active' AND wait_event_type IS DISTINCT FROM 'Client') \
+                                                            OR state_change > clock_timestamp() - interval '1 second' AS is_working \
                                                    FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2) \
                                   SELECT is_working OR NOT pg_terminate_backend(pid) AS is_working FROM session")
         .bind::<Integer, _>(session.process)
