@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 
-use super::sqlstate::Trouble;
+use super::sqlstate::TemporaryFailure;
 use crate::error::{Error, Result};
 
 /// A deadlock or serialization failure is tried this often in all.
@@ -81,7 +81,7 @@ where
 
 /// Deadlock or serialization failure: the same transaction may well succeed the next time.
 pub fn is_worth_retrying(cause: &diesel::result::Error) -> bool {
-    Trouble::of_error(cause) == Some(Trouble::Conflict)
+    TemporaryFailure::of_error(cause) == Some(TemporaryFailure::Conflict)
 }
 
 /// 5 to 30 ms times the attempt, so that two that collided don't collide again.

@@ -15,7 +15,7 @@ pub use person::{Answer, Person};
 pub use redis::Redis;
 pub use warehouse::Warehouse;
 
-/// Waits for what is sure to come, for two minutes at most.
+/// Waits for a condition, for two minutes at most.
 pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     for _ in 0..1_200 {
         if is_so().await {
