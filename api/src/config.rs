@@ -228,7 +228,8 @@ pub struct Config {
     #[arg(long, env = "SCAN_LIMIT_PER_MINUTE", default_value_t = 6_000, value_name = "COUNT", help_heading = "Limits")]
     pub scan_limit_per_minute: u32,
 
-    /// Event streams that one caller may have open, about one for each open page of the web app; in total half of the connections that the limit of open files allows
+    /// Event streams that one caller may have open, about one for each open page of the web app; in
+    /// total half of the connections that the limit of open files allows
     #[arg(long, env = "EVENT_STREAMS_PER_CALLER", default_value_t = 20, value_name = "COUNT", help_heading = "Limits")]
     pub event_streams_per_caller: usize,
 

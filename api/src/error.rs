@@ -233,9 +233,11 @@ error_codes! {
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// Something went wrong on the server; it has been logged under the `request_id`. Trying again is safe.
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "Internal error";
-    /// The server is busy, or its database can't be reached or is read-only. Wait for the time in `Retry-After` and try again, scans with the same id: nothing is done twice.
+    /// The server is busy, or its database can't be reached or is read-only. Wait for the time in
+    /// `Retry-After` and try again, scans with the same id: nothing is done twice.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
-    /// The disk of the database is full. Free up space, then try again, scans with the same id: nothing is done twice.
+    /// The disk of the database is full. Free up space, then try again, scans with the same id:
+    /// nothing is done twice.
     StorageFull = "storage_full", SERVICE_UNAVAILABLE, "Storage full";
     /// The request took longer than the server allows. Try again with the same id: nothing is done twice.
     Timeout = "timeout", SERVICE_UNAVAILABLE, "Request timed out";

@@ -192,7 +192,8 @@ fn with_database(config: DatabaseConfig, work: impl AsyncFnOnce(String) -> anyho
     done
 }
 
-/// Raises the soft limit of open files to the hard one: each connection takes a file, and the soft limit is often 1,024.
+/// Raises the soft limit of open files to the hard one: each connection takes a file, and the soft
+/// limit is often 1,024.
 fn raise_open_files_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });

@@ -30,7 +30,8 @@ pub fn pool_size(configured: usize) -> usize {
     2 * std::thread::available_parallelism().map_or(2, usize::from) + 1
 }
 
-/// The server notices a closed or dead connection within seconds, so that the locks of lost connections are released.
+/// The server notices a closed or dead connection within seconds, so that the locks of lost
+/// connections are released.
 const DEAD_CLIENT_DETECTION: &str = "SET client_connection_check_interval = '2s'; SET tcp_user_timeout = '20s'; \
      SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 

@@ -1,7 +1,8 @@
 //! Classifies errors of the database: the only module that knows SQLSTATE codes.
 //!
-//! diesel's errors do not carry the code, and the message is in the language of the server. So each connection records the code
-//! of every error under its message (`connect::watch`), and the classification looks it up here.
+//! diesel's errors do not carry the code, and the message is in the language of the server. So each
+//! connection records the code of every error under its message (`connect::watch`), and the
+//! classification looks it up here.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -87,7 +88,8 @@ pub(super) fn record(code: &str, message: &str) {
     }
 }
 
-/// Whether a connection that receives this code must not be used again: the server closes it or does not accept writes.
+/// Whether a connection that receives this code must not be used again: the server closes it or
+/// does not accept writes.
 pub(super) fn ends_connection(code: &str) -> bool {
     matches!(TemporaryFailure::of(code, ""), Some(TemporaryFailure::ConnectionLost | TemporaryFailure::ReadOnly))
 }

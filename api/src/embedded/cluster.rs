@@ -19,8 +19,8 @@ const MAX_SOCKET_FOLDER_BYTES: usize = 90;
 /// Where the data go when root keeps them from everyone else, as in /root.
 const FALLBACK_ROOT: &str = "/var/lib/traitortrack";
 
-/// A PostgreSQL server that is this process's own. It stops when this is dropped, and when the process dies. When it ends
-/// unexpectedly, it is restarted.
+/// A PostgreSQL server that is this process's own. It stops when this is dropped, and when the
+/// process dies. When it ends unexpectedly, it is restarted.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     /// `None` when the server belongs to another process, and after the stop.
@@ -84,8 +84,8 @@ impl EmbeddedPostgres {
         &self.socket_folder
     }
 
-    /// Resolves with the reason when the server has ended and can't be restarted: the process can't work then and should end.
-    /// Only the first call gets the result.
+    /// Resolves with the reason when the server has ended and can't be restarted: the process can't
+    /// work then and should end. Only the first call gets the result.
     pub fn given_up(&mut self) -> impl Future<Output = EmbeddedError> + use<> {
         let given_up = self.supervisor.as_mut().map(Supervisor::given_up);
         async move {

@@ -39,7 +39,8 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Removes what an earlier server left, starts one and waits until it accepts connections or `is_to_stop`. Blocks.
+    /// Removes what an earlier server left, starts one and waits until it accepts connections or
+    /// `is_to_stop`. Blocks.
     pub fn start(&self, on_end: impl FnOnce() + Send + 'static, is_to_stop: impl Fn() -> bool) -> Result<ServerProcess, EmbeddedError> {
         leftovers::clear(&self.postgres_folder, &self.socket_folder)?;
         let mut command = account::command(self.account, &self.bin.join("postgres"));
@@ -47,7 +48,8 @@ impl Launch {
         for (name, value) in settings(&self.options) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
-        // A group of its own: Ctrl-C in a terminal must reach the application alone, which drains before it stops the server.
+        // A group of its own: Ctrl-C in a terminal must reach the application alone, which drains
+        // before it stops the server.
         command.process_group(0).stdin(Stdio::null()).stdout(open_log(&self.log)?).stderr(open_log(&self.log)?);
         let process = ServerProcess::start(command, &self.bin, on_end)?;
         self.wait_until_ready(&process, is_to_stop).inspect_err(|_| process.stop(STOP_TIMEOUT))?;
@@ -83,7 +85,8 @@ impl Launch {
         }
     }
 
-    /// Whether this many bytes are free on the file systems of the data and of the log, which may differ.
+    /// Whether this many bytes are free on the file systems of the data and of the log, which may
+    /// differ.
     pub fn has_space(&self, bytes: u64) -> bool {
         let folders = [self.postgres_folder.clone(), self.postgres_folder.join("pg_wal")];
         folders.iter().all(|folder| free_space(folder).is_none_or(|free| free >= bytes))
@@ -107,7 +110,8 @@ fn settings(options: &EmbeddedOptions) -> Vec<(String, String)> {
         ("shared_buffers", format!("{buffers_mb}MB")),
         ("effective_cache_size", format!("{}MB", buffers_mb * 4)),
         ("maintenance_work_mem", "128MB".into()),
-        // Checkpoints seldom and slowly: a rush of scans must not wait for the disk to write everything at once.
+        // Checkpoints seldom and slowly: a rush of scans must not wait for the disk to write
+        // everything at once.
         ("max_wal_size", "4GB".into()),
         ("checkpoint_timeout", "15min".into()),
         ("wal_compression", "on".into()),

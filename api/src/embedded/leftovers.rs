@@ -18,7 +18,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits for a server that still runs on this folder, then removes what would keep a new one from starting.
 ///
-/// The caller holds the lock of the data folder, so the process that started that server is dead, or is the caller.
+/// The caller holds the lock of the data folder, so the process that started that server is dead,
+/// or is the caller.
 pub(super) fn clear(postgres_folder: &Path, socket_folder: &Path) -> Result<(), EmbeddedError> {
     let pid_file = postgres_folder.join("postmaster.pid");
     let started = Instant::now();
@@ -44,8 +45,9 @@ pub(super) fn clear(postgres_folder: &Path, socket_folder: &Path) -> Result<(), 
     Ok(())
 }
 
-/// Ends the sessions of a server that was killed. A busy session does not notice that its server is dead, and while it holds the
-/// shared memory no other server starts. No committed data is lost: the next server recovers it from the log.
+/// Ends the sessions of a server that was killed. A busy session does not notice that its server is
+/// dead, and while it holds the shared memory no other server starts. No committed data is lost:
+/// the next server recovers it from the log.
 fn end_sessions(postgres_folder: &Path) -> Result<(), EmbeddedError> {
     for signal in [Signal::QUIT, Signal::KILL] {
         let sessions = processes_on(postgres_folder);
@@ -76,7 +78,8 @@ fn running_on(postgres_folder: &Path, pid_file: &Path) -> Option<i32> {
     works_in(pid, &fs::canonicalize(postgres_folder).ok()?).then_some(pid)
 }
 
-/// All PostgreSQL processes that work in this folder. The name is checked because a shell may be open there.
+/// All PostgreSQL processes that work in this folder. The name is checked because a shell may be
+/// open there.
 fn processes_on(postgres_folder: &Path) -> Vec<i32> {
     let (Ok(folder), Ok(entries)) = (fs::canonicalize(postgres_folder), fs::read_dir("/proc")) else { return Vec::new() };
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

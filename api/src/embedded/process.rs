@@ -57,7 +57,8 @@ impl ServerProcess {
         let _already_gone = kill_process(self.pid, Signal::INT);
     }
 
-    /// Requests a fast shutdown and waits; after `limit` an immediate one (SIGQUIT: recovery at the next start).
+    /// Requests a fast shutdown and waits; after `limit` an immediate one (SIGQUIT: recovery at the
+    /// next start).
     pub(super) fn stop(&self, limit: Duration) {
         self.request_stop();
         if matches!(self.ended.recv_timeout(limit), Err(mpsc::RecvTimeoutError::Timeout)) {

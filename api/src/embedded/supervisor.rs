@@ -15,10 +15,12 @@ use super::process::ServerProcess;
 /// After this many failed starts within the window the supervisor gives up.
 const MAX_FAILED_STARTS: usize = 5;
 const WINDOW: Duration = Duration::from_secs(120);
-/// The delay before each start. Short, because the server must be back within seconds once the cause is gone.
+/// The delay before each start. Short, because the server must be back within seconds once the
+/// cause is gone.
 const BACK_OFF: [Duration; MAX_FAILED_STARTS] =
     [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(4)];
-/// The delay while the disk is full, when every start would fail. It ends early when there is enough free space.
+/// The delay while the disk is full, when every start would fail. It ends early when there is
+/// enough free space.
 const BACK_OFF_DISK_FULL: [Duration; MAX_FAILED_STARTS] =
     [Duration::from_millis(100), Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30), Duration::from_secs(45)];
 /// Free space needed for a start, in bytes: the next segment of the log takes 16 MiB.
@@ -46,7 +48,8 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts the server and supervises it from then on. Blocks until the server accepts connections.
+    /// Starts the server and supervises it from then on. Blocks until the server accepts
+    /// connections.
     ///
     /// # Errors
     /// When the first start fails; then there is no supervision.
@@ -124,7 +127,8 @@ impl Supervised {
         }
     }
 
-    /// Waits for an unexpected end of the server and returns how it ended; `None` when it is to be stopped.
+    /// Waits for an unexpected end of the server and returns how it ended; `None` when it is to be
+    /// stopped.
     fn wait_for_end(&self, process: &ServerProcess) -> Option<String> {
         let mut is_stop_requested = false;
         loop {
@@ -135,7 +139,8 @@ impl Supervised {
             if let Some(how) = process.exit() {
                 return Some(how);
             }
-            // A smart shutdown from outside: the server accepts no connections and waits for ours to end, which they don't.
+            // A smart shutdown from outside: the server accepts no connections and waits for ours
+            // to end, which they don't.
             if !is_stop_requested && self.launch.status() == PidFileStatus::Stopping {
                 is_stop_requested = true;
                 tracing::warn!("PostgreSQL was stopped from outside; it ends now and is restarted");

@@ -1,4 +1,5 @@
-//! Maps errors of the database to responses: temporary ones to 503 with `Retry-After`, all others to 500.
+//! Maps errors of the database to responses: temporary ones to 503 with `Retry-After`, all others
+//! to 500.
 
 use diesel::result::Error as DbError;
 use diesel_async::pooled_connection::deadpool::PoolError;

@@ -55,8 +55,8 @@ impl EventStreams {
         Self { per_caller, total, open: Arc::default() }
     }
 
-    /// Acquires a stream for a caller. At the limit, the caller's streams are probed first, so that pages that were just closed
-    /// don't block a new one.
+    /// Acquires a stream for a caller. At the limit, the caller's streams are probed first, so that
+    /// pages that were just closed don't block a new one.
     ///
     /// # Errors
     /// 429 `too_many_streams` at the limit of the caller, 503 `unavailable` at the total limit.

@@ -1,4 +1,5 @@
-//! Writes a small row once a second, so that readiness knows whether scans can be written even when there are none.
+//! Writes a small row once a second, so that readiness knows whether scans can be written even when
+//! there are none.
 
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ const RECENT: Duration = Duration::from_millis(500);
 /// The start of the server waits this long for the first heartbeat.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Writes the first heartbeat, so that a process is ready as soon as it listens. A failure does not prevent the start: readiness
-/// reports it.
+/// Writes the first heartbeat, so that a process is ready as soon as it listens. A failure does not
+/// prevent the start: readiness reports it.
 pub async fn write_first(writer: &ScanWriter) {
     let _not_ready_yet = timeout(FIRST_TIMEOUT, writer.heartbeat()).await;
 }
 
-/// Writes heartbeats through the scan writer until the task is aborted. At most one is in the queue, because each is awaited.
+/// Writes heartbeats through the scan writer until the task is aborted. At most one is in the
+/// queue, because each is awaited.
 pub async fn run(writer: ScanWriter) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,5 +1,5 @@
-//! Limits the connections of clients. Each takes a file, and files must be left for the database, for health checks and for new
-//! connections.
+//! Limits the connections of clients. Each takes a file, and files must be left for the database,
+//! for health checks and for new connections.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -26,8 +26,8 @@ const MIN_CONNECTIONS: usize = 32;
 /// Maximum limit, because connections take memory too.
 const MAX_CONNECTIONS: usize = 100_000;
 
-/// The number of connections that may stay open. A connection above it is closed after its first response, or when it has sent no
-/// request and another one arrives.
+/// The number of connections that may stay open. A connection above it is closed after its first
+/// response, or when it has sent no request and another one arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimit(usize);
 
@@ -93,7 +93,8 @@ impl Connections {
         data.insert(Connection { connections: self.clone(), overflow });
     }
 
-    /// Adds a connection above the limit. If there are too many, closes the oldest that has sent no request.
+    /// Adds a connection above the limit. If there are too many, closes the oldest that has sent no
+    /// request.
     fn add_overflow(&self, newest: Arc<Overflow>) {
         let mut overflow = self.overflow.lock().expect("no panic while held");
         if overflow.len() >= OVERFLOW

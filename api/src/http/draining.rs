@@ -1,4 +1,5 @@
-//! Closes connections after the response: while the process is stopping, and connections above the limit.
+//! Closes connections after the response: while the process is stopping, and connections above the
+//! limit.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;

@@ -35,7 +35,8 @@ use crate::error::{Error, ErrorCode, Result};
 
 /// A batch that collides with another process's is decided again this often.
 const TRIES: u32 = 8;
-/// Attempts for a heartbeat, and for a batch that the server refuses as read-only: a new connection may lead to another server.
+/// Attempts for a heartbeat, and for a batch that the server refuses as read-only: a new connection
+/// may lead to another server.
 const FEW_TRIES: u32 = 2;
 /// Delay before a new connection is opened after one was lost.
 const RECONNECT_DELAY: Duration = Duration::from_millis(250);
@@ -119,8 +120,9 @@ impl ScanWriter {
     /// same ids gets the answers that nobody waited for.
     ///
     /// # Errors
-    /// 503 `unavailable` when the queue is full or the database can't be reached, `storage_full` when its disk is full. After a
-    /// connection was lost at the commit, the scans may have been written; with the same ids they are not written twice.
+    /// 503 `unavailable` when the queue is full or the database can't be reached, `storage_full`
+    /// when its disk is full. After a connection was lost at the commit, the scans may have been
+    /// written; with the same ids they are not written twice.
     pub async fn record(&self, scans: Vec<ScanCommand>) -> Result<Recorded> {
         let busy = || Error::unavailable("Too many scans are waiting. They are kept: try again in a second with the same ids.");
         // A batch larger than the whole queue takes all of it, rather than never getting in.
@@ -269,7 +271,8 @@ impl WriterTask {
         }
     }
 
-    /// Rolls back a failed transaction. Drops the connection when it is lost or its server does not accept writes.
+    /// Rolls back a failed transaction. Drops the connection when it is lost or its server does not
+    /// accept writes.
     async fn recover(&mut self, failure: Option<TemporaryFailure>) {
         let Some(conn) = &mut self.conn else { return };
         let is_usable = !matches!(failure, Some(TemporaryFailure::ConnectionLost | TemporaryFailure::ReadOnly))
@@ -344,7 +347,8 @@ impl WriteError {
     }
 }
 
-/// The error of a failed connection attempt, as a lost connection unless it has a classification of its own.
+/// The error of a failed connection attempt, as a lost connection unless it has a classification of
+/// its own.
 fn connection_error(cause: diesel::ConnectionError) -> DbError {
     match cause {
         diesel::ConnectionError::CouldntSetupConfiguration(cause) if TemporaryFailure::of_error(&cause).is_some() => cause,

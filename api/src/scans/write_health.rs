@@ -44,7 +44,8 @@ impl WriteProblem {
         }
     }
 
-    /// The problem of a failure that affects all writes; `None` for one that affects a single transaction.
+    /// The problem of a failure that affects all writes; `None` for one that affects a single
+    /// transaction.
     const fn of(failure: TemporaryFailure) -> Option<Self> {
         match failure {
             TemporaryFailure::ConnectionLost => Some(Self::DatabaseUnreachable),
@@ -92,7 +93,8 @@ impl WriteHealth {
         self.0.lock().expect("no panic while held").committed_at.map(|at| at.elapsed())
     }
 
-    /// Why scans can't be written; `None` when they can: the last commit is recent, and no write has failed since.
+    /// Why scans can't be written; `None` when they can: the last commit is recent, and no write
+    /// has failed since.
     pub fn problem(&self) -> Option<WriteProblem> {
         let is_recent = self.age().is_some_and(|age| age <= MAX_AGE);
         let state = self.0.lock().expect("no panic while held");

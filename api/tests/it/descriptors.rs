@@ -108,7 +108,8 @@ async fn event_streams_do_not_affect_other_clients() {
     assert_serves(&server, &admin, "streams").await;
 }
 
-/// With few files, the total number of streams is limited, so that scans and health checks get their connections.
+/// With few files, the total number of streams is limited, so that scans and health checks get
+/// their connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_total_number_of_event_streams_is_limited_when_files_are_few() {
     let (server, _folder) = server_with(1_024, 1_024, &[("EVENT_STREAMS_PER_CALLER", "2000")]).await;

@@ -1,4 +1,5 @@
-//! Readiness tells whether a scan can be written now; writes that fail for lack of it get 503 with `Retry-After`.
+//! Readiness tells whether a scan can be written now; writes that fail for lack of it get 503 with
+//! `Retry-After`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -79,7 +80,8 @@ async fn assert_writes_are_refused(admin: &Person, n: usize, code: &str) {
     }
 }
 
-/// Calls every operation of the document: none may return 500, and each 503 must have `Retry-After`.
+/// Calls every operation of the document: none may return 500, and each 503 must have
+/// `Retry-After`.
 async fn assert_no_operation_returns_500(admin: &Person) {
     let document = admin.get_root("/openapi.json").await.expect(200).body;
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -183,7 +185,8 @@ async fn a_process_whose_scans_are_stuck_is_not_ready() {
     }
 }
 
-/// All SQLSTATE codes of temporary failures, raised in different requests and with a message in another language.
+/// All SQLSTATE codes of temporary failures, raised in different requests and with a message in
+/// another language.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn temporary_failures_of_the_database_are_503_with_retry_after() {
     let warehouse = Warehouse::open().await;

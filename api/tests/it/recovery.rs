@@ -107,7 +107,8 @@ async fn postgresql_killed_in_the_middle_of_a_load_is_started_again_and_every_sc
     remove_folder(&folder).await;
 }
 
-/// Killed, stopped from outside or crashed; also while a session is busy and holds the shared memory that the next server needs.
+/// Killed, stopped from outside or crashed; also while a session is busy and holds the shared
+/// memory that the next server needs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_ends_postgresql_it_serves_again_and_no_old_process_is_left() {
     let folder = new_folder("ended");
@@ -267,7 +268,8 @@ async fn it_stops_on_request_while_postgresql_runs_and_while_it_waits_for_a_rest
     }
 }
 
-/// As when the machine runs out of memory: the process and the postmaster are killed at once, and a busy session remains.
+/// As when the machine runs out of memory: the process and the postmaster are killed at once, and a
+/// busy session remains.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_session_left_by_a_killed_server_does_not_prevent_the_next_start() {
     let folder = new_folder("orphan");

@@ -16,7 +16,8 @@ use crate::support::proxy::{Moment, Proxy};
 use crate::support::replication::Replication;
 use crate::support::{Answer, Person, Warehouse, database, eventually};
 
-/// A warehouse whose database is reached through a network of the test's own, and the database's address without it.
+/// A warehouse whose database is reached through a network of the test's own, and the database's
+/// address without it.
 async fn open_through_proxy(change: impl FnOnce(&mut Config)) -> (Warehouse, Proxy, String) {
     let direct = database::migrated().await;
     let proxy = Proxy::start(&direct).await;

@@ -12,7 +12,8 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-/// TCP keepalive: idle connections are probed after this long, so that networks don't drop them and a dead machine is noticed.
+/// TCP keepalive: idle connections are probed after this long, so that networks don't drop them and
+/// a dead machine is noticed.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;

@@ -22,7 +22,8 @@ impl Messages {
         Self { collects, header: [0; HEADER], header_length: 0, missing: 0, body: Vec::new() }
     }
 
-    /// Consumes bytes and calls `on_message` with the tag and the body of each message that they complete.
+    /// Consumes bytes and calls `on_message` with the tag and the body of each message that they
+    /// complete.
     pub fn feed(&mut self, mut bytes: &[u8], mut on_message: impl FnMut(u8, &[u8])) {
         while !bytes.is_empty() {
             if self.header_length < HEADER {

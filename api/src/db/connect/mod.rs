@@ -1,9 +1,10 @@
 //! Opens connections, and drops silent ones.
 //!
-//! tokio-postgres waits for a response without a limit: when a network drops packets, a machine is frozen or a proxy stalls, the
-//! connection looks alive and every query hangs. So every connection is watched at the level of its byte stream, independent of
-//! its user. When a response is due and no byte arrives for longer than the server's own time limit, the connection is dropped,
-//! and its user gets the error of a lost connection.
+//! tokio-postgres waits for a response without a limit: when a network drops packets, a machine is
+//! frozen or a proxy stalls, the connection looks alive and every query hangs. So every connection
+//! is watched at the level of its byte stream, independent of its user. When a response is due and
+//! no byte arrives for longer than the server's own time limit, the connection is dropped, and its
+//! user gets the error of a lost connection.
 
 mod address;
 mod messages;
@@ -34,13 +35,16 @@ use super::sql;
 
 /// After the server's time limit for a statement, its error message has this long to arrive.
 const MARGIN: Duration = Duration::from_secs(3);
-/// Limit of one connection attempt, including the handshake, unless the URL has a `connect_timeout`.
+/// Limit of one connection attempt, including the handshake, unless the URL has a
+/// `connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// As [`CONNECT_TIMEOUT`], for URLs with several addresses.
 const CONNECT_TIMEOUT_PER_ADDRESS: Duration = Duration::from_secs(2);
-/// Maximum silence on connections without a `statement_timeout`, while the server does not confirm that it is working.
+/// Maximum silence on connections without a `statement_timeout`, while the server does not confirm
+/// that it is working.
 const UNLIMITED_SILENCE: Duration = Duration::from_secs(15);
-/// The server is asked for the state of a silent session after this long, and again in this interval.
+/// The server is asked for the state of a silent session after this long, and again in this
+/// interval.
 const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// A connection that was idle for longer is tested before it is used.
 const TEST_AFTER: Duration = Duration::from_secs(5);
@@ -52,8 +56,8 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 pub enum ResponseLimit {
     /// The server's `statement_timeout` in seconds; a small margin is added.
     Seconds(u64),
-    /// No `statement_timeout`. The connection stays open as long as the server confirms, over another connection, that it is
-    /// working on the statement.
+    /// No `statement_timeout`. The connection stays open as long as the server confirms, over
+    /// another connection, that it is working on the statement.
     WhileServerWorks,
 }
 
@@ -71,8 +75,8 @@ impl ResponseLimit {
     }
 }
 
-/// Opens a connection to the first address of the URL that accepts it. With several addresses, or with
-/// `target_session_attrs=read-write` in the URL, the server must also accept writes.
+/// Opens a connection to the first address of the URL that accepts it. With several addresses, or
+/// with `target_session_attrs=read-write` in the URL, the server must also accept writes.
 ///
 /// # Errors
 /// When no address accepts the connection in time.
@@ -146,8 +150,8 @@ fn lost(why: &str) -> DbError {
     DbError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(why.to_owned()))
 }
 
-/// Drives a connection until it ends, its user drops it, or it is silent for too long. The end closes the socket; callers that
-/// wait for a response get an error.
+/// Drives a connection until it ends, its user drops it, or it is silent for too long. The end
+/// closes the socket; callers that wait for a response get an error.
 async fn drive(
     mut connection: Connection<WatchedStream<Box<dyn Transport>>, NoTlsStream>,
     watch: Arc<Watch>,
@@ -177,8 +181,9 @@ async fn drive(
     }
 }
 
-/// Returns when the connection is silent for longer than `max_silence`, or earlier when the server reports that the session is
-/// not working: then the request or its response is lost. Returns the length of the silence.
+/// Returns when the connection is silent for longer than `max_silence`, or earlier when the server
+/// reports that the session is not working: then the request or its response is lost. Returns the
+/// length of the silence.
 async fn wait_for_silence(watch: &Watch, url: &str, max_silence: Duration) -> Duration {
     let interval = (max_silence / 4).min(Duration::from_secs(1));
     let suspicious = max_silence.min(SESSION_CHECK_INTERVAL);
@@ -186,7 +191,8 @@ async fn wait_for_silence(watch: &Watch, url: &str, max_silence: Duration) -> Du
     let mut next_check = SESSION_CHECK_INTERVAL;
     loop {
         sleep(interval).await;
-        // Two looks in a row: after a pause of this process a response may be waiting in the socket.
+        // Two looks in a row: after a pause of this process a response may be waiting in the
+        // socket.
         let was_suspicious = std::mem::replace(&mut is_suspicious, watch.silence() > suspicious);
         if !(was_suspicious && is_suspicious) {
             next_check = SESSION_CHECK_INTERVAL;
@@ -214,10 +220,12 @@ async fn check_session_in_time(watch: &Watch, url: &str) -> Option<bool> {
     timeout(TEST_TIMEOUT, check_session(url.to_owned(), session)).await.ok().flatten()
 }
 
-/// Asks the server whether a silent session is working, or was a second ago; `None` when the server can't be asked.
+/// Asks the server whether a silent session is working, or was a second ago; `None` when the server
+/// can't be asked.
 ///
-/// A session that waits for its client is terminated, which releases its locks. A working one never is: it may be waiting for a
-/// synchronous standby in its commit, and terminating it would make a commit visible that the standby does not have.
+/// A session that waits for its client is terminated, which releases its locks. A working one never
+/// is: it may be waiting for a synchronous standby in its commit, and terminating it would make a
+/// commit visible that the standby does not have.
 fn check_session(url: String, session: Session) -> BoxFuture<'static, Option<bool>> {
     #[derive(QueryableByName)]
     struct Row {
@@ -256,16 +264,16 @@ async fn is_read_only(conn: &mut AsyncPgConnection) -> QueryResult<bool> {
     Ok(rows.iter().any(|row| row.is_read_only))
 }
 
-/// Allows the statements of the current transaction to take as long as the server works on them. For transactions that set
-/// `statement_timeout = 0`.
+/// Allows the statements of the current transaction to take as long as the server works on them.
+/// For transactions that set `statement_timeout = 0`.
 pub fn allow_long_statements(conn: &mut AsyncPgConnection) {
     if let Some(watch) = watch_of(conn) {
         watch.allow_long_statements(Scope::Transaction);
     }
 }
 
-/// Checks that an idle connection can be used: neither it nor a younger one to the same target was silent, and its server
-/// accepts writes. After some idle time it is tested with a query.
+/// Checks that an idle connection can be used: neither it nor a younger one to the same target was
+/// silent, and its server accepts writes. After some idle time it is tested with a query.
 ///
 /// # Errors
 /// When the connection must be replaced.
@@ -292,8 +300,8 @@ impl ShortQuery {
     /// Waits for the response.
     ///
     /// # Errors
-    /// Those of the query; the error of a lost connection after `limit`. The connection counts as silent then and must be
-    /// dropped.
+    /// Those of the query; the error of a lost connection after `limit`. The connection counts as
+    /// silent then and must be dropped.
     pub async fn within<T>(self, limit: Duration, query: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
         if let Ok(response) = timeout(limit, query).await {
             return response;
@@ -305,7 +313,8 @@ impl ShortQuery {
     }
 }
 
-/// Ties the watch to its [`AsyncPgConnection`], which has no other place for data of the application.
+/// Ties the watch to its [`AsyncPgConnection`], which has no other place for data of the
+/// application.
 struct WatchHandle {
     watch: Arc<Watch>,
     /// Dropped with the connection, which ends the driver.

@@ -134,7 +134,8 @@ impl Watch {
         self.active_at.store(now(), Relaxed);
     }
 
-    /// Whether the connection must not be reused: it is broken, or older than the last silence of one to the same target.
+    /// Whether the connection must not be reused: it is broken, or older than the last silence of
+    /// one to the same target.
     pub fn must_be_replaced(&self) -> bool {
         self.is_broken.load(Relaxed) || self.opened_at <= self.target.silent_at.load(Relaxed)
     }
@@ -190,7 +191,8 @@ pub(super) struct WatchedStream<S> {
     watch: Arc<Watch>,
     received: Messages,
     sent: Messages,
-    /// Messages of the handshake are not counted: they have another format, and the handshake has its own time limit.
+    /// Messages of the handshake are not counted: they have another format, and the handshake has
+    /// its own time limit.
     is_started: Arc<AtomicBool>,
 }
 

@@ -16,14 +16,15 @@ pub enum Moment {
     ClientChunk(usize),
     /// Instead of passing this chunk from the server on.
     ServerChunk(usize),
-    /// Instead of passing a client's chunk on that contains this text: the server never receives it.
+    /// Instead of passing a client's chunk on that contains this text: the server never receives
+    /// it.
     Before(&'static str),
     /// After such a chunk was passed on: the server receives it, its response is lost.
     After(&'static str),
 }
 
-/// Forwards between its port and the socket of a PostgreSQL. A silent connection stays open and forwards nothing in either
-/// direction, as when a network drops packets: no side is notified.
+/// Forwards between its port and the socket of a PostgreSQL. A silent connection stays open and
+/// forwards nothing in either direction, as when a network drops packets: no side is notified.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -157,7 +158,8 @@ async fn pass_on(client: TcpStream, shared: Arc<Shared>) {
             return;
         }
     }
-    // Data of the client is discarded, and the server does not see when the client closes the connection.
+    // Data of the client is discarded, and the server does not see when the client closes the
+    // connection.
     let _lost = tokio::io::copy(&mut from_client, &mut tokio::io::sink()).await;
     let _never = generation.wait_for(|now| *now == u64::MAX).await;
 }
