@@ -242,7 +242,8 @@ pub struct Config {
     #[arg(long, env = "SCAN_LIMIT_PER_MINUTE", default_value_t = 6_000, value_name = "COUNT", help_heading = "Limits")]
     pub scan_limit_per_minute: u32,
 
-    /// Streams of live events that one caller may have open: about one for each page of the web app; all callers together may have as many as half of the connections that the limit of open files allows
+    /// Event streams that one caller may have open, about one for each open page of the web app; in
+    /// total half of the connections that the limit of open files allows
     #[arg(long, env = "EVENT_STREAMS_PER_CALLER", default_value_t = 20, value_name = "COUNT", help_heading = "Limits")]
     pub event_streams_per_caller: usize,
 
@@ -306,7 +307,7 @@ impl Config {
         Duration::from_secs(self.request_timeout_seconds)
     }
 
-    /// Threads that serve requests.
+    /// The number of worker threads.
     pub fn worker_count(&self) -> usize {
         match self.workers {
             0 => std::thread::available_parallelism().map_or(2, usize::from),

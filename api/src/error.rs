@@ -233,15 +233,17 @@ error_codes! {
     /// Two-factor authentication is not on, or not set up yet. Start with `POST /api/v1/me/2fa/setup`.
     TwoFactorNotEnabled = "two_factor_not_enabled", CONFLICT, "Two-factor authentication is off";
 
-    /// You have as many streams of events open as one caller may. Close one, or wait for the time in `Retry-After`.
+    /// You have too many event streams open. Close one, or wait for the time in `Retry-After`.
     TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS, "Too many event streams";
     /// Too many requests. Wait for the time in `Retry-After`.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
     /// Something went wrong on the server; it has been logged under the `request_id`. Trying again is safe.
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "Internal error";
-    /// The server is busy, or its database is away or can't be written just now. Wait for the time in `Retry-After` and try again, scans with the same id: nothing is done twice.
+    /// The server is busy, or its database can't be reached or is read-only. Wait for the time in
+    /// `Retry-After` and try again, scans with the same id: nothing is done twice.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
-    /// The disk of the database is full. Free space on it; then the same request succeeds. Scans keep their ids: nothing is done twice.
+    /// The disk of the database is full. Free up space, then try again, scans with the same id:
+    /// nothing is done twice.
     StorageFull = "storage_full", SERVICE_UNAVAILABLE, "Storage full";
     /// The request took longer than the server allows. Try again with the same id: nothing is done twice.
     Timeout = "timeout", SERVICE_UNAVAILABLE, "Request timed out";

@@ -21,7 +21,7 @@ use traitortrack::{embedded, error, maintenance, openapi, seed_demo, telemetry};
 
 mod memory;
 
-/// How long work on threads of its own may go on after the server has stopped.
+/// How long blocking work may continue after the server has stopped.
 const BLOCKING_WORK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Seconds; for work that takes as long as it takes.
 const NO_STATEMENT_TIMEOUT: u64 = 0;
@@ -220,12 +220,13 @@ async fn run_program(command: &[OsString], url: String) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets the process have as many files open as it may: each connection is one, and the soft limit is often 1,024.
+/// Raises the soft limit of open files to the hard one: each connection takes a file, and the soft
+/// limit is often 1,024.
 fn raise_open_files_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     if let Err(error) = raised {
-        tracing::warn!(%error, "the limit of open files can't be raised");
+        tracing::warn!(%error, "the limit of open files could not be raised");
     }
 }
 
@@ -261,12 +262,12 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
             None => application.run().await,
             Some(given_up) => tokio::select! {
                 served = application.run() => served,
-                // Without its database the process is of no use; whoever supervises it may do better.
+                // The process can't work without its database: the service supervisor restarts it.
                 error = given_up => Err(error.into()),
             },
         }
     });
-    // Work on other threads that has not ended by now would only wait for the database.
+    // Blocking work that is still running waits for the database.
     runtime.shutdown_timeout(BLOCKING_WORK_TIMEOUT);
     stop(postgres)?;
     served

@@ -160,7 +160,7 @@ impl Application {
 
         let listener = TcpListener::bind(config.bind)
             .with_context(|| format!("can't listen on {}: is another server running there? Set BIND to another port", config.bind))?;
-        // The standard library's own backlog is 128.
+        // The standard library listens with a backlog of 128.
         SockRef::from(&listener).listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let public_url = config.public_url.take().unwrap_or_else(|| format!("{}{}", local_url(address), config.base_path));
@@ -169,7 +169,7 @@ impl Application {
         let cache = Cache::new(redis.clone(), config.cache_lifetime());
         let kept_bags = KeptBags::new(cache.clock(), if redis.is_some() { Duration::ZERO } else { config.cache_lifetime() });
         let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), kept_bags.clone(), !replicas.is_empty(), &config);
-        health::heartbeat::begin(&scan_writer).await;
+        health::heartbeat::write_first(&scan_writer).await;
         let formats_kept = formats.clone();
         let parts = Parts {
             config,
@@ -215,7 +215,7 @@ impl Application {
             tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
             tokio::spawn(users::erasure::keep_finishing(state.clone())),
-            tokio::spawn(health::heartbeat::keep_beating(state.scan_writer.clone())),
+            tokio::spawn(health::heartbeat::run(state.scan_writer.clone())),
             tokio::spawn(partitions::keep_ahead(pool)),
             tokio::spawn(keep_metrics()),
         ];
@@ -270,10 +270,10 @@ impl Stopper {
     }
 }
 
-/// Connections to databases that a process may have open.
+/// Maximum number of database connections of this process.
 fn database_connections(config: &Config) -> usize {
     let (pool, replicas) = (pool::pool_size(config.database.database_pool_size), config.read_replica_urls.len());
-    // Each replica is looked at over one of its own; so is the primary's position.
+    // One more for each replica's health, one for the primary's position.
     pool * (1 + replicas) + replicas + 1 + config.scan_writers
 }
 
@@ -335,7 +335,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             .service(openapi::swagger_ui())
             .default_service(web::to(fallback))
     })
-    .on_connect(move |socket, data| connections.note(socket, data))
+    .on_connect(move |socket, data| connections.register(socket, data))
     .max_connections(max_connections)
     .keep_alive(KEEP_ALIVE)
     // The second part of an answer must not wait for the client to acknowledge the first: that takes 40 ms.

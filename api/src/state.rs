@@ -45,9 +45,9 @@ pub struct AppState {
     pub formats: SharedFormats,
     /// What happens, for those who listen.
     pub events: Hub,
-    /// Bounds those who listen.
+    /// Limits the open event streams.
     pub event_streams: EventStreams,
-    /// How many connections of clients are kept.
+    /// Limits the connections of clients.
     pub connection_limit: ConnectionLimit,
     pub mailer: Mailer,
     pub data_key: DataKey,

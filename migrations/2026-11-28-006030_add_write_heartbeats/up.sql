@@ -1,13 +1,15 @@
--- When each process of the application wrote last. Updated once a second while no scans are written, in place: the page has
--- room for many versions of a row, and vacuum is not called for each of them.
+-- The last heartbeat of each process. Updated once a second while no scans are written. The fill
+-- factor leaves space for many row versions in the page, and autovacuum does not run for every few
+-- of them.
 CREATE TABLE write_heartbeats (
     process_id uuid        PRIMARY KEY,
     written_at timestamptz NOT NULL
 ) WITH (fillfactor = 10, autovacuum_vacuum_threshold = 20000, autovacuum_analyze_threshold = 20000);
 
--- Does what a scan needs to be written: takes the locks that scans take, takes room on the disk, writes and (with the end of the
--- statement) commits. An update fits into its old page, so it alone would succeed on a full disk; a function that returns more
--- rows than work_mem holds writes them to a file, which is gone again with the statement.
+-- Needs what a scan needs: takes the same table locks, allocates disk space, writes a row and
+-- commits with the end of the statement. The row fits into its page, so the update alone would
+-- succeed on a full disk. A set of rows larger than work_mem is written to a temporary file, which
+-- is deleted at the end of the statement.
 CREATE FUNCTION write_heartbeat(process uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' SET work_mem = '64kB' AS $$
 BEGIN

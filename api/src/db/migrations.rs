@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Bool};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connect::{self, AnswerLimit};
+use super::connect::{self, ResponseLimit};
 use super::partition_indexes;
 use super::sql;
 
@@ -67,7 +67,7 @@ async fn lock(url: &str) -> anyhow::Result<AsyncPgConnection> {
         #[diesel(sql_type = Bool)]
         is_taken: bool,
     }
-    let mut conn = connect::open(url, AnswerLimit::WhileWorking).await?;
+    let mut conn = connect::open(url, ResponseLimit::WhileServerWorks).await?;
     loop {
         let rows: Vec<Lock> = sql("SELECT pg_try_advisory_lock($1) AS is_taken").bind::<BigInt, _>(ADVISORY_LOCK).load(&mut conn).await?;
         if rows.iter().any(|lock| lock.is_taken) {
@@ -81,7 +81,7 @@ async fn with_harness<T: Send + 'static>(
     url: &str,
     act: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
-    let conn = connect::open(url, AnswerLimit::WhileWorking).await?;
+    let conn = connect::open(url, ResponseLimit::WhileServerWorks).await?;
     // The harness blocks its thread, which is not allowed on one that drives other tasks.
     tokio::task::spawn_blocking(move || act(&mut AsyncMigrationHarness::new(conn))).await?
 }

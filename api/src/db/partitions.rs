@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::pool::Pool;
 use super::sql;
-use super::sqlstate::Trouble;
+use super::sqlstate::TemporaryFailure;
 
 /// Repairs partitions, and tells what stands in the way.
 pub const REPAIR_COMMAND: &str = "api maintenance";
@@ -97,12 +97,12 @@ pub async fn ensure(conn: &mut AsyncPgConnection) -> QueryResult<Ensured> {
                     ensured.made += 1;
                     ensured.moved += moved;
                 }
-                Err(error) if Trouble::of_error(&error) == Some(Trouble::ConnectionLost) => return Err(error),
+                Err(error) if TemporaryFailure::of_error(&error) == Some(TemporaryFailure::ConnectionLost) => return Err(error),
                 Err(error) => {
                     tracing::error!(partition = missing.name(), %error, "a partition could not be made: run `{REPAIR_COMMAND}`");
                     ensured.failures.push(format!("{}: {error}", missing.name()));
                     // The table is held by others: the next month would wait for it in its turn.
-                    if Trouble::of_error(&error) == Some(Trouble::TimedOut) {
+                    if TemporaryFailure::of_error(&error) == Some(TemporaryFailure::TimedOut) {
                         break;
                     }
                 }

@@ -8,7 +8,7 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 
-use super::connect::{self, AnswerLimit};
+use super::connect::{self, ResponseLimit};
 use crate::config::DatabaseConfig;
 
 /// Connections to the primary, given out one request at a time.
@@ -19,7 +19,7 @@ pub type Connection = Object<AsyncPgConnection>;
 /// How long a request waits for a free connection before it is answered with 503.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a connection takes to be made, at most: several addresses may have to be tried.
+/// Limit for opening a connection: several addresses may have to be tried.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections of one process: 2 for each core and 1, which measured fastest, unless set.
@@ -30,8 +30,9 @@ pub fn pool_size(configured: usize) -> usize {
     2 * std::thread::available_parallelism().map_or(2, usize::from) + 1
 }
 
-/// The server notices within seconds that this end is gone, so that what a lost connection has locked becomes free.
-const LET_GO: &str = "SET client_connection_check_interval = '2s'; SET tcp_user_timeout = '20s'; \
+/// The server notices a closed or dead connection within seconds, so that the locks of lost
+/// connections are released.
+const DEAD_CLIENT_DETECTION: &str = "SET client_connection_check_interval = '2s'; SET tcp_user_timeout = '20s'; \
      SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 
 /// Makes the pool; connections are opened when first needed.
@@ -55,7 +56,7 @@ pub fn create_read_only(url: &str, config: &DatabaseConfig) -> anyhow::Result<Po
 fn build(url: &str, config: &DatabaseConfig, setup: SetupCallback<AsyncPgConnection>) -> anyhow::Result<Pool> {
     let mut manager_config = ManagerConfig::default();
     // A ping before every loan would double the round trips of a lookup. Broken and closed
-    // connections are recognised without one; only those that have rested for seconds are tried.
+    // connections are recognised without one; only those that were idle for seconds are tested.
     manager_config.recycling_method = RecyclingMethod::CustomFunction(Box::new(|conn| connect::check_before_use(conn).boxed()));
     manager_config.custom_setup = setup;
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new_with_config(url, manager_config);
@@ -100,11 +101,11 @@ pub async fn connect_read_only(url: String, statement_timeout_seconds: u64) -> C
 /// # Errors
 /// When the database can't be reached or refuses the user.
 pub async fn connect_as_owner(url: String, statement_timeout_seconds: u64) -> ConnectionResult<AsyncPgConnection> {
-    let mut conn = connect::open(&url, AnswerLimit::of(statement_timeout_seconds)).await?;
+    let mut conn = connect::open(&url, ResponseLimit::of(statement_timeout_seconds)).await?;
     conn.batch_execute(&format!(
         "SET application_name = 'traitortrack'; SET TIME ZONE 'UTC'; SET statement_timeout = '{statement_timeout_seconds}s'; \
          SET max_parallel_workers_per_gather = 0; SET jit = off; SET random_page_cost = 1.1; \
-         SET lock_timeout = '{}s'; SET idle_in_transaction_session_timeout = '{}s'; {LET_GO}",
+         SET lock_timeout = '{}s'; SET idle_in_transaction_session_timeout = '{}s'; {DEAD_CLIENT_DETECTION}",
         statement_timeout_seconds.div_ceil(2),
         statement_timeout_seconds.max(10),
     ))

@@ -3,14 +3,14 @@
 use diesel::result::Error as DbError;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
-use super::connect::{self, AnswerLimit};
+use super::connect::{self, ResponseLimit};
 
 /// What to do about a pooler in transaction mode.
 pub const REFUSED: &str = "DATABASE_URL leads to a connection pooler in transaction mode (PgBouncer: pool_mode). There the role, the time-outs \
      and the prepared statements of one connection end up with another. Set pool_mode=session, or name the address of PostgreSQL itself";
 
-/// These statements take no time, in seconds.
-const LIMIT: AnswerLimit = AnswerLimit::Seconds(10);
+/// In seconds; these statements return at once.
+const LIMIT: ResponseLimit = ResponseLimit::Seconds(10);
 /// What the check says when it has seen it.
 const SEEN: &str = "connections are shared";
 

@@ -1,7 +1,8 @@
-//! What kind of trouble an error of the database is: the one place that knows SQLSTATE codes.
+//! Classifies errors of the database: the only module that knows SQLSTATE codes.
 //!
-//! diesel's errors have lost the code, and the message is in the language of the server. So the connection notes the code of
-//! each error under its message (`connect::watch`), and here it is looked up.
+//! diesel's errors do not carry the code, and the message is in the language of the server. So each
+//! connection records the code of every error under its message (`connect::watch`), and the
+//! classification looks it up here.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -9,28 +10,28 @@ use std::sync::{LazyLock, Mutex};
 use diesel::result::DatabaseErrorKind::{ClosedConnection, ReadOnlyTransaction, SerializationFailure, UnableToSendCommand};
 use diesel::result::Error as DbError;
 
-/// Messages of errors that are remembered.
-const MAX_NOTED: usize = 512;
+/// Messages that are recorded at most.
+const MAX_RECORDED: usize = 512;
 
-/// Trouble that goes away by itself or by somebody's care for the database; the request is not at fault.
+/// A temporary failure of the database. The request is not at fault and may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// The connection is gone, or the server tells everyone to go: another connection may do.
+pub enum TemporaryFailure {
+    /// The connection is lost, or the server closes it. Another connection may work.
     ConnectionLost,
-    /// The server can't be written: a standby, or set to read only.
+    /// The server does not accept writes: it is a standby or set to read-only.
     ReadOnly,
-    /// No room on the disk.
+    /// The disk is full.
     StorageFull,
-    /// The server lacks connections, memory or anything else, or its machine fails it.
+    /// The server is out of connections, memory or another resource, or had an I/O error.
     Overloaded,
-    /// A deadlock or serialization failure: the same transaction may well succeed the next time.
+    /// A deadlock or serialization failure. The same transaction can succeed when it is run again.
     Conflict,
-    /// A statement or a wait for a lock took longer than it may.
+    /// A statement or a wait for a lock exceeded its timeout.
     TimedOut,
 }
 
-impl Trouble {
-    /// The kind of a SQLSTATE code; the message decides where the code does not.
+impl TemporaryFailure {
+    /// Classifies a SQLSTATE code. The message decides where the code is not specific enough.
     fn of(code: &str, message: &str) -> Option<Self> {
         let is_full = ["No space left on device", "Disk quota exceeded"].iter().any(|sign| message.contains(sign));
         Some(match code {
@@ -50,7 +51,7 @@ impl Trouble {
         })
     }
 
-    /// The kind of an error; `None` for one that would come again.
+    /// Classifies an error; `None` when it is permanent.
     pub fn of_error(cause: &DbError) -> Option<Self> {
         let (kind, information) = match cause {
             DbError::DatabaseError(kind, information) => (kind, information),
@@ -58,8 +59,8 @@ impl Trouble {
             DbError::BrokenTransactionManager => return Some(Self::ConnectionLost),
             _ => return None,
         };
-        let noted = noted().lock().expect("no panic while held").get(information.message()).copied();
-        noted.or(match kind {
+        let recorded = recorded().lock().expect("no panic while held").get(information.message()).copied();
+        recorded.or(match kind {
             ClosedConnection | UnableToSendCommand => Some(Self::ConnectionLost),
             SerializationFailure => Some(Self::Conflict),
             ReadOnlyTransaction => Some(Self::ReadOnly),
@@ -68,31 +69,32 @@ impl Trouble {
     }
 }
 
-fn noted() -> &'static Mutex<HashMap<String, Trouble>> {
-    static NOTED: LazyLock<Mutex<HashMap<String, Trouble>>> = LazyLock::new(Mutex::default);
-    &NOTED
+fn recorded() -> &'static Mutex<HashMap<String, TemporaryFailure>> {
+    static RECORDED: LazyLock<Mutex<HashMap<String, TemporaryFailure>>> = LazyLock::new(Mutex::default);
+    &RECORDED
 }
 
-/// Notes an error that a connection has received.
-pub(super) fn note(code: &str, message: &str) {
-    let mut noted = noted().lock().expect("no panic while held");
-    match Trouble::of(code, message) {
-        Some(trouble) => {
-            if noted.len() >= MAX_NOTED {
-                noted.clear();
+/// Records an error that a connection has received.
+pub(super) fn record(code: &str, message: &str) {
+    let mut recorded = recorded().lock().expect("no panic while held");
+    match TemporaryFailure::of(code, message) {
+        Some(failure) => {
+            if recorded.len() >= MAX_RECORDED {
+                recorded.clear();
             }
-            noted.insert(message.to_owned(), trouble);
+            recorded.insert(message.to_owned(), failure);
         }
-        // The same words may have come with another code before.
+        // The same message may have been recorded with another code.
         None => {
-            noted.remove(message);
+            recorded.remove(message);
         }
     }
 }
 
-/// Whether the connection that brought this code is not to be used again: it is being closed, or can't be written.
-pub(super) fn is_end_of_connection(code: &str) -> bool {
-    matches!(Trouble::of(code, ""), Some(Trouble::ConnectionLost | Trouble::ReadOnly))
+/// Whether a connection that receives this code must not be used again: the server closes it or
+/// does not accept writes.
+pub(super) fn ends_connection(code: &str) -> bool {
+    matches!(TemporaryFailure::of(code, ""), Some(TemporaryFailure::ConnectionLost | TemporaryFailure::ReadOnly))
 }
 
 #[cfg(test)]
@@ -100,36 +102,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_told_apart_by_class() {
+    fn codes_are_classified() {
         for (code, kind) in [
-            ("53100", Some(Trouble::StorageFull)),
-            ("53300", Some(Trouble::Overloaded)),
-            ("57P01", Some(Trouble::ConnectionLost)),
-            ("57000", Some(Trouble::Overloaded)),
-            ("57014", Some(Trouble::TimedOut)),
-            ("08006", Some(Trouble::ConnectionLost)),
-            ("40P01", Some(Trouble::Conflict)),
-            ("25006", Some(Trouble::ReadOnly)),
-            ("58030", Some(Trouble::Overloaded)),
+            ("53100", Some(TemporaryFailure::StorageFull)),
+            ("53300", Some(TemporaryFailure::Overloaded)),
+            ("57P01", Some(TemporaryFailure::ConnectionLost)),
+            ("57000", Some(TemporaryFailure::Overloaded)),
+            ("57014", Some(TemporaryFailure::TimedOut)),
+            ("08006", Some(TemporaryFailure::ConnectionLost)),
+            ("40P01", Some(TemporaryFailure::Conflict)),
+            ("25006", Some(TemporaryFailure::ReadOnly)),
+            ("58030", Some(TemporaryFailure::Overloaded)),
             ("58P01", None),
             ("23505", None),
             ("22012", None),
             ("XX000", None),
         ] {
-            assert_eq!(Trouble::of(code, "text"), kind, "{code}");
+            assert_eq!(TemporaryFailure::of(code, "text"), kind, "{code}");
         }
         for code in ["58030", "XX000"] {
-            assert_eq!(Trouble::of(code, "could not write: No space left on device"), Some(Trouble::StorageFull));
+            assert_eq!(TemporaryFailure::of(code, "could not write: No space left on device"), Some(TemporaryFailure::StorageFull));
         }
     }
 
     #[test]
-    fn the_last_code_that_came_with_a_message_counts() {
+    fn the_latest_code_of_a_message_counts() {
         let error = || DbError::DatabaseError(diesel::result::DatabaseErrorKind::Unknown, Box::new("Zeit überschritten".to_owned()));
-        assert_eq!(Trouble::of_error(&error()), None);
-        note("57014", "Zeit überschritten");
-        assert_eq!(Trouble::of_error(&error()), Some(Trouble::TimedOut));
-        note("22012", "Zeit überschritten");
-        assert_eq!(Trouble::of_error(&error()), None);
+        assert_eq!(TemporaryFailure::of_error(&error()), None);
+        record("57014", "Zeit überschritten");
+        assert_eq!(TemporaryFailure::of_error(&error()), Some(TemporaryFailure::TimedOut));
+        record("22012", "Zeit überschritten");
+        assert_eq!(TemporaryFailure::of_error(&error()), None);
     }
 }

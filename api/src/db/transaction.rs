@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel_async::{AsyncConnection, AsyncPgConnection, TransactionManager};
 
-use super::sqlstate::Trouble;
+use super::sqlstate::TemporaryFailure;
 use crate::error::{Error, Result};
 
 /// A deadlock or serialization failure is tried this often in all.
@@ -81,7 +81,7 @@ where
 
 /// Deadlock, serialization failure, or a change of partitions: the same transaction may well succeed the next time.
 pub fn is_worth_retrying(cause: &diesel::result::Error) -> bool {
-    Trouble::of_error(cause) == Some(Trouble::Conflict)
+    TemporaryFailure::of_error(cause) == Some(TemporaryFailure::Conflict)
 }
 
 /// The check that a statement broke: a constraint of a table, or a rule that a trigger raises under a name.

@@ -18,11 +18,11 @@ const MAX_SOCKET_FOLDER_BYTES: usize = 90;
 /// Where earlier versions put the database when the data folder was closed to PostgreSQL's user.
 const FORMER_ROOT: &str = "/var/lib/traitortrack";
 
-/// A PostgreSQL server that is this process's own. It stops when this is dropped, and when the process dies; when it ends
-/// otherwise, it is started again.
+/// A PostgreSQL server that is this process's own. It stops when this is dropped, and when the
+/// process dies. When it ends unexpectedly, it is restarted.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
-    /// Absent when the server is another process's, and once it is stopped.
+    /// `None` when the server belongs to another process, and after the stop.
     supervisor: Option<Supervisor>,
     socket_folder: PathBuf,
     /// Held as long as the server runs; absent when the server is another process's.
@@ -92,8 +92,8 @@ impl EmbeddedPostgres {
         &self.socket_folder
     }
 
-    /// Becomes ready when the server has ended and can't be started again, with the reason: the process is of no use then, and
-    /// should end. To be asked for once.
+    /// Resolves with the reason when the server has ended and can't be restarted: the process can't
+    /// work then and should end. Only the first call gets the result.
     pub fn given_up(&mut self) -> impl Future<Output = EmbeddedError> + use<> {
         let given_up = self.supervisor.as_mut().map(Supervisor::given_up);
         async move {

@@ -1,4 +1,4 @@
-//! Starting the server process, the first time and again.
+//! Starts the server process.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::process::CommandExt;
@@ -8,26 +8,26 @@ use std::time::{Duration, Instant};
 
 use super::account::{self, Account};
 use super::process::ServerProcess;
-use super::supervisor::room;
+use super::supervisor::free_space;
 use super::{EmbeddedError, EmbeddedOptions, leftovers};
 
 /// Recovery after a crash of a large database takes its time.
 const START_TIMEOUT: Duration = Duration::from_secs(300);
-/// One that did not get ready in time has this long to stop.
+/// A server that did not become ready has this long to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// A log larger than this begins anew at the next start, in bytes.
+/// A larger log is rotated at the next start, in bytes.
 const MAX_LOG_BYTES: u64 = 10 * 1024 * 1024;
 
-/// What the eighth line of `postmaster.pid` says; `pg_ctl` reads it too.
+/// The status in the eighth line of `postmaster.pid`, which `pg_ctl` reads too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PidFileStatus {
     Ready,
     Stopping,
-    /// Starting, or there is no such file.
+    /// Starting, or there is no file.
     Other,
 }
 
-/// Everything it takes to start the server.
+/// How to start the server.
 #[derive(Debug)]
 pub(super) struct Launch {
     pub bin: PathBuf,
@@ -39,7 +39,8 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Clears away what an earlier server left, starts one and waits until it takes connections, or `is_to_stop`. Blocking.
+    /// Removes what an earlier server left, starts one and waits until it accepts connections or
+    /// `is_to_stop`. Blocks.
     pub fn start(&self, on_end: impl FnOnce() + Send + 'static, is_to_stop: impl Fn() -> bool) -> Result<ServerProcess, EmbeddedError> {
         leftovers::clear(&self.postgres_folder, &self.socket_folder)?;
         let mut command = account::command(self.account.as_ref(), &self.bin.join("postgres"));
@@ -47,7 +48,8 @@ impl Launch {
         for (name, value) in settings(&self.options) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
-        // A group of its own: Ctrl-C in a terminal must reach the application alone, which drains before it stops the server.
+        // A group of its own: Ctrl-C in a terminal must reach the application alone, which drains
+        // before it stops the server.
         command.process_group(0).stdin(Stdio::null()).stdout(open_log(&self.log)?).stderr(open_log(&self.log)?);
         let process = ServerProcess::start(command, &self.bin, on_end)?;
         self.wait_until_ready(&process, is_to_stop).inspect_err(|_| process.stop(STOP_TIMEOUT))?;
@@ -63,7 +65,7 @@ impl Launch {
             if is_to_stop() {
                 return Err(EmbeddedError::Stopped);
             }
-            if process.ended().is_some() {
+            if process.exit().is_some() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -73,7 +75,7 @@ impl Launch {
         Err(EmbeddedError::NotReady { log: self.log.clone(), tail: lines[lines.len().saturating_sub(10)..].join("\n") })
     }
 
-    /// What the server says of itself.
+    /// The status that the server reports.
     pub fn status(&self) -> PidFileStatus {
         let text = fs::read_to_string(self.postgres_folder.join("postmaster.pid")).unwrap_or_default();
         match text.lines().nth(7).map(str::trim) {
@@ -83,10 +85,11 @@ impl Launch {
         }
     }
 
-    /// Whether so many bytes are free where the data and the log are; both may be on disks of their own.
-    pub fn has_room(&self, bytes: u64) -> bool {
+    /// Whether this many bytes are free on the file systems of the data and of the log, which may
+    /// differ.
+    pub fn has_space(&self, bytes: u64) -> bool {
         let folders = [self.postgres_folder.clone(), self.postgres_folder.join("pg_wal")];
-        folders.iter().all(|folder| room(folder).is_none_or(|free| free >= bytes))
+        folders.iter().all(|folder| free_space(folder).is_none_or(|free| free >= bytes))
     }
 }
 
@@ -107,7 +110,8 @@ fn settings(options: &EmbeddedOptions) -> Vec<(String, String)> {
         ("shared_buffers", format!("{buffers_mb}MB")),
         ("effective_cache_size", format!("{}MB", buffers_mb * 4)),
         ("maintenance_work_mem", "128MB".into()),
-        // Checkpoints seldom and slowly: a rush of scans must not wait for the disk to write everything at once.
+        // Checkpoints seldom and slowly: a rush of scans must not wait for the disk to write
+        // everything at once.
         ("max_wal_size", "4GB".into()),
         ("checkpoint_timeout", "15min".into()),
         ("wal_compression", "on".into()),

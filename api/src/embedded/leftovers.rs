@@ -1,4 +1,4 @@
-//! What an earlier start left behind: a server that is still stopping, its sessions, or files of one that is gone.
+//! What an earlier server left behind: one that is still stopping, its sessions, or its files.
 
 use std::fs;
 use std::path::Path;
@@ -12,14 +12,14 @@ use super::EmbeddedError;
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// After this long it is told once more.
 const REMIND_AFTER: Duration = Duration::from_secs(3);
-/// Sessions of a server that is gone have this long to end when they are told to; then they are killed.
+/// Sessions without a server have this long to end after a signal.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often is looked.
-const INTERVAL: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits for a server that still runs on this folder, then removes what would keep a new one from starting.
 ///
-/// The caller holds the lock of the data folder, so whoever started that server is dead, or is the caller.
+/// The caller holds the lock of the data folder, so the process that started that server is dead,
+/// or is the caller.
 pub(super) fn clear(postgres_folder: &Path, socket_folder: &Path) -> Result<(), EmbeddedError> {
     let pid_file = postgres_folder.join("postmaster.pid");
     let started = Instant::now();
@@ -32,7 +32,7 @@ pub(super) fn clear(postgres_folder: &Path, socket_folder: &Path) -> Result<(), 
             is_reminded = true;
             send(pid, Signal::INT);
         }
-        std::thread::sleep(INTERVAL);
+        std::thread::sleep(POLL_INTERVAL);
     }
     end_sessions(postgres_folder)?;
     // PostgreSQL refuses to start when the process id in these files is in use, also by a stranger's process.
@@ -45,21 +45,22 @@ pub(super) fn clear(postgres_folder: &Path, socket_folder: &Path) -> Result<(), 
     Ok(())
 }
 
-/// Ends the sessions of a server that was killed: one that is busy does not notice, and as long as it holds the shared memory
-/// no other server starts. Nothing is lost: what was not committed is not there after the recovery.
+/// Ends the sessions of a server that was killed. A busy session does not notice that its server is
+/// dead, and while it holds the shared memory no other server starts. No committed data is lost:
+/// the next server recovers it from the log.
 fn end_sessions(postgres_folder: &Path) -> Result<(), EmbeddedError> {
     for signal in [Signal::QUIT, Signal::KILL] {
         let sessions = processes_on(postgres_folder);
         if sessions.is_empty() {
             return Ok(());
         }
-        tracing::warn!(count = sessions.len(), "sessions of a PostgreSQL that is gone are ended");
+        tracing::warn!(count = sessions.len(), "ending sessions of a PostgreSQL that was killed");
         for session in sessions {
             send(session, signal);
         }
         let started = Instant::now();
         while started.elapsed() < SESSION_TIMEOUT && !processes_on(postgres_folder).is_empty() {
-            std::thread::sleep(INTERVAL);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
     processes_on(postgres_folder).first().map_or(Ok(()), |process| Err(EmbeddedError::StillRunning(*process)))
@@ -77,7 +78,8 @@ fn running_on(postgres_folder: &Path, pid_file: &Path) -> Option<i32> {
     works_in(pid, &fs::canonicalize(postgres_folder).ok()?).then_some(pid)
 }
 
-/// Every PostgreSQL process that works in this folder. (A person may have a shell open there.)
+/// All PostgreSQL processes that work in this folder. The name is checked because a shell may be
+/// open there.
 fn processes_on(postgres_folder: &Path) -> Vec<i32> {
     let (Ok(folder), Ok(entries)) = (fs::canonicalize(postgres_folder), fs::read_dir("/proc")) else { return Vec::new() };
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

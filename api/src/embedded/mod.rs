@@ -72,13 +72,13 @@ pub enum EmbeddedError {
     /// The server ended, or did not get ready; its last words follow.
     #[error("PostgreSQL did not start. The end of {log}:\n{tail}")]
     NotReady { log: PathBuf, tail: String },
-    /// It ended, and was started in vain too often.
+    /// It ended unexpectedly, and restarting it failed too often.
     #[error(
-        "PostgreSQL has ended and can't be started again: {starts} starts failed within {minutes} minutes. Mend what its log says, \
-         then start again: nothing that was acknowledged is lost. The last start: {last}"
+        "PostgreSQL has ended and can't be restarted: {starts} starts failed within {minutes} minutes. Fix the cause below, then start \
+         TraitorTrack again. No acknowledged scan is lost. The last start: {last}"
     )]
-    GivenUp { starts: usize, minutes: u64, last: Box<EmbeddedError> },
-    /// It was to stop before it was ready.
+    RestartFailed { starts: usize, minutes: u64, last: Box<EmbeddedError> },
+    /// It was stopped before it was ready.
     #[error("PostgreSQL was stopped while it started.")]
     Stopped,
     /// A helper program failed.

@@ -43,28 +43,28 @@ impl ServerProcess {
     }
 
     /// How the child ended; `None` while it runs.
-    pub(super) fn ended(&self) -> Option<String> {
+    pub(super) fn exit(&self) -> Option<String> {
         match self.ended.try_recv() {
             Err(mpsc::TryRecvError::Empty) => None,
             Ok(Ok(status)) => Some(status.to_string()),
             Ok(Err(error)) => Some(error.to_string()),
-            Err(mpsc::TryRecvError::Disconnected) => Some("it has ended".to_owned()),
+            Err(mpsc::TryRecvError::Disconnected) => Some("unknown".to_owned()),
         }
     }
 
-    /// Asks for a fast shutdown: sessions are ended, a checkpoint is written.
-    pub(super) fn ask_to_stop(&self) {
+    /// Requests a fast shutdown (SIGINT): sessions are ended, a checkpoint is written.
+    pub(super) fn request_stop(&self) {
         let _already_gone = kill_process(self.pid, Signal::INT);
     }
 
-    /// Asks for a fast shutdown (SIGINT) and waits; after `patience` for an immediate one (SIGQUIT: recovery at the next
-    /// start).
-    pub(super) fn stop(&self, patience: Duration) {
-        self.ask_to_stop();
-        if matches!(self.ended.recv_timeout(patience), Err(mpsc::RecvTimeoutError::Timeout)) {
-            tracing::warn!("PostgreSQL is slow to stop; it is made to");
+    /// Requests a fast shutdown and waits; after `limit` an immediate one (SIGQUIT: recovery at the
+    /// next start).
+    pub(super) fn stop(&self, limit: Duration) {
+        self.request_stop();
+        if matches!(self.ended.recv_timeout(limit), Err(mpsc::RecvTimeoutError::Timeout)) {
+            tracing::warn!("PostgreSQL is slow to stop: immediate shutdown");
             let _already_gone = kill_process(self.pid, Signal::QUIT);
-            let _ = self.ended.recv_timeout(patience);
+            let _ = self.ended.recv_timeout(limit);
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::state::AppState;
 
 /// A quiet stream says that it lives this often, so that proxies keep it and the dead are noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Says that the stream lives; a comment, which clients skip.
+/// A comment, which clients ignore.
 const ALIVE: &str = ": alive\n\n";
 /// Whether the session still stands is looked at this often.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
             }
         }
     });
-    // The permit goes with the stream, which goes with the connection.
+    // The permit is dropped with the stream, when the connection ends.
     let stream = futures_util::stream::unfold((receiver, permit), |(mut receiver, permit)| async {
         let frame = receiver.recv().await?;
         Some((Ok::<_, Infallible>(web::Bytes::from(frame)), (receiver, permit)))

@@ -1,4 +1,4 @@
-//! How many streams of events stand at once: each holds a connection for as long as its page is open.
+//! Limits the open event streams: each holds a connection while its page is open.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,55 +11,55 @@ use crate::auth::Caller;
 use crate::auth::caller::Credential;
 use crate::error::{Error, ErrorCode, Result};
 
-/// What a caller is told to wait, in seconds.
+/// For the `Retry-After` header, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 5;
-/// A client that is gone is noticed when something is sent to it for the second time: this long after the first.
+/// A closed client is noticed at the second write, which follows the first after this interval.
 const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A person, whatever the session, or an API key.
+/// A user, over all sessions, or an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Owner {
     User(i64),
     ApiKey(i64),
 }
 
-/// The streams of one caller.
+/// The open streams of one caller.
 #[derive(Debug, Default)]
-struct Own {
+struct CallerStreams {
     count: usize,
     probe: Arc<Notify>,
 }
 
-type Open = HashMap<Owner, Own>;
+type Open = HashMap<Owner, CallerStreams>;
 
-/// The streams of this process. Cheap to clone.
+/// The open streams of this process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct EventStreams {
     per_caller: usize,
-    in_all: usize,
+    total: usize,
     open: Arc<Mutex<Open>>,
 }
 
-/// A stream that counts until this is dropped.
+/// Permission for one stream, returned when it is dropped.
 #[derive(Debug)]
 pub struct StreamPermit {
     owner: Owner,
     open: Arc<Mutex<Open>>,
-    /// Notified when something is to be sent, so that it shows whether the client is still there.
+    /// Notified when the stream must write something, to detect a closed client.
     pub probe: Arc<Notify>,
 }
 
 impl EventStreams {
-    /// So many for each caller, and for all of them together.
-    pub fn new(per_caller: usize, in_all: usize) -> Self {
-        Self { per_caller, in_all, open: Arc::default() }
+    /// Sets the limits: for each caller, and in total.
+    pub fn new(per_caller: usize, total: usize) -> Self {
+        Self { per_caller, total, open: Arc::default() }
     }
 
-    /// A stream more for a caller. When there are too many, those that stand are probed first: pages that were closed a moment
-    /// ago must not keep the next one from listening.
+    /// Acquires a stream for a caller. At the limit, the caller's streams are probed first, so that
+    /// pages that were just closed don't block a new one.
     ///
     /// # Errors
-    /// 429 `too_many_streams` when the caller has as many as may be; 503 `unavailable` when all callers together have.
+    /// 429 `too_many_streams` at the limit of the caller, 503 `unavailable` at the total limit.
     pub async fn acquire(&self, caller: &Caller) -> Result<StreamPermit> {
         let owner = match caller.credential {
             Credential::ApiKey(id) => Owner::ApiKey(id),
@@ -77,19 +77,19 @@ impl EventStreams {
 
     fn try_acquire(&self, owner: Owner) -> Result<StreamPermit> {
         let mut open = lock(&self.open);
-        if total(&open) >= self.in_all {
-            let busy = Error::unavailable("Too many streams of events are open. Try again in a moment.");
+        if count(&open) >= self.total {
+            let busy = Error::unavailable("Too many event streams are open. Try again in a moment.");
             return Err(busy.with_retry_after(RETRY_AFTER_SECONDS));
         }
         let own = open.entry(owner).or_default();
         if own.count >= self.per_caller {
             let count = own.count;
-            let detail = format!("You have {count} streams of events open, as many as one caller may. Close a page, or try again in a moment.");
+            let detail = format!("You have {count} event streams open, which is the limit. Close a page, or try again in a moment.");
             return Err(Error::refused(ErrorCode::TooManyStreams, detail).with_retry_after(RETRY_AFTER_SECONDS));
         }
         own.count += 1;
         let probe = own.probe.clone();
-        metrics::gauge!("event_streams").set(total(&open) as f64);
+        metrics::gauge!("event_streams").set(count(&open) as f64);
         Ok(StreamPermit { owner, open: self.open.clone(), probe })
     }
 
@@ -104,7 +104,7 @@ fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
     open.lock().expect("no panic while held")
 }
 
-fn total(open: &Open) -> usize {
+fn count(open: &Open) -> usize {
     open.values().map(|own| own.count).sum()
 }
 
@@ -117,6 +117,6 @@ impl Drop for StreamPermit {
                 open.remove(&self.owner);
             }
         }
-        metrics::gauge!("event_streams").set(total(&open) as f64);
+        metrics::gauge!("event_streams").set(count(&open) as f64);
     }
 }

@@ -109,20 +109,20 @@ pub struct DiskCheck {
     pub free_gb: Option<f64>,
 }
 
-/// The scan writer: whether scans can be written, and how many wait.
+/// Whether scans can be written, and how many wait.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScanWriterCheck {
-    /// Unhealthy when no scan can be written now: then the process is not ready either.
+    /// Unhealthy when scans can't be written now; then the process is not ready.
     pub status: Status,
-    /// Why no scan can be written.
+    /// Why scans can't be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub problem: Option<WriteProblem>,
-    /// What to do about it.
+    /// What to do about the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub detail: Option<&'static str>,
-    /// Seconds since something was written last.
+    /// Seconds since the last commit of the scan writer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub last_write_seconds: Option<f64>,
@@ -187,7 +187,7 @@ pub async fn get_health(state: web::Data<AppState>) -> impl Responder {
     readiness(&state)
 }
 
-/// Asks nothing of the database, so that it is answered however busy that is: it is known whether scans are written.
+/// Sends no query: the scan writer knows whether scans can be written.
 fn readiness(state: &AppState) -> HttpResponse {
     let is_ready = !state.is_stopping() && state.scan_writer.health().problem().is_none();
     let status = if is_ready { Status::Healthy } else { Status::Unhealthy };
@@ -374,7 +374,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(get_liveness).service(get_readiness).service(get_health).service(get_detailed_health).service(get_metrics);
 }
 
-/// As the calls of [`routes`], for load balancers that ask with HEAD: the same without the body.
+/// The same operations for load balancers that send HEAD.
 pub fn head_routes(cfg: &mut web::ServiceConfig) {
     cfg.route("/health/live", web::head().to(async || HttpResponse::Ok().json(Health { status: Status::Healthy })));
     for path in ["/health/ready", "/health"] {

@@ -1,5 +1,5 @@
-//! How many connections of clients are taken: each takes a file, and files have to be left for the database, for health and for
-//! whoever comes next.
+//! Limits the connections of clients. Each takes a file, and files must be left for the database,
+//! for health checks and for new connections.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -11,28 +11,28 @@ use std::sync::{Arc, Mutex};
 use actix_web::dev::Extensions;
 use rustix::process::{Resource, getrlimit};
 
-/// Files for what is neither a client nor the database: logs, Redis, mail, files of imports and exports, the runtime.
+/// Files reserved for other uses: logs, Redis, mail, imports, exports, the runtime.
 const RESERVED_FILES: usize = 64;
-/// Files of a thread that serves: its queues and timers.
+/// Files of each worker thread.
 const FILES_OF_WORKER: usize = 8;
-/// Connections beyond the bound that are still taken, for one answer each.
+/// Connections above the limit that are accepted, for one response each.
 const OVERFLOW: usize = 32;
-/// A connection beyond the bound takes a second file, by which it can be closed.
+/// A connection above the limit takes a second file, used to close it.
 const FILES_OF_OVERFLOW: usize = 2;
-/// Connections that have been taken and not yet been looked at.
+/// Connections that were accepted but not registered yet.
 const SLACK: usize = 16;
-/// However few files there are, so many connections are kept.
-const FEWEST: usize = 32;
-/// And however many there are, no more: each takes memory too.
-const MOST: usize = 100_000;
+/// Minimum limit, even with few files.
+const MIN_CONNECTIONS: usize = 32;
+/// Maximum limit, because connections take memory too.
+const MAX_CONNECTIONS: usize = 100_000;
 
-/// How many connections are kept as long as their clients like. Beyond them, a connection is closed after its first answer, or when
-/// it has asked nothing and another one comes.
+/// The number of connections that may stay open. A connection above it is closed after its first
+/// response, or when it has sent no request and another one arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimit(usize);
 
 impl ConnectionLimit {
-    /// What the limit of open files leaves after the connections to databases and the threads that serve.
+    /// Derived from the limit of open files, after the files for databases and worker threads.
     pub fn of_process(database_connections: usize, workers: usize) -> Self {
         let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
         Self::of(files, database_connections, workers)
@@ -40,38 +40,38 @@ impl ConnectionLimit {
 
     fn of(files: usize, database_connections: usize, workers: usize) -> Self {
         let others = RESERVED_FILES + FILES_OF_WORKER * workers + database_connections + FILES_OF_OVERFLOW * OVERFLOW + SLACK;
-        let kept = files.saturating_sub(others);
-        if kept < FEWEST {
-            tracing::warn!(files, "few files can be open at once: raise the limit (LimitNOFILE, ulimit -n)");
+        let available = files.saturating_sub(others);
+        if available < MIN_CONNECTIONS {
+            tracing::warn!(files, "the limit of open files is low: raise it (LimitNOFILE, ulimit -n)");
         }
-        Self(kept.clamp(FEWEST, MOST))
+        Self(available.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS))
     }
 
-    /// Connections that each thread takes at most.
+    /// Maximum number of connections of each worker thread.
     pub const fn of_worker(self, workers: usize) -> usize {
         (self.0 + OVERFLOW + SLACK).div_ceil(workers)
     }
 
-    /// Streams that may stand at once: half of the connections, so that the others are answered.
+    /// Maximum number of event streams: half of the connections, so that other requests get theirs.
     pub const fn streams(self) -> usize {
         self.0 / 2
     }
 }
 
-/// The connections that are open.
+/// The open connections.
 #[derive(Debug)]
 pub struct Connections {
     limit: usize,
     open: AtomicUsize,
-    /// Those beyond the limit, oldest first.
+    /// Connections above the limit, oldest first.
     overflow: Mutex<VecDeque<Arc<Overflow>>>,
 }
 
-/// A connection beyond the limit.
+/// A connection above the limit.
 #[derive(Debug)]
 struct Overflow {
     socket: TcpStream,
-    has_asked: AtomicBool,
+    has_request: AtomicBool,
 }
 
 impl Connections {
@@ -79,35 +79,36 @@ impl Connections {
         Arc::new(Self { limit: limit.0, open: AtomicUsize::new(0), overflow: Mutex::default() })
     }
 
-    /// Takes note of a connection that was taken; to be called with its socket, before its first request is read.
-    pub fn note(self: &Arc<Self>, socket: &dyn Any, data: &mut Extensions) {
+    /// Registers an accepted connection. Called with its socket before the first request is read.
+    pub fn register(self: &Arc<Self>, socket: &dyn Any, data: &mut Extensions) {
         let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
         metrics::gauge!("http_connections").set(open as f64);
         let socket = socket.downcast_ref::<actix_web::rt::net::TcpStream>().filter(|_| open > self.limit);
-        // Without a file left for it the connection is one like others.
+        // Without a free file for the duplicate it is treated as an ordinary connection.
         let socket = socket.and_then(|socket| socket.as_fd().try_clone_to_owned().ok()).map(TcpStream::from);
-        let overflow = socket.map(|socket| Arc::new(Overflow { socket, has_asked: AtomicBool::new(false) }));
+        let overflow = socket.map(|socket| Arc::new(Overflow { socket, has_request: AtomicBool::new(false) }));
         if let Some(overflow) = overflow.clone() {
-            self.make_room_for(overflow);
+            self.add_overflow(overflow);
         }
         data.insert(Connection { connections: self.clone(), overflow });
     }
 
-    /// Closes the oldest of those beyond the limit that have asked nothing, when there are too many.
-    fn make_room_for(&self, newest: Arc<Overflow>) {
+    /// Adds a connection above the limit. If there are too many, closes the oldest that has sent no
+    /// request.
+    fn add_overflow(&self, newest: Arc<Overflow>) {
         let mut overflow = self.overflow.lock().expect("no panic while held");
         if overflow.len() >= OVERFLOW
-            && let Some(oldest) = overflow.iter().position(|other| !other.has_asked.load(Ordering::Relaxed))
+            && let Some(oldest) = overflow.iter().position(|other| !other.has_request.load(Ordering::Relaxed))
             && let Some(oldest) = overflow.remove(oldest)
         {
             let _already_closed = oldest.socket.shutdown(Shutdown::Both);
-            metrics::counter!("http_connections_closed_total").increment(1);
+            metrics::counter!("http_connections_evicted_total").increment(1);
         }
         overflow.push_back(newest);
     }
 }
 
-/// What a request knows of its connection. Goes with it.
+/// The registration of a connection, available to its requests. Dropped with the connection.
 #[derive(Debug)]
 pub struct Connection {
     connections: Arc<Connections>,
@@ -115,14 +116,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A request has come over it.
-    pub fn note_request(&self) {
+    /// Records that a request has arrived.
+    pub fn record_request(&self) {
         if let Some(overflow) = &self.overflow {
-            overflow.has_asked.store(true, Ordering::Relaxed);
+            overflow.has_request.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Is it one too many, to be closed after its answer?
+    /// Whether the connection is above the limit, so that it must be closed after the response.
     pub fn is_overflow(&self) -> bool {
         self.overflow.is_some()
     }
@@ -143,17 +144,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_left_for_everything_else() {
+    fn the_limit_leaves_files_for_other_uses() {
         for files in [256, 1_024, 4_096, 20_000, 1_048_576] {
             let (database_connections, workers) = (20, 4);
             let limit = ConnectionLimit::of(files, database_connections, workers);
             let taken = limit.of_worker(workers) * workers;
-            // Rounding up to whole threads may take one more for each.
+            // Rounding may add one for each worker.
             let most = taken + OVERFLOW + database_connections + FILES_OF_WORKER * workers + RESERVED_FILES;
-            assert!(most <= files + workers, "{files}: {limit:?} take {most}");
+            assert!(most <= files + workers, "{files}: {limit:?} takes {most}");
             assert!(limit.streams() * 2 <= taken);
         }
-        assert_eq!(ConnectionLimit::of(16, 20, 4), ConnectionLimit(FEWEST));
-        assert_eq!(ConnectionLimit::of(usize::MAX, 20, 4), ConnectionLimit(MOST));
+        assert_eq!(ConnectionLimit::of(16, 20, 4), ConnectionLimit(MIN_CONNECTIONS));
+        assert_eq!(ConnectionLimit::of(usize::MAX, 20, 4), ConnectionLimit(MAX_CONNECTIONS));
     }
 }

@@ -1,4 +1,5 @@
-//! Connections that are closed after their answer: those of a process that stops, and those that are too many.
+//! Closes connections after the response: while the process is stopping, and connections above the
+//! limit.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -11,7 +12,7 @@ use super::connections::Connection;
 use crate::state::AppState;
 
 /// Middleware: while the process is stopping, every answer is the last of its connection (`Connection: close`), so that the next request
-/// comes over a new one, to another process. So is the answer over a connection that is one too many.
+/// comes over a new one, to another process. The same applies to connections above the limit.
 ///
 /// # Errors
 /// Those of what it wraps.
@@ -19,7 +20,7 @@ pub async fn close_connections<B: MessageBody>(req: ServiceRequest, next: Next<B
     let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state").clone();
     let connection = req.conn_data::<Connection>();
     if let Some(connection) = connection {
-        connection.note_request();
+        connection.record_request();
     }
     let is_overflow = connection.is_some_and(Connection::is_overflow);
     let mut response = next.call(req).await?;

@@ -27,21 +27,21 @@ use crate::bags;
 use crate::bags::kept_bags::KeptBags;
 use crate::bags::qr_code::QrCode;
 use crate::config::Config;
-use crate::db::connect::{self, ShortAnswer};
-use crate::db::sqlstate::Trouble;
+use crate::db::connect::{self, ShortQuery};
+use crate::db::sqlstate::TemporaryFailure;
 use crate::db::transaction::jitter;
 use crate::db::{Lsn, lsn, pool, sql};
 use crate::error::{Error, ErrorCode, Result};
 
 /// A batch that collides with another process's is decided again this often.
 const TRIES: u32 = 8;
-/// A heartbeat is tried this often: the next one comes soon. So is a batch that the server refuses as read only: another connection
+/// Attempts for a heartbeat, and for a batch that the server refuses as read-only: a new connection
 /// may lead to another server.
 const FEW_TRIES: u32 = 2;
-/// After a connection was lost, the next one is tried after this.
-const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);
-/// A heartbeat is done at once, or it waits for a lock (two seconds at most), or the connection is silent.
-const HEARTBEAT_LIMIT: Duration = Duration::from_secs(4);
+/// Delay before a new connection is opened after one was lost.
+const RECONNECT_DELAY: Duration = Duration::from_millis(250);
+/// Limit of a heartbeat, which waits for locks for two seconds at most.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// One request's scans, and where its answer goes.
 struct Job {
@@ -92,7 +92,7 @@ impl ScanWriter {
         let (sender, receiver) = mpsc::unbounded_channel();
         let receiver = Arc::new(Mutex::new(receiver));
         let health = WriteHealth::default();
-        let process = Uuid::new_v4();
+        let process_id = Uuid::new_v4();
         let tasks = (0..config.scan_writers)
             .map(|_| {
                 let task = WriterTask {
@@ -104,7 +104,7 @@ impl ScanWriter {
                     batch_size: config.scan_batch_size,
                     has_replicas,
                     health: health.clone(),
-                    process,
+                    process_id,
                     conn: None,
                     prepared: Prepared::default(),
                 };
@@ -121,8 +121,9 @@ impl ScanWriter {
     /// same ids gets the answers that nobody waited for.
     ///
     /// # Errors
-    /// 503 `unavailable` when the queue is full or the database is away, `storage_full` when its disk is. A connection that was
-    /// lost at the commit leaves open whether the scans were written: sent again with the same ids they are written once.
+    /// 503 `unavailable` when the queue is full or the database can't be reached, `storage_full`
+    /// when its disk is full. After a connection was lost at the commit, the scans may have been
+    /// written; with the same ids they are not written twice.
     pub async fn record(&self, scans: Vec<ScanCommand>) -> Result<Recorded> {
         let busy = || Error::unavailable("Too many scans are waiting. They are kept: try again in a second with the same ids.");
         // A batch larger than the whole queue takes all of it, rather than never getting in.
@@ -135,7 +136,7 @@ impl ScanWriter {
         answered.await.map_err(|_| Error::unavailable("The server is stopping. Try again in a moment."))?
     }
 
-    /// Writes something small the way scans are written, behind those that wait.
+    /// Writes a heartbeat the way scans are written, behind those that wait in the queue.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -143,7 +144,7 @@ impl ScanWriter {
         self.record(Vec::new()).await.map(|_| ())
     }
 
-    /// Whether scans can be written now.
+    /// The observed health of writing.
     pub fn health(&self) -> &WriteHealth {
         &self.health
     }
@@ -172,8 +173,8 @@ struct WriterTask {
     batch_size: usize,
     has_replicas: bool,
     health: WriteHealth,
-    /// Names this process in the table of heartbeats.
-    process: Uuid,
+    /// Identifies this process in the table of heartbeats.
+    process_id: Uuid,
     conn: Option<AsyncPgConnection>,
     /// What this connection has prepared.
     prepared: Prepared,
@@ -229,41 +230,41 @@ impl WriterTask {
         }
     }
 
-    /// Writes scans in one transaction, as often as it takes; a heartbeat where there are none.
+    /// Writes scans in one transaction, in several attempts if needed; without scans, a heartbeat.
     async fn write_scans(&mut self, scans: &[ScanCommand]) -> Result<Recorded, WriteError> {
         let mut attempt = 1;
         loop {
-            let outcome = if scans.is_empty() { self.beat().await } else { self.try_write(scans, attempt > 1).await };
+            let outcome = if scans.is_empty() { self.write_heartbeat().await } else { self.try_write(scans, attempt > 1).await };
             let cause = match outcome {
                 Ok(answers) => {
-                    self.health.note_commit();
+                    self.health.record_commit();
                     let position = if scans.is_empty() { None } else { self.position().await };
                     return Ok(Recorded { answers, position });
                 }
                 Err(cause) => cause,
             };
-            let trouble = Trouble::of_error(&cause);
-            self.recover(trouble).await;
-            let tries = match trouble {
-                Some(Trouble::ConnectionLost) if scans.is_empty() => FEW_TRIES,
-                Some(Trouble::ReadOnly) => FEW_TRIES,
-                Some(Trouble::ConnectionLost | Trouble::Conflict) => TRIES,
+            let failure = TemporaryFailure::of_error(&cause);
+            self.recover(failure).await;
+            let tries = match failure {
+                Some(TemporaryFailure::ConnectionLost) if scans.is_empty() => FEW_TRIES,
+                Some(TemporaryFailure::ReadOnly) => FEW_TRIES,
+                Some(TemporaryFailure::ConnectionLost | TemporaryFailure::Conflict) => TRIES,
                 _ if is_collision(&cause) => TRIES,
                 _ => 1,
             };
             if attempt >= tries {
-                let is_temporary = trouble.is_some_and(|trouble| self.health.note_trouble(trouble));
+                let is_temporary = failure.is_some_and(|failure| self.health.record_failure(failure));
                 return Err(if is_temporary { WriteError::Temporary(cause) } else { WriteError::Fault(cause) });
             }
-            tokio::time::sleep(if self.conn.is_none() { RECONNECT_INTERVAL } else { jitter(attempt) }).await;
+            tokio::time::sleep(if self.conn.is_none() { RECONNECT_DELAY } else { jitter(attempt) }).await;
             attempt += 1;
         }
     }
 
-    async fn beat(&mut self) -> Result<Vec<ScanAnswer>, DbError> {
-        let beat = sql("SELECT write_heartbeat($1)").bind::<SqlUuid, _>(self.process);
+    async fn write_heartbeat(&mut self) -> Result<Vec<ScanAnswer>, DbError> {
+        let statement = sql("SELECT write_heartbeat($1)").bind::<SqlUuid, _>(self.process_id);
         let conn = self.connection().await?;
-        ShortAnswer::over(conn).within(HEARTBEAT_LIMIT, beat.execute_on(conn)).await?;
+        ShortQuery::on(conn).within(HEARTBEAT_TIMEOUT, statement.execute_on(conn)).await?;
         Ok(Vec::new())
     }
 
@@ -280,11 +281,11 @@ impl WriterTask {
         }
     }
 
-    /// Ends what is left of a failed transaction. A connection that is lost, or leads to a server that can't be written, is not
-    /// used again.
-    async fn recover(&mut self, trouble: Option<Trouble>) {
+    /// Rolls back a failed transaction. Drops the connection when it is lost or its server does not
+    /// accept writes.
+    async fn recover(&mut self, failure: Option<TemporaryFailure>) {
         let Some(conn) = &mut self.conn else { return };
-        let is_usable = !matches!(trouble, Some(Trouble::ConnectionLost | Trouble::ReadOnly))
+        let is_usable = !matches!(failure, Some(TemporaryFailure::ConnectionLost | TemporaryFailure::ReadOnly))
             && match TM::transaction_manager_status_mut(conn).transaction_depth() {
                 Ok(None) => true,
                 Ok(Some(_)) => TM::rollback_transaction(conn).await.is_ok(),
@@ -295,7 +296,7 @@ impl WriterTask {
         }
     }
 
-    /// The connection, if it can still be used, or another one.
+    /// The current connection if it is usable, or a new one.
     async fn connection(&mut self) -> Result<&mut AsyncPgConnection, DbError> {
         if let Some(conn) = &mut self.conn
             && connect::check_before_use(conn).await.is_err()
@@ -304,7 +305,7 @@ impl WriterTask {
         }
         if self.conn.is_none() {
             let conn = pool::connect(self.database_url.clone(), self.statement_timeout_seconds).await;
-            self.conn = Some(conn.map_err(not_connected)?);
+            self.conn = Some(conn.map_err(connection_error)?);
             self.prepared = Prepared::default();
         }
         Ok(self.conn.as_mut().expect("just connected"))
@@ -343,9 +344,9 @@ type TM = <AsyncPgConnection as AsyncConnection>::TransactionManager;
 
 /// Why scans could not be written.
 enum WriteError {
-    /// The database is away, full or read only: no scan can be written now.
+    /// A failure that affects all writes, such as a full disk.
     Temporary(DbError),
-    /// The database refused these, and would again.
+    /// The database refused these scans.
     Fault(DbError),
 }
 
@@ -356,10 +357,11 @@ impl WriteError {
     }
 }
 
-/// Why there is no connection; a cause that says nothing of itself is one that may go away.
-fn not_connected(cause: diesel::ConnectionError) -> DbError {
+/// The error of a failed connection attempt, as a lost connection unless it has a classification of
+/// its own.
+fn connection_error(cause: diesel::ConnectionError) -> DbError {
     match cause {
-        diesel::ConnectionError::CouldntSetupConfiguration(cause) if Trouble::of_error(&cause).is_some() => cause,
+        diesel::ConnectionError::CouldntSetupConfiguration(cause) if TemporaryFailure::of_error(&cause).is_some() => cause,
         other => DbError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(other.to_string())),
     }
 }

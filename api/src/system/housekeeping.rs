@@ -34,7 +34,7 @@ const SWEEPS: [(&str, &str); 7] = [
         "notifications",
         "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications WHERE created_at < now() - interval '180 days' LIMIT 5000)",
     ),
-    // Of processes that have ended.
+    // Heartbeats of processes that have ended.
     ("write_heartbeats", "DELETE FROM write_heartbeats WHERE written_at < now() - interval '1 day'"),
 ];
 

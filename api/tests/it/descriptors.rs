@@ -1,4 +1,4 @@
-//! Many connections at once: they use up files, and others must not notice.
+//! Many connections at once: they take open files, and other clients must not be affected.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,10 +14,10 @@ use crate::support::{Answer, Person, Warehouse, database, eventually};
 
 const MANY: usize = 1_060;
 
-/// A server whose process may have so many files open, softly and at most.
+/// A server with these soft and hard limits of open files.
 async fn server_with(soft: u32, hard: u32, settings: &[(&str, &str)]) -> (ServerProcess, PathBuf) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    // The tests hold the other ends.
+    // The test holds the other side of each connection.
     rustix::process::setrlimit(rustix::process::Resource::Nofile, {
         let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         rustix::process::Rlimit { current: limits.maximum, maximum: limits.maximum }
@@ -31,7 +31,7 @@ async fn server_with(soft: u32, hard: u32, settings: &[(&str, &str)]) -> (Server
     (ServerProcess::start_under(&["prlimit", &limit], &folder, Some(&database_url), &settings).await, folder)
 }
 
-/// A connection over which one request was answered, or nothing was sent at all; then it rests.
+/// An idle connection, after one request or without any.
 async fn idle(address: &str, asks: bool) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     if asks {
@@ -43,7 +43,7 @@ async fn idle(address: &str, asks: bool) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// A stream of events over a connection of its own, and the status it was answered with.
+/// Opens an event stream over a connection of its own; returns the status and the connection.
 async fn listen(address: &str, person: &Person) -> (u16, TcpStream) {
     let mut stream = TcpStream::connect(address).await.expect("connects");
     let token = person.token.as_deref().expect("signed in");
@@ -65,7 +65,7 @@ fn address_of(base_url: &str) -> String {
 async fn assert_serves(server: &ServerProcess, admin: &Person, what: &str) {
     for n in 0..5 {
         assert!(server.is_ready().await, "{what}: {}", server.log());
-        // Each comes over a connection of its own.
+        // Each request uses a new connection.
         let other = Person { client: Person::new(&admin.base_url).client, ..admin.clone() };
         let scan = other.request(Method::POST, "/scans").json(&json!({"qr_code": format!("SB4000{n}")}));
         let answer = Answer::of(scan.timeout(std::time::Duration::from_secs(10))).await;
@@ -74,7 +74,7 @@ async fn assert_serves(server: &ServerProcess, admin: &Person, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn idle_connections_leave_others_their_own() {
+async fn idle_connections_do_not_affect_other_clients() {
     for (soft, hard) in [(1_024, 20_000), (256, 4_096), (1_024, 1_024)] {
         for asks in [true, false] {
             let what = format!("{soft} of {hard} files, answered: {asks}");
@@ -96,7 +96,7 @@ async fn idle_connections_leave_others_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn streams_of_events_leave_others_their_own() {
+async fn event_streams_do_not_affect_other_clients() {
     let (server, _folder) = server_with(1_024, 20_000, &[("EVENT_STREAMS_PER_CALLER", "2000")]).await;
     let admin = server.nobody().signed_in("admin", ADMIN_PASSWORD).await;
     let mut streams = Vec::new();
@@ -108,9 +108,10 @@ async fn streams_of_events_leave_others_their_own() {
     assert_serves(&server, &admin, "streams").await;
 }
 
-/// With few files the streams of all callers together are bounded, so that scans and health have theirs.
+/// With few files, the total number of streams is limited, so that scans and health checks get
+/// their connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn streams_of_all_callers_are_bounded_where_files_are_few() {
+async fn the_total_number_of_event_streams_is_limited_when_files_are_few() {
     let (server, _folder) = server_with(1_024, 1_024, &[("EVENT_STREAMS_PER_CALLER", "2000")]).await;
     let admin = server.nobody().signed_in("admin", ADMIN_PASSWORD).await;
     let (mut streams, mut refused) = (Vec::new(), 0);
@@ -126,7 +127,7 @@ async fn streams_of_all_callers_are_bounded_where_files_are_few() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_caller_has_so_many_streams_of_events_and_others_have_theirs() {
+async fn each_caller_has_a_limit_of_event_streams() {
     let warehouse = Warehouse::open().await;
     let (packer, other) = (warehouse.packer("Lucknow").await, warehouse.packer("Lucknow").await);
     let address = address_of(&warehouse.base_url);
@@ -138,9 +139,9 @@ async fn a_caller_has_so_many_streams_of_events_and_others_have_theirs() {
     }
     let refused = Answer::of(packer.request(Method::GET, "/events")).await.problem(429, "too_many_streams");
     assert!(!refused.header("retry-after").is_empty());
-    assert_eq!(listen(&address, &other).await.0, 200, "it is each caller's own bound");
+    assert_eq!(listen(&address, &other).await.0, 200, "the limit is per caller");
     packer.scans("SB00001").await.expect(201);
-    // A page that is loaded again: what it had open is gone.
+    // A page is reloaded: its old stream is closed.
     for _ in 0..3 {
         streams.pop();
         eventually("a stream that ended makes room", async || {

@@ -1,4 +1,5 @@
-//! Readiness says whether a scan can be written now; what can't be written is refused with a time to come back.
+//! Readiness tells whether a scan can be written now; writes that fail for lack of it get 503 with
+//! `Retry-After`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -31,7 +32,7 @@ async fn becomes(person: &Person, status: u16) {
     person.get_root("/health/live").await.expect(200);
 }
 
-/// Detailed health names what is wrong and says what to do about it; strangers see the status alone.
+/// Detailed health names the problem and says what to do. Without sign-in it shows the status only.
 async fn assert_says(admin: &Person, problem: &str) {
     let report = detailed(admin).await.expect(503).body;
     assert_eq!(report["status"], "unhealthy", "{report}");
@@ -42,7 +43,7 @@ async fn assert_says(admin: &Person, problem: &str) {
     assert_eq!(strangers["checks"]["scan_writer"], json!({"status": "unhealthy"}));
 }
 
-/// Writes of every kind, as requests of somebody who may.
+/// Writes of many kinds that an admin may make.
 fn writes(n: usize) -> Vec<(Method, &'static str, Value)> {
     vec![
         (Method::POST, "/scans", json!({"qr_code": format!("CW-{n}"), "parent_qr_code": "SB00001", "id": scan_id()})),
@@ -79,8 +80,9 @@ async fn assert_writes_are_refused(admin: &Person, n: usize, code: &str) {
     }
 }
 
-/// Every operation of the document, called as it stands there: none may answer 500, and each 503 says when to come back.
-async fn assert_nothing_is_told_as_a_fault_of_ours(admin: &Person) {
+/// Calls every operation of the document: none may return 500, and each 503 must have
+/// `Retry-After`.
+async fn assert_no_operation_returns_500(admin: &Person) {
     let document = admin.get_root("/openapi.json").await.expect(200).body;
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {
@@ -106,7 +108,7 @@ async fn a_database_that_is_read_only_is_not_ready_and_what_writes_is_refused_un
     admin.packs("SB00001", ["CB-0".into()]).await;
     becomes(&admin, 200).await;
     let name = url.rsplit('/').next().expect("a name");
-    // From another database: this one can't be changed then.
+    // From another database, because this one becomes read-only.
     let server = url.replace(name, "postgres");
     let terminate = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     for n in 0..2 {
@@ -114,11 +116,11 @@ async fn a_database_that_is_read_only_is_not_ready_and_what_writes_is_refused_un
         becomes(&admin, 503).await;
         assert_writes_are_refused(&admin, n, "unavailable").await;
         assert_says(&admin, "read_only").await;
-        assert_nothing_is_told_as_a_fault_of_ours(&admin).await;
-        // Reads go on.
+        assert_no_operation_returns_500(&admin).await;
+        // Reads still work.
         admin.get("/bags/SB00001").await.expect(200);
         admin.get("/scans").await.expect(200);
-        // Nobody ends the connections: they are not used again by themselves.
+        // The open connections stay read-only; the server must replace them by itself.
         database::execute(&server, &format!("ALTER DATABASE {name} RESET default_transaction_read_only")).await;
         becomes(&admin, 200).await;
         eventually("scans are written", async || admin.scans_into("SB00001", &format!("CB-1{n}")).await.status < 300).await;
@@ -139,7 +141,7 @@ async fn a_full_disk_is_not_ready_and_what_writes_is_refused_until_there_is_room
         disk.fill(0);
         becomes(&admin, 503).await;
         assert_says(&admin, "storage_full").await;
-        // There may be room in pages that are there; what needs another one is refused.
+        // Existing pages may have space; a scan that needs a new page is refused.
         let mut refused = 0;
         for bag in 0..4_000 {
             let scan = json!({"qr_code": format!("CF-{n}-{bag}"), "parent_qr_code": format!("SB7{n}{:03}", bag / 30), "id": scan_id()});
@@ -160,9 +162,9 @@ async fn a_full_disk_is_not_ready_and_what_writes_is_refused_until_there_is_room
     }
 }
 
-/// Somebody has locked what every scan needs.
+/// A lock on a table that every scan writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn scans_that_get_stuck_are_not_ready() {
+async fn a_process_whose_scans_are_stuck_is_not_ready() {
     let warehouse = Warehouse::open().await;
     let admin = warehouse.admin().await;
     admin.packs("SB00001", ["CB-0".into()]).await;
@@ -183,9 +185,10 @@ async fn scans_that_get_stuck_are_not_ready() {
     }
 }
 
-/// Every code that says "not now, and it is not your fault", whatever statement of whatever call meets it.
+/// All SQLSTATE codes of temporary failures, raised in different requests and with a message in
+/// another language.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whatever_the_server_lacks_is_told_as_temporary() {
+async fn temporary_failures_of_the_database_are_503_with_retry_after() {
     let warehouse = Warehouse::open().await;
     let (admin, url) = (warehouse.admin().await, &warehouse.database_url);
     admin.packs("SB00001", ["CB-0".into()]).await;
@@ -204,17 +207,17 @@ async fn whatever_the_server_lacks_is_told_as_temporary() {
         "53000", "53200", "53300", "53400", "25006", "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05", "58000", "58030", "08000",
         "08003", "08006", "40001", "40P01", "55P03", "25P03",
     ];
-    for (n, (code, told)) in unavailable.iter().map(|code| (*code, "unavailable")).chain([("53100", "storage_full")]).enumerate() {
+    for (n, (code, expected)) in unavailable.iter().map(|code| (*code, "unavailable")).chain([("53100", "storage_full")]).enumerate() {
         database::execute(url, &format!("INSERT INTO faults VALUES ('{code}')")).await;
         for write in writes(n).iter().filter(|(_, path, _)| ["/scans", "/bags", "/bills", "/users", "/auth/login"].contains(path)) {
             let answer = send(&admin, write).await;
-            assert_eq!((answer.status, answer.code()), (503, told), "{code} {}: {}", write.1, answer.text);
+            assert_eq!((answer.status, answer.code()), (503, expected), "{code} {}: {}", write.1, answer.text);
             assert!(!answer.header("retry-after").is_empty(), "{code} {}", write.1);
             assert!(!answer.text.contains("schiefgegangen"), "{}", answer.text);
         }
         database::execute(url, "DELETE FROM faults").await;
     }
-    // What is a fault of ours stays one.
+    // Other errors stay 500.
     database::execute(url, "INSERT INTO faults VALUES ('22012')").await;
     assert_eq!(admin.post("/bags", json!({"qr_code": "SB60000"})).await.status, 500);
     database::execute(url, "DELETE FROM faults").await;
@@ -222,9 +225,9 @@ async fn whatever_the_server_lacks_is_told_as_temporary() {
     warehouse.assert_counts_equal_rows().await;
 }
 
-/// An idle process asks next to nothing of its database, and of a busy one nothing more.
+/// One row for each process, updated in place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn to_know_it_costs_one_small_transaction_a_second() {
+async fn heartbeats_take_one_row_for_each_process() {
     let warehouse = Warehouse::open().await;
     becomes(&warehouse.nobody(), 200).await;
     let url = &warehouse.database_url.clone();
@@ -236,7 +239,7 @@ async fn to_know_it_costs_one_small_transaction_a_second() {
     let other = Warehouse::open_on(url.clone(), |_| {}).await;
     becomes(&other.nobody(), 200).await;
     assert_eq!(database::number(url, rows).await, 2);
-    // A process that is gone leaves its row for a day.
+    // The row of an ended process is deleted after a day.
     database::execute(url, "UPDATE write_heartbeats SET written_at = now() - interval '25 hours'").await;
     other.close().await;
     warehouse.close().await;
@@ -252,7 +255,7 @@ async fn a_process_that_drains_is_not_ready_although_it_writes() {
     let settings = [("DRAIN_SECONDS", "8"), ("SKIP_MIGRATIONS", "true")];
     let mut server = ServerProcess::start_with(&folder, Some(&direct), &settings).await;
     let admin = server.nobody().signed_in("admin", ADMIN_PASSWORD).await;
-    server.ask_to_stop();
+    server.request_stop();
     eventually("it is not ready", async || !server.is_ready().await).await;
     admin.scans("SB00001").await.expect(201);
     assert!(server.ended().await.is_some_and(|status| status.success()));

@@ -1,4 +1,4 @@
-//! The embedded PostgreSQL ends, whatever the reason, and the service comes back by itself.
+//! The embedded PostgreSQL ends for any reason, and the service recovers by itself.
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
@@ -34,7 +34,7 @@ fn url_of(data_dir: &Path) -> String {
     format!("postgres://traitortrack@{socket}/traitortrack")
 }
 
-/// Sends a scan until it is acknowledged, as a station does: again with the same id after every 503.
+/// Sends a scan until it is acknowledged, as a station does: with the same id after every 503.
 async fn scan_until_acknowledged(person: &Person, scan: &Value) -> u16 {
     for _ in 0..1_200 {
         match person.request(reqwest::Method::POST, "/scans").json(scan).timeout(Duration::from_secs(40)).send().await {
@@ -107,10 +107,10 @@ async fn postgresql_killed_in_the_middle_of_a_load_is_started_again_and_every_sc
     remove_folder(&folder).await;
 }
 
-/// However it ends: killed, told to stop by somebody else, crashed; also while a session is busy, which then holds on to the
-/// memory that the next one needs.
+/// Killed, stopped from outside or crashed; also while a session is busy and holds the shared
+/// memory that the next server needs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whatever_ends_postgresql_it_serves_again_and_nothing_of_the_old_one_is_left() {
+async fn whatever_ends_postgresql_it_serves_again_and_no_old_process_is_left() {
     let folder = new_folder("ended");
     let mut server = ServerProcess::start(&folder, None).await;
     let admin = server.nobody().signed_in("admin", ADMIN_PASSWORD).await;
@@ -150,9 +150,9 @@ async fn whatever_ends_postgresql_it_serves_again_and_nothing_of_the_old_one_is_
     remove_folder(&folder).await;
 }
 
-/// PostgreSQL gets over the crash of one of its sessions by itself; that is no end.
+/// PostgreSQL recovers from the crash of a session by itself; the supervisor has nothing to do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_session_that_crashes_costs_nobody_a_scan() {
+async fn the_crash_of_a_session_loses_no_scan() {
     let folder = new_folder("session");
     let mut server = ServerProcess::start(&folder, None).await;
     let admin = server.nobody().signed_in("admin", ADMIN_PASSWORD).await;
@@ -174,7 +174,7 @@ async fn a_session_that_crashes_costs_nobody_a_scan() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_disk_that_was_full_of_its_log_is_worked_on_again_when_there_is_room() {
+async fn after_a_full_disk_of_the_log_it_serves_again_when_there_is_space() {
     let Some(disk) = SmallDisk::mount(256) else { return };
     let folder = disk.folder.join("var");
     let mut server = ServerProcess::start(&folder, None).await;
@@ -183,7 +183,7 @@ async fn a_disk_that_was_full_of_its_log_is_worked_on_again_when_there_is_room()
     for n in 1..=2 {
         let before = postmaster(&folder).expect("it runs");
         disk.fill(2_048);
-        // Log, and nothing but log: PostgreSQL can't go on without room for it.
+        // Only the write-ahead log grows. PostgreSQL ends when it can't extend it.
         let log = "SELECT pg_logical_emit_message(false, 'full', repeat('x', 1000000)) FROM generate_series(1, 64)";
         let mut conn = AsyncPgConnection::establish(&url_of(&folder)).await.expect("connects");
         assert!(conn.batch_execute(log).await.is_err(), "the disk is full");
@@ -192,7 +192,7 @@ async fn a_disk_that_was_full_of_its_log_is_worked_on_again_when_there_is_room()
         assert_eq!(refused.status, 503, "{}", refused.text);
         assert!(!refused.header("retry-after").is_empty());
         eventually("it is not ready", async || !server.is_ready().await).await;
-        // Long enough for several starts in vain.
+        // Long enough for several failed starts.
         tokio::time::sleep(Duration::from_secs(12)).await;
         assert!(server.is_running(), "{}", server.log());
         disk.free();
@@ -203,11 +203,11 @@ async fn a_disk_that_was_full_of_its_log_is_worked_on_again_when_there_is_room()
     assert_eq!(admin.get("/bags/SB00001").await.expect(200).body["child_count"], 3);
     assert!(restarts(&server).await >= 2);
     database::assert_counts_equal_rows(&url_of(&folder)).await;
-    server.ask_to_stop();
+    server.request_stop();
     assert!(server.ended().await.is_some_and(|status| status.success()), "{}", server.log());
 }
 
-/// What keeps it from starting: files that are gone or closed, and a disk that stays full.
+/// Causes that stay: a missing file, wrong permissions, a full disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn postgresql_that_does_not_start_again_ends_the_process_with_a_message() {
     let Some(disk) = SmallDisk::mount(256) else { return };
@@ -233,7 +233,7 @@ async fn postgresql_that_does_not_start_again_ends_the_process_with_a_message() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn an_obstacle_that_goes_away_in_time_is_got_over() {
+async fn a_cause_that_goes_away_in_time_is_survived() {
     let folder = new_folder("obstacle");
     let server = ServerProcess::start(&folder, None).await;
     let admin = server.nobody().signed_in("admin", ADMIN_PASSWORD).await;
@@ -249,7 +249,7 @@ async fn an_obstacle_that_goes_away_in_time_is_got_over() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn told_to_stop_it_stops_whether_postgresql_runs_or_waits_for_its_next_start() {
+async fn it_stops_on_request_while_postgresql_runs_and_while_it_waits_for_a_restart() {
     for is_down in [false, true] {
         let folder = new_folder("stopped");
         let mut server = ServerProcess::start(&folder, None).await;
@@ -258,19 +258,20 @@ async fn told_to_stop_it_stops_whether_postgresql_runs_or_waits_for_its_next_sta
             send_signal(postmaster(&folder).expect("it runs"), Signal::KILL);
             eventually("a start has failed", async || server.log().contains("could not be started")).await;
         }
-        server.ask_to_stop();
+        server.request_stop();
         let status = server.ended().await;
         assert!(status.is_some_and(|status| status.success()), "down: {is_down}: {status:?}: {}", server.log());
         assert!(postgres_processes(&folder).is_empty(), "down: {is_down}");
-        assert_eq!(server.log().contains("PostgreSQL has ended"), is_down, "an end that was asked for is none to talk about: {}", server.log());
+        assert_eq!(server.log().contains("PostgreSQL has ended"), is_down, "a requested stop is not a crash: {}", server.log());
         drop(server);
         remove_folder(&folder).await;
     }
 }
 
-/// As when the machine runs out of memory: the process and PostgreSQL's first one are killed at once, a session goes on.
+/// As when the machine runs out of memory: the process and the postmaster are killed at once, and a
+/// busy session remains.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_session_left_by_a_killed_server_does_not_keep_the_next_from_starting() {
+async fn a_session_left_by_a_killed_server_does_not_prevent_the_next_start() {
     let folder = new_folder("orphan");
     let mut server = ServerProcess::start(&folder, None).await;
     let admin = server.nobody().signed_in("admin", ADMIN_PASSWORD).await;
@@ -283,7 +284,7 @@ async fn a_session_left_by_a_killed_server_does_not_keep_the_next_from_starting(
     let running = "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'SELECT sum(n)%' AND state = 'active'";
     eventually("the session is busy", async || database::number(&url_of(&folder), running).await == 1).await;
     let first = postmaster(&folder).expect("it runs");
-    // Stopped first, so that it can't see its parent's end and take the session with it.
+    // Stopped first, so that it can't react to the end of its parent and end the session.
     send_signal(first, Signal::STOP);
     server.kill();
     send_signal(first, Signal::KILL);

@@ -1,4 +1,4 @@
-//! Connections to PostgreSQL over which nothing comes any more, while nobody says that they are closed.
+//! Silent connections to PostgreSQL: no data arrives, and no side reports that they are closed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,12 +16,13 @@ use crate::support::proxy::{Moment, Proxy};
 use crate::support::replication::Replication;
 use crate::support::{Answer, Person, Warehouse, database, eventually};
 
-/// A warehouse whose database is reached through a network of the test's own, and the database's address without it.
+/// A warehouse whose database is reached through a network of the test's own, and the database's
+/// address without it.
 async fn open_through_proxy(change: impl FnOnce(&mut Config)) -> (Warehouse, Proxy, String) {
     let direct = database::migrated().await;
     let proxy = Proxy::start(&direct).await;
     let warehouse = Warehouse::open_on(proxy.url(&direct), |config| {
-        // Nobody wants to wait: what is silent for longer than a statement may take is given up soon after.
+        // Short tests: a connection is dropped soon after the time limit of statements.
         config.database.statement_timeout_seconds = 1;
         change(config);
     })
@@ -29,7 +30,7 @@ async fn open_through_proxy(change: impl FnOnce(&mut Config)) -> (Warehouse, Pro
     (warehouse, proxy, direct)
 }
 
-/// Asks again after every 503, as clients do; no answer may take for ever.
+/// Repeats a request after every 503, as clients do. Every response must arrive in time.
 async fn until_answered(what: &str, request: impl Fn() -> reqwest::RequestBuilder) -> Answer {
     for _ in 0..600 {
         let asked = request().timeout(Duration::from_secs(60)).send().await;
@@ -54,7 +55,7 @@ async fn scan_through(packer: &Person, moment: Moment, proxy: &Proxy, direct: &s
     let answer = until_answered(&what, || packer.request(Method::POST, "/scans").json(&scan)).await;
     assert!(matches!(answer.status, 200 | 201), "{what}: {}", answer.text);
     assert_eq!(answer.outcome(), "linked", "{what}");
-    // Whether or not the moment came with this scan, the connections go silent.
+    // The moment may come with a later request.
     eventually(&what, async || proxy.has_gone_silent()).await;
     for child in ["CB-2", "CB-3"] {
         let scan = json!({"qr_code": child, "parent_qr_code": "SB00001", "id": scan_id()});
@@ -86,7 +87,25 @@ async fn at_whatever_step_of_a_scan_the_connections_go_silent_it_is_written_once
     }
 }
 
-/// Scans of many stations at once, and silence again and again.
+/// With the default time limits the request still succeeds, before the station gives up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn by_default_a_scan_on_a_silent_connection_succeeds_without_being_sent_again() {
+    let moments = [Moment::ClientChunk(2), Moment::ServerChunk(1), Moment::Before("COMMIT"), Moment::After("COMMIT")];
+    join_all(moments.map(async |moment| {
+        let (warehouse, proxy, direct) = open_through_proxy(|config| config.database.statement_timeout_seconds = 15).await;
+        let packer = warehouse.packer("Lucknow").await;
+        packer.packs("SB00001", ["CB-0".into()]).await;
+        proxy.go_silent_at(moment);
+        for n in 1..=4 {
+            packer.scans_into("SB00001", &format!("CB-{n}")).await.expect(201);
+        }
+        assert!(proxy.has_gone_silent(), "{moment:?}");
+        database::assert_counts_equal_rows(&direct).await;
+    }))
+    .await;
+}
+
+/// Scans of many stations at once, with silence several times.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn under_load_every_scan_is_acknowledged_and_there_once() {
     let (warehouse, proxy, direct) = open_through_proxy(|_| {}).await;
@@ -118,7 +137,7 @@ async fn under_load_every_scan_is_acknowledged_and_there_once() {
     database::assert_counts_equal_rows(&direct).await;
 }
 
-/// Everything else that uses the database: reads, writes, sign-in, exports, jobs, streams of events.
+/// Other uses of the database: reads, writes, sign-in, exports, jobs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_call_works_again_after_the_connections_of_the_pool_went_silent() {
     let (warehouse, proxy, _direct) = open_through_proxy(|config| config.database.database_pool_size = 4).await;
@@ -129,7 +148,7 @@ async fn every_call_works_again_after_the_connections_of_the_pool_went_silent() 
         // All of the pool is open.
         join_all((0..8).map(|_| admin.get("/bags"))).await;
         proxy.go_silent();
-        // One after the other, and all at once.
+        // One after the other in the first round, all at once in the second.
         let ask = |path: &'static str| {
             let admin = &admin;
             async move { until_answered(path, || admin.request(Method::GET, path)).await.expect(200) }
@@ -150,7 +169,7 @@ async fn every_call_works_again_after_the_connections_of_the_pool_went_silent() 
     }
 }
 
-/// The silence begins while rows of an export are on their way; the next export has them all.
+/// The silence begins in the middle of an export. The next export is complete.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_export_that_goes_silent_is_cut_off_and_the_next_one_is_whole() {
     let (warehouse, proxy, direct) = open_through_proxy(|_| {}).await;
@@ -168,13 +187,13 @@ async fn an_export_that_goes_silent_is_cut_off_and_the_next_one_is_whole() {
     assert_eq!(whole.text.lines().count(), 60_000);
 }
 
-/// A statement that is allowed to take long is not taken for silence; silence in the middle of it is.
+/// A long statement of an import is not mistaken for silence; silence during it is detected.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn long_work_is_let_finish_and_a_silent_one_is_done_again() {
+async fn long_work_finishes_and_silent_work_is_repeated() {
     for goes_silent in [false, true] {
         let (warehouse, proxy, direct) = open_through_proxy(|_| {}).await;
         let admin = warehouse.admin().await;
-        // Somebody holds what the import needs, for longer than other statements may take.
+        // A lock that the import waits for, longer than the time limit of other statements.
         let held = tokio::spawn({
             let direct = direct.clone();
             async move { database::execute(&direct, "BEGIN; LOCK TABLE bags IN SHARE MODE; SELECT pg_sleep(25); COMMIT").await }
@@ -200,7 +219,7 @@ async fn long_work_is_let_finish_and_a_silent_one_is_done_again() {
     }
 }
 
-/// A machine that is frozen takes connections, and no word comes back.
+/// A frozen machine accepts connections and never responds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn while_new_connections_are_silent_too_requests_are_refused_and_nothing_hangs() {
     let (warehouse, proxy, direct) = open_through_proxy(|_| {}).await;
@@ -238,7 +257,7 @@ async fn a_start_on_a_silent_address_fails_instead_of_waiting() {
         config.database.data_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("data").join(uuid::Uuid::new_v4().to_string());
         config.database.database_url = Some(Secret::from(proxy.url(&direct)));
         let built = tokio::time::timeout(Duration::from_secs(120), Application::build(config)).await;
-        assert!(built.expect("it does not wait for ever").is_err());
+        assert!(built.expect("it does not hang").is_err());
     }
 }
 
@@ -255,7 +274,7 @@ async fn of_several_addresses_one_that_answers_is_taken() {
     packer.packs("SB00001", ["CB-1".into()]).await;
 }
 
-/// Of two servers the second has been made the primary: the connections lead to one that can't be written any more.
+/// After a failover, connections lead to a server that is read-only now.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn connections_to_a_server_that_was_demoted_are_not_used_again() {
     let replication = Replication::start(1).await;
@@ -271,7 +290,7 @@ async fn connections_to_a_server_that_was_demoted_are_not_used_again() {
     assert!(!refused.header("retry-after").is_empty());
     let admin = packer.clone();
     eventually("reads work", async || admin.get("/bags/SB00001").await.status == 200).await;
-    // Back: with the connections that are open, no write would ever succeed.
+    // The open connections still lead to the read-only server.
     proxy.lead_to(&direct);
     let scan = json!({"qr_code": "CB-1", "parent_qr_code": "SB00001", "id": scan_id()});
     let answer = until_answered("the scan", || packer.request(Method::POST, "/scans").json(&scan)).await;
@@ -285,7 +304,7 @@ async fn connections_to_a_server_that_was_demoted_are_not_used_again() {
     drop(replication);
 }
 
-/// A process of its own stops in good order with silent connections.
+/// A graceful stop does not wait for silent connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn it_stops_although_its_connections_are_silent() {
     let direct = database::migrated().await;
@@ -302,7 +321,7 @@ async fn it_stops_although_its_connections_are_silent() {
         async move { admin.request(Method::POST, "/scans").json(&json!({"qr_code": "CB-1", "parent_qr_code": "SB00001"})).send().await }
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
-    server.ask_to_stop();
+    server.request_stop();
     assert!(server.ended().await.is_some_and(|status| status.success()), "{}", server.log());
     let _answered_or_cut_off = waiting.await;
 }

@@ -12,21 +12,22 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
-/// A quiet connection is probed after this long, so that networks keep it and a machine that is gone is noticed.
+/// TCP keepalive: idle connections are probed after this long, so that networks don't drop them and
+/// a dead machine is noticed.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
-/// What was sent and is not acknowledged by the other machine for this long ends the connection.
+/// Sent data that is not acknowledged for this long ends the connection.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(20);
-/// What tokio-postgres says where the URL says nothing.
+/// The default of tokio-postgres, which can't be told from an explicit value.
 const LIBRARY_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 const DEFAULT_PORT: u16 = 5432;
 
-/// A stream of bytes, over whatever socket.
+/// A byte stream over any kind of socket.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-/// One place where a server may be.
+/// The address of a server.
 #[derive(Debug, Clone)]
 pub(super) enum Address {
     Tcp(String, u16),
@@ -34,13 +35,13 @@ pub(super) enum Address {
 }
 
 impl Address {
-    /// Those of a configuration, in its order.
+    /// All addresses of a configuration, in its order.
     pub fn all_of(config: &Config) -> Vec<Self> {
-        let (hosts, numbers, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
-        let count = hosts.len().max(numbers.len());
+        let (hosts, host_addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
+        let count = hosts.len().max(host_addresses.len());
         let port = |n: usize| ports.get(n).or_else(|| ports.first()).copied().unwrap_or(DEFAULT_PORT);
-        let address = |n: usize| match (numbers.get(n), hosts.get(n)) {
-            (Some(number), _) => Some(Self::Tcp(number.to_string(), port(n))),
+        let address = |n: usize| match (host_addresses.get(n), hosts.get(n)) {
+            (Some(ip), _) => Some(Self::Tcp(ip.to_string(), port(n))),
             (None, Some(Host::Tcp(name))) => Some(Self::Tcp(name.clone(), port(n))),
             (None, Some(Host::Unix(folder))) => Some(Self::Unix(folder.join(format!(".s.PGSQL.{}", port(n))))),
             (None, None) => None,
@@ -48,14 +49,14 @@ impl Address {
         (0..count).filter_map(address).collect()
     }
 
-    /// Opens a socket. A name that stands for several numbers is tried number by number.
+    /// Opens a socket. The IP addresses of a host name are tried in order.
     pub async fn connect(&self, config: &Config) -> io::Result<Box<dyn Transport>> {
         match self {
             Self::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
             Self::Tcp(name, port) => {
-                let mut last = io::Error::other("the name has no address");
-                for number in lookup_host((name.as_str(), *port)).await? {
-                    match connect_tcp(number, config).await {
+                let mut last = io::Error::other("the host name has no address");
+                for address in lookup_host((name.as_str(), *port)).await? {
+                    match connect_tcp(address, config).await {
                         Ok(stream) => return Ok(Box::new(stream)),
                         Err(error) => last = error,
                     }
@@ -75,8 +76,8 @@ impl fmt::Display for Address {
     }
 }
 
-async fn connect_tcp(number: SocketAddr, config: &Config) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(number).await?;
+async fn connect_tcp(address: SocketAddr, config: &Config) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
     socket.set_tcp_user_timeout(Some(config.get_tcp_user_timeout().copied().unwrap_or(TCP_USER_TIMEOUT)))?;
@@ -111,9 +112,9 @@ mod tests {
     #[tokio::test]
     async fn a_socket_has_keepalive_and_a_user_timeout() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let number = listener.local_addr().expect("an address");
+        let address = listener.local_addr().expect("an address");
         for (url, user_timeout, idle) in [("postgres://tt@h/x", 20, 10), ("postgres://tt@h/x?keepalives_idle=60&tcp_user_timeout=7", 7, 60)] {
-            let stream = connect_tcp(number, &url.parse().expect("a URL")).await.expect("connects");
+            let stream = connect_tcp(address, &url.parse().expect("a URL")).await.expect("connects");
             let socket = SockRef::from(&stream);
             assert!(socket.keepalive().expect("it is set"));
             assert_eq!(socket.tcp_keepalive_time().expect("it is set"), Duration::from_secs(idle));

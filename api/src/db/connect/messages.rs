@@ -1,6 +1,6 @@
-//! Where one message of PostgreSQL's protocol ends and the next begins.
+//! Splits PostgreSQL's protocol into messages.
 
-/// Bytes of a body that are collected; only short messages are looked into.
+/// Maximum length of a collected body, in bytes.
 const MAX_BODY: usize = 8 * 1024;
 /// The tag, and four bytes of length.
 const HEADER: usize = 5;
@@ -12,7 +12,7 @@ pub(super) struct Messages {
     collects: &'static [u8],
     header: [u8; HEADER],
     header_length: usize,
-    /// Bytes of the body that have not come yet.
+    /// Bytes of the body that have not arrived.
     missing: usize,
     body: Vec<u8>,
 }
@@ -22,7 +22,8 @@ impl Messages {
         Self { collects, header: [0; HEADER], header_length: 0, missing: 0, body: Vec::new() }
     }
 
-    /// Takes the next bytes and hands over the tag and the body of each message that they complete.
+    /// Consumes bytes and calls `on_message` with the tag and the body of each message that they
+    /// complete.
     pub fn feed(&mut self, mut bytes: &[u8], mut on_message: impl FnMut(u8, &[u8])) {
         while !bytes.is_empty() {
             if self.header_length < HEADER {
@@ -52,13 +53,13 @@ impl Messages {
         }
     }
 
-    /// Has the last message come whole?
+    /// Whether the last message is complete.
     pub const fn is_at_boundary(&self) -> bool {
         self.header_length == 0
     }
 }
 
-/// SQLSTATE and message of an ErrorResponse: fields of a byte and a text that ends with 0.
+/// SQLSTATE and message of an ErrorResponse, whose fields are a byte and a zero-terminated string.
 pub(super) fn error_fields(body: &[u8]) -> Option<(&str, &str)> {
     let field = |name: u8| {
         let text = body.split(|byte| *byte == 0).find(|field| field.first() == Some(&name))?;
@@ -105,13 +106,13 @@ mod tests {
         }
 
         #[test]
-        fn any_body_of_an_error_is_read_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn any_body_of_an_error_is_parsed_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..60)) {
             let _any = error_fields(&body);
         }
     }
 
     #[test]
-    fn an_error_tells_its_code_and_message() {
+    fn an_error_has_a_code_and_a_message() {
         let body = b"SFEHLER\0VERROR\0C53100\0Mkein Platz\0Rmdwrite\0\0";
         assert_eq!(error_fields(body), Some(("53100", "kein Platz")));
         assert_eq!(error_fields(b"SERROR\0\0"), None);

@@ -1,9 +1,10 @@
-//! Opening connections, and dropping those over which nothing comes any more.
+//! Opens connections, and drops silent ones.
 //!
-//! tokio-postgres waits for an answer without end: when a network drops packets, a machine is frozen or a proxy stalls, the
-//! connection looks alive and every query hangs. So each connection is watched at its stream of bytes, whoever uses it: when
-//! an answer is due and nothing comes for longer than the server takes to give up by itself, the connection is dropped, and
-//! its user gets the error of a connection that was lost.
+//! tokio-postgres waits for a response without a limit: when a network drops packets, a machine is
+//! frozen or a proxy stalls, the connection looks alive and every query hangs. So every connection
+//! is watched at the level of its byte stream, independent of its user. When a response is due and
+//! no byte arrives for longer than the server's own time limit, the connection is dropped, and its
+//! user gets the error of a lost connection.
 
 mod address;
 mod messages;
@@ -29,71 +30,75 @@ use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Config, Connection, NoTls};
 
 use self::address::{Address, Transport};
-use self::watch::{Session, Target, Watch, WatchedStream};
+use self::watch::{Scope, Session, Target, Watch, WatchedStream};
 use super::sql;
 
-/// The server's answer to a statement that it has ended because of its time limit has this long to come.
+/// After the server's time limit for a statement, its error message has this long to arrive.
 const MARGIN: Duration = Duration::from_secs(3);
-/// An address has this long to take the connection, with everything that is said before the first query, unless the URL has a
+/// Limit of one connection attempt, including the handshake, unless the URL has a
 /// `connect_timeout`.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// As [`CONNECT_LIMIT`], where there are others to be tried.
-const CONNECT_LIMIT_OF_SEVERAL: Duration = Duration::from_secs(2);
-/// Silence of a statement without a time limit after which the server is asked whether it still works on it.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// A connection that has rested for longer is tried before it is used.
-const TRY_AFTER: Duration = Duration::from_secs(5);
-/// One that is tried has this long to answer.
-const TRY_LIMIT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// As [`CONNECT_TIMEOUT`], for URLs with several addresses.
+const CONNECT_TIMEOUT_PER_ADDRESS: Duration = Duration::from_secs(2);
+/// Maximum silence on connections without a `statement_timeout`, while the server does not confirm
+/// that it is working.
+const UNLIMITED_SILENCE: Duration = Duration::from_secs(15);
+/// The server is asked for the state of a silent session after this long, and again in this
+/// interval.
+const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// A connection that was idle for longer is tested before it is used.
+const TEST_AFTER: Duration = Duration::from_secs(5);
+/// Limit of such a test, and of the question for the state of a session.
+const TEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a connection may be silent while an answer is due.
+/// How long a connection may be silent while a response is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerLimit {
-    /// The server ends statements after so many seconds; one that has not answered a little later never will.
+pub enum ResponseLimit {
+    /// The server's `statement_timeout` in seconds; a small margin is added.
     Seconds(u64),
-    /// Statements may take as long as they take. After some silence the server is asked over another connection whether it
-    /// still works on it.
-    WhileWorking,
+    /// No `statement_timeout`. The connection stays open as long as the server confirms, over
+    /// another connection, that it is working on the statement.
+    WhileServerWorks,
 }
 
-impl AnswerLimit {
-    /// The limit of connections with a `statement_timeout`, in seconds; 0 is none.
+impl ResponseLimit {
+    /// The limit of connections with this `statement_timeout` in seconds; 0 means none.
     pub const fn of(statement_timeout_seconds: u64) -> Self {
-        if statement_timeout_seconds == 0 { Self::WhileWorking } else { Self::Seconds(statement_timeout_seconds) }
+        if statement_timeout_seconds == 0 { Self::WhileServerWorks } else { Self::Seconds(statement_timeout_seconds) }
     }
 
-    fn silence(self) -> Duration {
+    fn max_silence(self) -> Duration {
         match self {
             Self::Seconds(seconds) => Duration::from_secs(seconds).saturating_add(MARGIN),
-            Self::WhileWorking => PATIENCE,
+            Self::WhileServerWorks => UNLIMITED_SILENCE,
         }
     }
 }
 
-/// Opens a connection: over the first of the URL's addresses that answers and, where there are several or the URL asks for it
-/// (`target_session_attrs=read-write`), can be written.
+/// Opens a connection to the first address of the URL that accepts it. With several addresses, or
+/// with `target_session_attrs=read-write` in the URL, the server must also accept writes.
 ///
 /// # Errors
-/// When no address leads to a server that takes the connection in time.
-pub async fn open(url: &str, limit: AnswerLimit) -> ConnectionResult<AsyncPgConnection> {
+/// When no address accepts the connection in time.
+pub async fn open(url: &str, limit: ResponseLimit) -> ConnectionResult<AsyncPgConnection> {
     let config: Config = url.parse().map_err(|error: tokio_postgres::Error| ConnectionError::InvalidConnectionUrl(error.to_string()))?;
     let addresses = Address::all_of(&config);
     let attributes = match config.get_target_session_attrs() {
         TargetSessionAttrs::Any if addresses.len() > 1 => TargetSessionAttrs::ReadWrite,
         asked => asked,
     };
-    let own_limit = if addresses.len() > 1 { CONNECT_LIMIT_OF_SEVERAL } else { CONNECT_LIMIT };
-    let patience = config.get_connect_timeout().copied().unwrap_or(own_limit);
+    let default_timeout = if addresses.len() > 1 { CONNECT_TIMEOUT_PER_ADDRESS } else { CONNECT_TIMEOUT };
+    let limit_of_each = config.get_connect_timeout().copied().unwrap_or(default_timeout);
     let target = Target::of(url);
     let mut last = ConnectionError::InvalidConnectionUrl("it names no host".into());
     for (index, address) in target.last_good_first(&addresses) {
-        match timeout(patience, open_at(address, &config, url, limit, attributes)).await {
+        match timeout(limit_of_each, open_at(address, &config, url, limit, attributes)).await {
             Ok(Ok(conn)) => {
-                target.note_good(index);
+                target.record_good(index);
                 return Ok(conn);
             }
             Ok(Err(error)) => last = error,
-            Err(_) => last = ConnectionError::BadConnection(format!("{address} did not answer within {patience:?}")),
+            Err(_) => last = ConnectionError::BadConnection(format!("{address} did not answer within {limit_of_each:?}")),
         }
     }
     Err(last)
@@ -103,7 +108,7 @@ async fn open_at(
     address: &Address,
     config: &Config,
     url: &str,
-    limit: AnswerLimit,
+    limit: ResponseLimit,
     attributes: TargetSessionAttrs,
 ) -> ConnectionResult<AsyncPgConnection> {
     let transport = address.connect(config).await.map_err(|error| ConnectionError::BadConnection(format!("{address}: {error}")))?;
@@ -112,15 +117,15 @@ async fn open_at(
     let stream = WatchedStream::new(transport, watch.clone(), is_started.clone());
     let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| refused(&error))?;
     is_started.store(true, Relaxed);
-    let (alive, gone) = oneshot::channel();
-    tokio::spawn(drive(connection, watch.clone(), gone, url.to_owned(), limit.silence()));
+    let (in_use, dropped) = oneshot::channel();
+    tokio::spawn(drive(connection, watch.clone(), dropped, url.to_owned(), limit.max_silence()));
     let mut conn = AsyncPgConnection::try_from(client).await?;
-    conn.set_instrumentation(Handle { watch: watch.clone(), _alive: alive });
+    conn.set_instrumentation(WatchHandle { watch: watch.clone(), _in_use: in_use });
     if let Some(session) = session_of(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)? {
-        watch.note_session(session);
+        watch.set_session(session);
     }
-    if limit == AnswerLimit::WhileWorking {
-        watch.be_patient(false);
+    if limit == ResponseLimit::WhileServerWorks {
+        watch.allow_long_statements(Scope::Session);
     }
     if attributes != TargetSessionAttrs::Any {
         let is_read_only = is_read_only(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
@@ -132,7 +137,7 @@ async fn open_at(
     Ok(conn)
 }
 
-/// What the server said instead of taking the connection.
+/// The server's error when it refuses a connection.
 fn refused(error: &tokio_postgres::Error) -> ConnectionError {
     ConnectionError::CouldntSetupConfiguration(match error.as_db_error() {
         Some(answer) => DbError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(answer.message().to_owned())),
@@ -140,74 +145,97 @@ fn refused(error: &tokio_postgres::Error) -> ConnectionError {
     })
 }
 
-/// The error of a connection that is gone.
+/// The error of a lost connection.
 fn lost(why: &str) -> DbError {
     DbError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(why.to_owned()))
 }
 
-/// Moves the bytes until the connection ends, its user drops it, or nothing comes any more. Dropping it closes the socket,
-/// and whoever waits for an answer gets an error.
+/// Drives a connection until it ends, its user drops it, or it is silent for too long. The end
+/// closes the socket; callers that wait for a response get an error.
 async fn drive(
     mut connection: Connection<WatchedStream<Box<dyn Transport>>, NoTlsStream>,
     watch: Arc<Watch>,
-    gone: oneshot::Receiver<Infallible>,
+    dropped: oneshot::Receiver<Infallible>,
     url: String,
-    limit: Duration,
+    max_silence: Duration,
 ) {
     let mut messages = stream::poll_fn(|cx| connection.poll_message(cx));
-    let moved = async {
+    let driven = async {
         while let Some(message) = messages.next().await {
             if let Err(error) = message {
-                tracing::debug!(%error, "a database connection has ended");
+                tracing::debug!(%error, "database connection ended");
                 return;
             }
         }
     };
     tokio::select! {
-        () = moved => {}
-        _ = gone => {}
-        silence = until_silent(&watch, &url, limit) => {
-            watch.note_silence();
-            tracing::warn!(seconds = silence.as_secs(), "a database connection is dropped: an answer is due, and nothing comes");
+        () = driven => {}
+        _ = dropped => {}
+        silence = wait_for_silence(&watch, &url, max_silence) => {
+            watch.record_silence();
+            tracing::warn!(seconds = silence.as_secs(), "database connection dropped: a response is due, and no data arrives");
             if let Some(session) = watch.session() {
-                tokio::spawn(ask_about(url, session));
+                tokio::spawn(check_session(url, session));
             }
         }
     }
 }
 
-/// Waits until the connection is silent for longer than it may be.
-async fn until_silent(watch: &Watch, url: &str, limit: Duration) -> Duration {
-    let interval = (limit / 4).min(Duration::from_secs(1));
-    let mut is_overdue = false;
+/// Returns when the connection is silent for longer than `max_silence`, or earlier when the server
+/// reports that the session is not working: then the request or its response is lost. Returns the
+/// length of the silence.
+async fn wait_for_silence(watch: &Watch, url: &str, max_silence: Duration) -> Duration {
+    let interval = (max_silence / 4).min(Duration::from_secs(1));
+    let suspicious = max_silence.min(SESSION_CHECK_INTERVAL);
+    let mut is_suspicious = false;
+    let mut next_check = SESSION_CHECK_INTERVAL;
     loop {
         sleep(interval).await;
-        // Twice in a row: after a pause of this process the answer may be there, and only has to be read.
-        let was_overdue = std::mem::replace(&mut is_overdue, watch.silence() > limit);
-        if !is_overdue || !was_overdue {
+        // Two looks in a row: after a pause of this process a response may be waiting in the
+        // socket.
+        let was_suspicious = std::mem::replace(&mut is_suspicious, watch.silence() > suspicious);
+        if !(was_suspicious && is_suspicious) {
+            next_check = SESSION_CHECK_INTERVAL;
             continue;
         }
-        match watch.session().filter(|_| watch.is_patient()) {
-            Some(session) if ask_about(url.to_owned(), session).await == Some(true) => watch.note_movement(),
-            // The answer may have come while the server was asked.
-            _ if watch.silence() > limit => return watch.silence(),
+        let is_over = watch.silence() > max_silence;
+        let mut is_working = None;
+        if watch.silence() > next_check || (is_over && watch.allows_long_statements()) {
+            is_working = check_session_in_time(watch, url).await;
+            next_check = watch.silence() + SESSION_CHECK_INTERVAL;
+        }
+        // The response may have arrived during the check.
+        let silence = watch.silence();
+        match is_working {
+            Some(true) if watch.allows_long_statements() => watch.record_activity(),
+            Some(false) if silence > suspicious => return silence,
+            _ if is_over && silence > max_silence => return silence,
             _ => {}
         }
     }
 }
 
-/// Whether the server still works for a session from which nothing comes; `None` when it can't be asked. A session that waits
-/// for its client in vain is ended, so that what it has locked becomes free. (Never one that works: it may be waiting for a
-/// standby at its commit, and to end that would make a commit of it that the standby does not have.)
-fn ask_about(url: String, session: Session) -> BoxFuture<'static, Option<bool>> {
+async fn check_session_in_time(watch: &Watch, url: &str) -> Option<bool> {
+    let session = watch.session()?;
+    timeout(TEST_TIMEOUT, check_session(url.to_owned(), session)).await.ok().flatten()
+}
+
+/// Asks the server whether a silent session is working, or was a second ago; `None` when the server
+/// can't be asked.
+///
+/// A session that waits for its client is terminated, which releases its locks. A working one never
+/// is: it may be waiting for a synchronous standby in its commit, and terminating it would make a
+/// commit visible that the standby does not have.
+fn check_session(url: String, session: Session) -> BoxFuture<'static, Option<bool>> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Bool)]
         is_working: bool,
     }
-    let ask = async move {
-        let mut conn = open(&url, AnswerLimit::Seconds(1)).await.ok()?;
-        let rows: Vec<Row> = sql("WITH session AS (SELECT pid, state = 'active' AND wait_event_type IS DISTINCT FROM 'Client' AS is_working \
+    let check = async move {
+        let mut conn = open(&url, ResponseLimit::Seconds(1)).await.ok()?;
+        let rows: Vec<Row> = sql("WITH session AS (SELECT pid, (state = 'active' AND wait_event_type IS DISTINCT FROM 'Client') \
+                                                            OR state_change > clock_timestamp() - interval '1 second' AS is_working \
                                                    FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2) \
                                   SELECT is_working OR NOT pg_terminate_backend(pid) AS is_working FROM session")
         .bind::<Integer, _>(session.process)
@@ -217,7 +245,7 @@ fn ask_about(url: String, session: Session) -> BoxFuture<'static, Option<bool>> 
         .ok()?;
         Some(rows.iter().any(|row| row.is_working))
     };
-    ask.boxed()
+    check.boxed()
 }
 
 async fn session_of(conn: &mut AsyncPgConnection) -> QueryResult<Option<Session>> {
@@ -236,64 +264,67 @@ async fn is_read_only(conn: &mut AsyncPgConnection) -> QueryResult<bool> {
     Ok(rows.iter().any(|row| row.is_read_only))
 }
 
-/// Lets the statements of this transaction take as long as the server works on them: for those with `statement_timeout = 0`.
+/// Allows the statements of the current transaction to take as long as the server works on them.
+/// For transactions that set `statement_timeout = 0`.
 pub fn allow_long_statements(conn: &mut AsyncPgConnection) {
     if let Some(watch) = watch_of(conn) {
-        watch.be_patient(true);
+        watch.allow_long_statements(Scope::Transaction);
     }
 }
 
-/// Whether a connection that has rested can be used: it must not have been silent, nor be as old as one that was, nor lead to
-/// a server that can't be written any more. After a longer rest it is asked for a word.
+/// Checks that an idle connection can be used: neither it nor a younger one to the same target was
+/// silent, and its server accepts writes. After some idle time it is tested with a query.
 ///
 /// # Errors
-/// When another connection is to be used.
+/// When the connection must be replaced.
 pub async fn check_before_use(conn: &mut AsyncPgConnection) -> QueryResult<()> {
     let Some(watch) = watch_of(conn) else { return Ok(()) };
-    if watch.is_unfit() {
-        return Err(lost("the connection is not to be used again"));
+    if watch.must_be_replaced() {
+        return Err(lost("the connection must be replaced"));
     }
-    if watch.rest() < TRY_AFTER {
+    if watch.idle_time() < TEST_AFTER {
         return Ok(());
     }
-    ShortAnswer::over(conn).within(TRY_LIMIT, conn.batch_execute("SELECT 1")).await
+    ShortQuery::on(conn).within(TEST_TIMEOUT, conn.batch_execute("SELECT 1")).await
 }
 
-/// For what is answered at once if at all: the connection counts as silent when it takes longer.
-pub struct ShortAnswer(Option<Arc<Watch>>);
+/// A query with a time limit of its own, shorter than that of the connection.
+pub struct ShortQuery(Option<Arc<Watch>>);
 
-impl ShortAnswer {
-    /// The connection that will be asked.
-    pub fn over(conn: &mut AsyncPgConnection) -> Self {
+impl ShortQuery {
+    /// Prepares the limit for a query on this connection.
+    pub fn on(conn: &mut AsyncPgConnection) -> Self {
         Self(watch_of(conn))
     }
 
-    /// Waits for the answer.
+    /// Waits for the response.
     ///
     /// # Errors
-    /// Those of the question; that of a lost connection when no answer came in time. Then it must not be used again.
-    pub async fn within<T>(self, limit: Duration, answer: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
-        if let Ok(answer) = timeout(limit, answer).await {
-            return answer;
+    /// Those of the query; the error of a lost connection after `limit`. The connection counts as
+    /// silent then and must be dropped.
+    pub async fn within<T>(self, limit: Duration, query: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
+        if let Ok(response) = timeout(limit, query).await {
+            return response;
         }
         if let Some(watch) = self.0 {
-            watch.note_silence();
+            watch.record_silence();
         }
-        Err(lost(&format!("no answer came within {limit:?}")))
+        Err(lost(&format!("no response within {limit:?}")))
     }
 }
 
-/// What ties an [`AsyncPgConnection`] to its watch, in the one place that diesel has for things of others. Goes with it.
-struct Handle {
+/// Ties the watch to its [`AsyncPgConnection`], which has no other place for data of the
+/// application.
+struct WatchHandle {
     watch: Arc<Watch>,
-    /// Its end is how the driver learns that nobody uses the connection any more.
-    _alive: oneshot::Sender<Infallible>,
+    /// Dropped with the connection, which ends the driver.
+    _in_use: oneshot::Sender<Infallible>,
 }
 
-impl Instrumentation for Handle {
+impl Instrumentation for WatchHandle {
     fn on_connection_event(&mut self, _event: InstrumentationEvent<'_>) {}
 }
 
 fn watch_of(conn: &mut AsyncPgConnection) -> Option<Arc<Watch>> {
-    conn.instrumentation().downcast_ref::<Handle>().map(|handle| handle.watch.clone())
+    conn.instrumentation().downcast_ref::<WatchHandle>().map(|handle| handle.watch.clone())
 }

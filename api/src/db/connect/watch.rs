@@ -1,4 +1,4 @@
-//! Watching a connection: whether an answer is due, and for how long nothing has come.
+//! Watches a connection: whether a response is due, and how long no data has moved.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -18,75 +18,83 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::messages::{Messages, error_fields};
 use crate::db::sqlstate;
 
-/// Messages of the client after which the server answers until it is ready for the next.
+/// Client messages that the server completes with ReadyForQuery: Query, Sync, FunctionCall.
 const REQUESTS: &[u8] = b"QSF";
-/// The client says goodbye: no answer will come.
+/// The last message of a client; no response follows.
 const TERMINATE: u8 = b'X';
 const ERROR_RESPONSE: u8 = b'E';
 const READY_FOR_QUERY: u8 = b'Z';
-/// The status of a server that is ready outside any transaction.
+/// The status in ReadyForQuery outside a transaction.
 const IDLE: &[u8] = b"I";
 
-/// Milliseconds of a clock that only goes forward; never 0.
+/// Milliseconds of a monotonic clock; never 0.
 fn now() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
 }
 
-/// What all connections of a URL have in common.
+/// State that all connections of a URL share.
 #[derive(Debug, Default)]
 pub(super) struct Target {
-    /// Connections opened before this may be silent: one of them was.
-    suspected_at: AtomicU64,
-    /// Which of its addresses took the last connection.
+    /// When a connection was silent last: all that were opened before are suspicious.
+    silent_at: AtomicU64,
+    /// Index of the address that accepted the last connection.
     good: AtomicUsize,
 }
 
 impl Target {
     pub fn of(url: &str) -> Arc<Self> {
         static TARGETS: LazyLock<Mutex<HashMap<u64, Arc<Target>>>> = LazyLock::new(Mutex::default);
-        // The URL holds a password: its hash is enough to tell it from others.
+        // The hash identifies the URL without keeping its password.
         let mut hasher = DefaultHasher::new();
         url.hash(&mut hasher);
         TARGETS.lock().expect("no panic while held").entry(hasher.finish()).or_default().clone()
     }
 
-    /// The addresses with their indexes, from the one that took the last connection on.
+    /// The addresses with their indexes, starting with the one that accepted the last connection.
     pub fn last_good_first<'a, A>(&self, addresses: &'a [A]) -> impl Iterator<Item = (usize, &'a A)> {
         let first = self.good.load(Relaxed).min(addresses.len().saturating_sub(1));
         let (before, from) = addresses.split_at(first);
         (first..).zip(from).chain(before.iter().enumerate())
     }
 
-    pub fn note_good(&self, index: usize) {
+    pub fn record_good(&self, index: usize) {
         self.good.store(index, Relaxed);
     }
 }
 
-/// What is known of one connection. Written by the task that drives it, read by everyone.
+/// State of one connection. Written by the task that drives it, read by any task.
 #[derive(Debug)]
 pub(super) struct Watch {
     target: Arc<Target>,
     opened_at: u64,
-    /// Requests that were sent whole, and that the server has not finished answering.
-    unanswered: AtomicU32,
-    /// A request is being sent.
+    /// Requests that were sent completely and whose response is not complete.
+    pending: AtomicU32,
+    /// A request was sent in part.
     is_sending: AtomicBool,
-    /// The server is asked for bytes, and there are none.
+    /// The last read found no data.
     is_waiting: AtomicBool,
-    /// When bytes came or went last.
-    moved_at: AtomicU64,
-    /// It must not be used for anything new.
-    is_unfit: AtomicBool,
+    /// When data was last received or sent.
+    active_at: AtomicU64,
+    /// The connection must not be reused.
+    is_broken: AtomicBool,
     /// Statements may take as long as the server works on them.
-    is_patient: AtomicBool,
-    /// That ends with the transaction.
-    is_patient_until_idle: AtomicBool,
-    /// The other end, once it has said who it is.
+    allows_long_statements: AtomicBool,
+    /// That permission ends with the transaction.
+    is_permission_local: AtomicBool,
+    /// The server's side, known after the start of the session.
     session: OnceLock<Session>,
 }
 
-/// A process of the server: its number alone may be given to another one later.
+/// For how long long statements are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Session,
+    /// Until the current transaction ends.
+    Transaction,
+}
+
+/// A process of the server. The start time tells it from a later process with the same id.
 #[derive(Debug, Clone, Copy, QueryableByName)]
 pub(super) struct Session {
     #[diesel(sql_type = Integer)]
@@ -100,76 +108,76 @@ impl Watch {
         Self {
             target,
             opened_at: now(),
-            unanswered: AtomicU32::new(0),
+            pending: AtomicU32::new(0),
             is_sending: AtomicBool::new(false),
             is_waiting: AtomicBool::new(false),
-            moved_at: AtomicU64::new(now()),
-            is_unfit: AtomicBool::new(false),
-            is_patient: AtomicBool::new(false),
-            is_patient_until_idle: AtomicBool::new(false),
+            active_at: AtomicU64::new(now()),
+            is_broken: AtomicBool::new(false),
+            allows_long_statements: AtomicBool::new(false),
+            is_permission_local: AtomicBool::new(false),
             session: OnceLock::new(),
         }
     }
 
-    /// For how long an answer is due and nothing has come; zero when none is due.
+    /// How long no data has moved while a response is due; zero when none is due.
     pub fn silence(&self) -> Duration {
-        let is_due = self.unanswered.load(Relaxed) > 0 || self.is_sending.load(Relaxed);
-        if is_due && self.is_waiting.load(Relaxed) { self.rest() } else { Duration::ZERO }
+        let is_due = self.pending.load(Relaxed) > 0 || self.is_sending.load(Relaxed);
+        if is_due && self.is_waiting.load(Relaxed) { self.idle_time() } else { Duration::ZERO }
     }
 
-    /// Since when nothing has come or gone.
-    pub fn rest(&self) -> Duration {
-        Duration::from_millis(now().saturating_sub(self.moved_at.load(Relaxed)))
+    /// How long no data has moved.
+    pub fn idle_time(&self) -> Duration {
+        Duration::from_millis(now().saturating_sub(self.active_at.load(Relaxed)))
     }
 
-    pub fn note_movement(&self) {
-        self.moved_at.store(now(), Relaxed);
+    pub fn record_activity(&self) {
+        self.active_at.store(now(), Relaxed);
     }
 
-    /// Must another connection be used? It was found unfit, or is older than the silence of another.
-    pub fn is_unfit(&self) -> bool {
-        self.is_unfit.load(Relaxed) || self.opened_at <= self.target.suspected_at.load(Relaxed)
+    /// Whether the connection must not be reused: it is broken, or older than the last silence of
+    /// one to the same target.
+    pub fn must_be_replaced(&self) -> bool {
+        self.is_broken.load(Relaxed) || self.opened_at <= self.target.silent_at.load(Relaxed)
     }
 
-    /// It is silent: it and those that are as old are not used for anything new.
-    pub fn note_silence(&self) {
-        self.is_unfit.store(true, Relaxed);
-        self.target.suspected_at.store(now(), Relaxed);
+    /// Marks the connection, and all to the same target that are open, to be replaced.
+    pub fn record_silence(&self) {
+        self.is_broken.store(true, Relaxed);
+        self.target.silent_at.store(now(), Relaxed);
         metrics::counter!("db_connections_silent_total").increment(1);
     }
 
-    /// Statements may take as long as the server works on them.
-    pub fn be_patient(&self, only_in_transaction: bool) {
-        self.is_patient_until_idle.store(only_in_transaction, Relaxed);
-        self.is_patient.store(true, Relaxed);
+    /// Allows statements to take as long as the server works on them.
+    pub fn allow_long_statements(&self, scope: Scope) {
+        self.is_permission_local.store(scope == Scope::Transaction, Relaxed);
+        self.allows_long_statements.store(true, Relaxed);
     }
 
-    pub fn is_patient(&self) -> bool {
-        self.is_patient.load(Relaxed)
+    pub fn allows_long_statements(&self) -> bool {
+        self.allows_long_statements.load(Relaxed)
     }
 
-    pub fn note_session(&self, session: Session) {
-        // It is said once.
-        let _known = self.session.set(session);
+    pub fn set_session(&self, session: Session) {
+        let _already_set = self.session.set(session);
     }
 
     pub fn session(&self) -> Option<Session> {
         self.session.get().copied()
     }
 
-    fn note_received(&self, tag: u8, body: &[u8]) {
+    fn record_received(&self, tag: u8, body: &[u8]) {
         match tag {
             READY_FOR_QUERY => {
-                self.unanswered.store(self.unanswered.load(Relaxed).saturating_sub(1), Relaxed);
-                if body == IDLE && self.is_patient_until_idle.swap(false, Relaxed) {
-                    self.is_patient.store(false, Relaxed);
+                self.pending.store(self.pending.load(Relaxed).saturating_sub(1), Relaxed);
+                if body == IDLE && self.is_permission_local.swap(false, Relaxed) {
+                    self.allows_long_statements.store(false, Relaxed);
                 }
             }
             ERROR_RESPONSE => {
                 let Some((code, message)) = error_fields(body) else { return };
-                sqlstate::note(code, message);
-                if sqlstate::is_end_of_connection(code) {
-                    self.is_unfit.store(true, Relaxed);
+                sqlstate::record(code, message);
+                if sqlstate::ends_connection(code) {
+                    self.is_broken.store(true, Relaxed);
                 }
             }
             _ => {}
@@ -177,31 +185,32 @@ impl Watch {
     }
 }
 
-/// A stream of bytes to and from PostgreSQL that keeps its [`Watch`].
+/// A byte stream to PostgreSQL that updates its [`Watch`].
 pub(super) struct WatchedStream<S> {
     inner: S,
     watch: Arc<Watch>,
     received: Messages,
     sent: Messages,
-    /// The first messages are of another form, and have a deadline of their own.
+    /// Messages of the handshake are not counted: they have another format, and the handshake has
+    /// its own time limit.
     is_started: Arc<AtomicBool>,
 }
 
 impl<S> WatchedStream<S> {
-    /// The flag is to be set once the connection is made.
+    /// The caller sets `is_started` after the handshake.
     pub fn new(inner: S, watch: Arc<Watch>, is_started: Arc<AtomicBool>) -> Self {
         Self { inner, watch, received: Messages::new(b"EZ"), sent: Messages::new(b""), is_started }
     }
 
-    fn note_sent(&mut self, bytes: &[u8]) {
-        self.watch.note_movement();
+    fn record_sent(&mut self, bytes: &[u8]) {
+        self.watch.record_activity();
         if !self.is_started.load(Relaxed) {
             return;
         }
         let watch = &self.watch;
         self.sent.feed(bytes, |tag, _| {
             let is_request = REQUESTS.contains(&tag);
-            watch.unanswered.store(watch.unanswered.load(Relaxed) + u32::from(is_request), Relaxed);
+            watch.pending.store(watch.pending.load(Relaxed) + u32::from(is_request), Relaxed);
             watch.is_sending.store(!is_request && tag != TERMINATE, Relaxed);
         });
         if !self.sent.is_at_boundary() {
@@ -218,8 +227,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         this.watch.is_waiting.store(polled.is_pending(), Relaxed);
         let bytes = &buf.filled()[before..];
         if !bytes.is_empty() {
-            this.watch.note_movement();
-            this.received.feed(bytes, |tag, body| this.watch.note_received(tag, body));
+            this.watch.record_activity();
+            this.received.feed(bytes, |tag, body| this.watch.record_received(tag, body));
         }
         polled
     }
@@ -230,9 +239,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.inner).poll_write(cx, buf);
         match &polled {
-            Poll::Ready(Ok(written)) => this.note_sent(&buf[..*written]),
+            Poll::Ready(Ok(written)) => this.record_sent(&buf[..*written]),
             Poll::Ready(Err(_)) => {}
-            // Nobody takes the bytes.
+            // The other side does not accept data.
             Poll::Pending => this.watch.is_sending.store(true, Relaxed),
         }
         polled

@@ -28,7 +28,7 @@ impl ServerProcess {
         Self::start_under(&[], data_dir, database_url, settings).await
     }
 
-    /// As [`Self::start_with`], by way of a program that runs it, such as `prlimit` with its arguments.
+    /// As [`Self::start_with`], run by another program, such as `prlimit` with its arguments.
     pub async fn start_under(wrapper: &[&str], data_dir: &PathBuf, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let port = super::free_port();
         let bind = format!("127.0.0.1:{port}");
@@ -83,7 +83,7 @@ impl ServerProcess {
         Person::new(&self.base_url)
     }
 
-    /// Everything it has said so far.
+    /// Its output so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -94,8 +94,8 @@ impl ServerProcess {
         self.child.wait().expect("the process can be waited for");
     }
 
-    /// SIGTERM: it is to stop in good order.
-    pub fn ask_to_stop(&self) {
+    /// SIGTERM: a graceful stop.
+    pub fn request_stop(&self) {
         send_signal(self.child.id(), Signal::TERM);
     }
 
@@ -147,14 +147,14 @@ pub fn send_signal(process: u32, signal: Signal) {
     kill_process(pid, signal).expect("it can be sent a signal");
 }
 
-/// The first process of the PostgreSQL that runs in a data folder.
+/// The postmaster of the PostgreSQL that runs in a data folder.
 pub fn postmaster(data_dir: &Path) -> Option<u32> {
     let pid_file = std::fs::read_to_string(data_dir.join("postgres/postmaster.pid")).ok()?;
     let pid = pid_file.lines().next()?.trim().parse().ok()?;
     postgres_processes(data_dir).contains(&pid).then_some(pid)
 }
 
-/// Every process of PostgreSQL that works in a data folder.
+/// All processes of PostgreSQL that work in a data folder.
 pub fn postgres_processes(data_dir: &Path) -> Vec<u32> {
     let folder = std::fs::canonicalize(data_dir.join("postgres")).unwrap_or_default();
     let processes = std::fs::read_dir("/proc").expect("it is mounted").flatten();

@@ -1,4 +1,4 @@
-//! A network in between: a TCP proxy in front of a PostgreSQL whose connections can go silent.
+//! A TCP proxy in front of a PostgreSQL, whose connections can go silent.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,21 +9,22 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// When the connections that exist go silent.
+/// When the existing connections go silent.
 #[derive(Debug, Clone, Copy)]
 pub enum Moment {
     /// Instead of passing this chunk from the clients on, counted from 0.
     ClientChunk(usize),
     /// Instead of passing this chunk from the server on.
     ServerChunk(usize),
-    /// Instead of passing a chunk from a client on that holds this text: the server never gets it.
+    /// Instead of passing a client's chunk on that contains this text: the server never receives
+    /// it.
     Before(&'static str),
-    /// After such a chunk was passed on: the server gets it, its answer is lost.
+    /// After such a chunk was passed on: the server receives it, its response is lost.
     After(&'static str),
 }
 
-/// Passes bytes on between its port and the socket of a PostgreSQL. A silent connection stays open, and nothing comes
-/// through in either direction; the other side is not told, as when a network drops packets.
+/// Forwards between its port and the socket of a PostgreSQL. A silent connection stays open and
+/// forwards nothing in either direction, as when a network drops packets: no side is notified.
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -98,12 +99,12 @@ impl Proxy {
         format!("{user}@{}/{}", self.address, rest.split_once('/').expect("a database").1)
     }
 
-    /// From now on nothing passes over the connections that exist; new ones work.
+    /// Existing connections go silent; new ones work.
     pub fn go_silent(&self) {
         self.shared.go_silent();
     }
 
-    /// As [`Self::go_silent`], at a moment that comes.
+    /// As [`Self::go_silent`], at a later moment.
     pub fn go_silent_at(&self, moment: Moment) {
         *self.shared.moment.lock().expect("no panic while held") = Some(moment);
     }
@@ -113,7 +114,7 @@ impl Proxy {
         self.shared.moment.lock().expect("no panic while held").is_none()
     }
 
-    /// Whether new connections are taken without a word ever coming back, as from a frozen machine.
+    /// Whether new connections are accepted but silent, as with a frozen machine.
     pub fn silence_new(&self, are_silent: bool) {
         *self.shared.are_new_silent.lock().expect("no panic while held") = are_silent;
     }
@@ -127,7 +128,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
-        // Ends what still passes.
+        // Ends forwarding.
         self.shared.go_silent();
     }
 }
@@ -157,7 +158,8 @@ async fn pass_on(client: TcpStream, shared: Arc<Shared>) {
             return;
         }
     }
-    // What the client still sends is lost, and the server is not told when the client gives up.
+    // Data of the client is discarded, and the server does not see when the client closes the
+    // connection.
     let _lost = tokio::io::copy(&mut from_client, &mut tokio::io::sink()).await;
     let _never = generation.wait_for(|now| *now == u64::MAX).await;
 }

@@ -1,17 +1,17 @@
-//! A disk that is easily full.
+//! A small file system that can be filled.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A file system of its own, with little room. Gone with the test.
+/// A small tmpfs, unmounted at the end of the test.
 pub struct SmallDisk {
     pub folder: PathBuf,
 }
 
 impl SmallDisk {
-    /// `None`, and a line that says so, where file systems can't be mounted: tests run as root in CI.
+    /// `None`, with a message, where mounting is not permitted. CI runs the tests as root.
     pub fn mount(megabytes: u32) -> Option<Self> {
         let folder = std::env::temp_dir().join(format!("tt-disk-{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir(&folder).expect("a folder");
@@ -25,21 +25,21 @@ impl SmallDisk {
         None
     }
 
-    /// Takes all the room there is but this, in kibibytes.
+    /// Fills it, except for this many KiB.
     pub fn fill(&self, leave_kibibytes: u64) {
         let stat = rustix::fs::statvfs(&self.folder).expect("it is mounted");
-        let mut room = (stat.f_bavail * stat.f_frsize).saturating_sub(leave_kibibytes * 1024);
+        let mut left = (stat.f_bavail * stat.f_frsize).saturating_sub(leave_kibibytes * 1024);
         let mut ballast = File::create(self.ballast()).expect("a file");
-        while room > 0 {
-            let chunk = vec![1; usize::try_from(room.min(1 << 20)).expect("small")];
+        while left > 0 {
+            let chunk = vec![1; usize::try_from(left.min(1 << 20)).expect("small")];
             if ballast.write_all(&chunk).is_err() {
                 return;
             }
-            room -= chunk.len() as u64;
+            left -= chunk.len() as u64;
         }
     }
 
-    /// Gives the room back.
+    /// Frees the space again.
     pub fn free(&self) {
         std::fs::remove_file(self.ballast()).expect("it was filled");
     }
@@ -51,7 +51,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: the last process on it may still be on its way out.
+        // Lazily, because a process on it may still be ending.
         let _still_mounted = Command::new("umount").arg("--lazy").arg(&self.folder).status();
         let _left_behind = std::fs::remove_dir(&self.folder);
     }

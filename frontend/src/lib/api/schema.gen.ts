@@ -3974,16 +3974,16 @@ export interface components {
             /** @example asha */
             username: string;
         };
-        /** @description The scan writer: whether scans can be written, and how many wait. */
+        /** @description Whether scans can be written, and how many wait. */
         ScanWriterCheck: {
-            /** @description Unhealthy when no scan can be written now: then the process is not ready either. */
+            /** @description Unhealthy when scans can't be written now; then the process is not ready. */
             status: components["schemas"]["Status"];
             problem?: components["schemas"]["WriteProblem"] | null;
-            /** @description What to do about it. */
+            /** @description What to do about the problem. */
             detail?: string | null;
             /**
              * Format: double
-             * @description Seconds since something was written last.
+             * @description Seconds since the last commit of the scan writer.
              */
             last_write_seconds?: number | null;
             waiting_scans?: number | null;
