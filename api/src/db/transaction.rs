@@ -107,7 +107,8 @@ pub fn is_timeout(cause: &diesel::result::Error) -> bool {
     matches!(cause, diesel::result::Error::DatabaseError(_, information) if information.message().starts_with("canceling statement due to"))
 }
 
-/// The check that a statement broke: a constraint of a table, or a rule that a trigger raises under a name.
+/// The check that a statement broke: a constraint of a table, or a rule that a trigger raises under
+/// a name.
 pub fn violated_check(cause: &diesel::result::Error) -> Option<&str> {
     match cause {
         diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::CheckViolation, information) => information.constraint_name(),

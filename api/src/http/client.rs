@@ -24,7 +24,8 @@ pub struct Client {
     pub api_key_id: Option<i64>,
 }
 
-/// The valid API key of a request, by its id: put into the extensions of the request where keys are checked.
+/// The valid API key of a request, by its id: put into the extensions of the request where keys are
+/// checked.
 #[derive(Debug, Clone, Copy)]
 pub struct UsedApiKey(pub i64);
 

@@ -21,12 +21,13 @@ const MAX_USERNAME: usize = 64;
 pub struct CreatedAdmin {
     /// `ADMIN_USERNAME`, or that with a number where the name was taken.
     pub username: String,
-    /// The password when it was generated: shown once, stored nowhere, to be changed at the first sign-in. `None` when
-    /// it is the one in `ADMIN_PASSWORD`.
+    /// The password when it was generated: shown once, stored nowhere, to be changed at the first
+    /// sign-in. `None` when it is the one in `ADMIN_PASSWORD`.
     pub password: Option<String>,
 }
 
-/// Creates an admin when there is none who can sign in, under a name that is free. Nobody who exists is changed.
+/// Creates an admin when there is none who can sign in, under a name that is free. Existing users
+/// stay as they are.
 ///
 /// # Errors
 /// When the database can't be read or written; on a database without users, also when `ADMIN_PASSWORD` breaks the password
@@ -39,7 +40,8 @@ pub async fn ensure(conn: &mut AsyncPgConnection, config: &Config) -> Result<Opt
     let (secret, is_generated) = first_password(config, is_first_start)?;
     let password_hash = password::hash(secret.clone()).await?;
     let created = transaction(conn, async |conn| {
-        // Two processes may start on one database: the second waits here, then finds the first one's admin.
+        // Two processes may start on one database: the second waits here, then finds the first
+        // one's admin.
         crate::db::sql("SELECT pg_advisory_xact_lock(7421830118)").execute_on(conn).await?;
         if queries::exists_usable_admin(conn).await? {
             return Ok(None);
@@ -59,8 +61,9 @@ pub async fn ensure(conn: &mut AsyncPgConnection, config: &Config) -> Result<Opt
     Ok(Some(CreatedAdmin { username, password: is_generated.then_some(secret) }))
 }
 
-/// The password, and whether it was generated. A database that was in use must not keep the server from starting because of
-/// a setting that nobody needed since its first start.
+/// The password, and whether it was generated. On a database that was in use, a weak
+/// `ADMIN_PASSWORD` must not keep the server from starting: the setting was not needed since the
+/// first start.
 fn first_password(config: &Config, is_first_start: bool) -> Result<(String, bool)> {
     let Some(given) = &config.admin_password else { return Ok((random_password(), true)) };
     match password::check_strength(given.expose(), &config.admin_username, "ADMIN_PASSWORD") {

@@ -170,7 +170,8 @@ pub async fn unlock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()>
     Ok(())
 }
 
-/// Sets a password. `is_change_required` for one that another person knows: its owner must choose another first.
+/// Sets a password. `is_change_required` for one that another person knows: its owner must choose
+/// another first.
 pub async fn set_password(conn: &mut AsyncPgConnection, id: UserId, hash: String, is_change_required: bool) -> QueryResult<()> {
     diesel::update(users::table.find(id.0))
         .set((users::password_hash.eq(hash), users::password_change_required.eq(is_change_required), users::version.eq(users::version + 1)))

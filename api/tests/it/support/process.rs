@@ -22,7 +22,8 @@ impl ServerProcess {
         Self::start_with(data_dir, database_url, &[]).await
     }
 
-    /// As [`Self::start`], with settings of the test's own. One without a value takes the harness's away.
+    /// As [`Self::start`], with settings of the test's own. One without a value takes the harness's
+    /// away.
     pub async fn start_with(data_dir: &PathBuf, database_url: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let port = super::free_port();
         let bind = format!("127.0.0.1:{port}");
