@@ -13,6 +13,8 @@ use crate::config::Config;
 use crate::db::transaction;
 use crate::error::Result;
 
+/// Where `ADMIN_USERNAME` is blank.
+const DEFAULT_USERNAME: &str = "admin";
 /// Longest user name, in characters.
 const MAX_USERNAME: usize = 64;
 
@@ -95,11 +97,10 @@ async fn insert(conn: &mut AsyncPgConnection, config: &Config, password_hash: &s
     }
 }
 
+/// The name for an attempt, as the database takes it: not empty, and at most [`MAX_USERNAME`] characters.
 fn numbered(name: &str, attempt: u32) -> String {
-    if attempt == 1 {
-        return name.to_owned();
-    }
-    let suffix = format!("-{attempt}");
+    let name = if name.trim().is_empty() { DEFAULT_USERNAME } else { name.trim() };
+    let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
     let stem: String = name.chars().take(MAX_USERNAME - suffix.len()).collect();
     stem + &suffix
 }
@@ -108,4 +109,23 @@ fn numbered(name: &str, attempt: u32) -> String {
 fn random_password() -> String {
     let bytes: [u8; 16] = std::array::from_fn(|_| rand::random());
     format!("{}-aA1", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_one_that_the_database_takes() {
+        let long = "ü".repeat(100);
+        for (name, attempt, expected) in [
+            ("admin", 1, "admin".to_owned()),
+            (" admin ", 2, "admin-2".to_owned()),
+            ("  ", 1, "admin".to_owned()),
+            (&long, 1, "ü".repeat(64)),
+            (&long, 12, format!("{}-12", "ü".repeat(61))),
+        ] {
+            assert_eq!(numbered(name, attempt), expected);
+        }
+    }
 }
