@@ -67,7 +67,8 @@ impl Reply {
         Self { status: StatusCode::NO_CONTENT, location: None, etag: None, body: Vec::new() }
     }
 
-    /// A refusal that had an effect, which an error would undo: stored and given again like every other reply.
+    /// A refusal that had an effect, which an error would undo: stored and given again like every
+    /// other reply.
     ///
     /// # Errors
     /// As [`Reply::ok`].

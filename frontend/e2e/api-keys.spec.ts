@@ -53,6 +53,7 @@ test('a key is made, works for what it may and nothing else, and ends when it is
 	await page.goto('/audit-log');
 	const opened = page.getByRole('row', { name: new RegExp(`admin made bag ${scanned}`) });
 	await expect(opened).toContainText('With the API key Weighbridge');
+	await portrait(page, 'audit-log-api-key');
 	await opened.getByRole('link').click();
 	await page.getByRole('link', { name: 'Everything done with the API key Weighbridge' }).click();
 	await expect(page).toHaveURL(/api_key_id=\d+/);

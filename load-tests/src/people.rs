@@ -11,7 +11,8 @@ const HANDED_OVER: &str = "Only-For-Today-1";
 /// Children per parent.
 pub const CHILDREN: u64 = 30;
 
-/// Creates a person, who then has [`PASSWORD`]: the one that the admin sets has to be changed at the first sign-in.
+/// Creates a person, who then has [`PASSWORD`]: the one that the admin sets has to be changed at
+/// the first sign-in.
 ///
 /// # Errors
 /// When the server refuses.

@@ -1,5 +1,5 @@
--- At least one admin who can sign in exists at any time, whichever statement changes the users. A lock after wrong passwords
--- does not count: it ends by itself.
+-- At least one admin who can sign in exists at any time, whichever statement changes the users. A
+-- lock after wrong passwords does not count: it ends by itself.
 
 CREATE FUNCTION is_usable_admin(person users) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT person.role = 'admin' AND person.is_active AND person.anonymised_at IS NULL AND person.password_hash LIKE '$argon2%'
@@ -19,8 +19,8 @@ BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         is_last := EXISTS (SELECT FROM users u WHERE is_usable_admin(u));
     ELSE
-        -- A transaction with an older snapshot than the last change of this row gets a serialization failure here, where a
-        -- lock alone would let it count admins that are gone.
+        -- A transaction with an older snapshot than the last change of this row gets a
+        -- serialization failure here, where a lock alone would let it count admins that are gone.
         INSERT INTO admin_guard (changes) VALUES (1) ON CONFLICT (id) DO UPDATE SET changes = admin_guard.changes + 1;
         is_last := NOT EXISTS (SELECT FROM users u WHERE is_usable_admin(u));
     END IF;

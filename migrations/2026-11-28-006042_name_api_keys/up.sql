@@ -1,5 +1,5 @@
--- The API key that something was done with. By its id alone: the name is read from api_keys, where rows are never deleted, so
--- that erasing a person has one place less to look at.
+-- The API key that something was done with. By its id alone: the name is read from api_keys, where
+-- rows are never deleted, so that erasing a person has one place less to look at.
 
 ALTER TABLE audit_logs ADD COLUMN api_key_id bigint;
 COMMENT ON COLUMN audit_logs.api_key_id IS 'The key that was used; null for people who were signed in and for the system';

@@ -1,6 +1,7 @@
--- A key acts as the person who created it. Those that were created for another person let an admin act under another's name,
--- and giving them to their creator would let their holders do what the creator may: they are revoked. So are keys whose
--- creator is not known. Who needs one creates a key of their own.
+-- A key acts as the person who created it. Those that were created for another person let an admin
+-- act under another's name, and giving them to their creator would let their holders do what the
+-- creator may: they are revoked. So are keys whose creator is not known. Who needs one creates a
+-- key of their own.
 
 INSERT INTO audit_logs (id, action, entity_type, entity_id, before, after)
 SELECT (left(replace(uuidv7_floor(clock_timestamp())::text, '-', ''), 12) || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14))::uuid,

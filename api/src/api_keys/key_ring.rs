@@ -61,8 +61,8 @@ impl KnownKey {
         self.scopes.iter().any(|scope| scope.split_once(':') == Some((resource, access)))
     }
 
-    /// Whom it acts as. A key may do no more than its owner could: where the owner would first have to change the password or
-    /// to set the second factor up, the key has to wait for that.
+    /// Its owner as the caller. A key may do no more than its owner could: where the owner would
+    /// first have to change the password or to set up the second factor, the key waits for that.
     pub fn caller(&self, config: &Config) -> Caller {
         Caller {
             user_id: self.user_id,
@@ -111,7 +111,8 @@ impl KeyRing {
         Ok(known.filter(|known| !known.is_expired() && bool::from(known.secret_hash.ct_eq(&key.secret_hash()))))
     }
 
-    /// The key with this id, when it is still valid: for what goes on after the request that proved it.
+    /// The key with this id, when it is still valid: for what goes on after the request that proved
+    /// it.
     ///
     /// # Errors
     /// When the database can't be read.

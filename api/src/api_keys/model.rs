@@ -85,7 +85,7 @@ pub struct ApiKey {
     /// `<resource>:read` or `<resource>:write`.
     #[schema(example = json!(["bags:read", "scans:write"]))]
     pub scopes: Vec<String>,
-    /// Whom the key acts as: the person who created it.
+    /// The person that the key acts as: its creator.
     #[schema(value_type = i64, example = 7)]
     pub user_id: UserId,
     #[schema(example = "asha")]

@@ -29,7 +29,7 @@ pub struct NewApiKey {
     pub name: String,
     pub scopes: Vec<String>,
     pub requests_per_minute: Option<i32>,
-    /// Also whom it acts as.
+    /// The key acts as this person.
     pub created_by: UserId,
     pub expires_at: Option<DateTime<Utc>>,
 }

@@ -83,7 +83,8 @@ fn bearer(req: &ServiceRequest) -> Option<&str> {
 async fn admit(state: &AppState, req: &ServiceRequest, token: &str) -> Result<Budget, HttpResponse> {
     let refused = |error: Error| error.error_response();
     let key = find(state, req, token).await.map_err(refused)?;
-    // Known before anything is refused, so that a denial is written down with a name, and every line of the log has it.
+    // Known before anything is refused, so that a denial is written down with a name, and every
+    // line of the log has it.
     name_key(state, req, &key);
     let budget = spend(state, &key).await;
     if budget.is_overdrawn() {

@@ -70,8 +70,9 @@ impl Caller {
         rights(self) == rights(other)
     }
 
-    /// Checks that this caller may change the account of `user`. A key is held by machines and shared by those who run them,
-    /// so it is no way to its owner's name, address, role, password, second factor or sessions.
+    /// Checks that this caller may change the account of `user`. A key is held by machines and
+    /// shared by those who run them, so it is no way to its owner's name, address, role, password,
+    /// second factor or sessions.
     ///
     /// # Errors
     /// 403 `insufficient_scope` for an API key and its owner's account.

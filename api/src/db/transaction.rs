@@ -84,7 +84,8 @@ pub fn is_worth_retrying(cause: &diesel::result::Error) -> bool {
     TemporaryFailure::of_error(cause) == Some(TemporaryFailure::Conflict)
 }
 
-/// The check that a statement broke: a constraint of a table, or a rule that a trigger raises under a name.
+/// The check that a statement broke: a constraint of a table, or a rule that a trigger raises under
+/// a name.
 pub fn violated_check(cause: &diesel::result::Error) -> Option<&str> {
     match cause {
         diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::CheckViolation, information) => information.constraint_name(),

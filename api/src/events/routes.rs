@@ -124,7 +124,8 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
         .streaming(stream))
 }
 
-/// Has the session ended; is the key no longer valid, or does its owner have other rights than when the stream began?
+/// Has the session ended; is the key no longer valid, or does its owner have other rights than when
+/// the stream began?
 async fn has_lost_rights(state: &AppState, caller: &Caller) -> bool {
     match caller.credential {
         Credential::Session(session) => state.revocations.is_revoked(session),

@@ -9,7 +9,8 @@ use tracing_actix_web::RootSpanBuilder;
 
 use super::request_id::RequestId;
 
-/// Request id, user id, id of the API key, method, route template, status and duration: never bodies, tokens or query strings.
+/// Request id, user id, id of the API key, method, route template, status and duration: never
+/// bodies, tokens or query strings.
 pub struct RequestSpan;
 
 /// When the request began, kept with it to know how long it took.

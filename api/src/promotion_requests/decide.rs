@@ -59,8 +59,9 @@ pub enum Outcome {
     Closed(Error),
 }
 
-/// Grants or refuses a request, in the transaction that `conn` is in; who asked is told. It is decided against the role that
-/// the person has at that moment, which stays as it is until the transaction ends.
+/// Grants or refuses a request, in the transaction that `conn` is in, and notifies the person. It
+/// is decided against the role that the person has at that moment, which is locked until the
+/// transaction ends.
 ///
 /// # Errors
 /// 404 `promotion_request_not_found`; 409 `promotion_decided`, `own_role`.
@@ -98,13 +99,14 @@ pub async fn decide(
         let changed = Entry::new(Action::RoleChanged, Entity::User, person);
         entries.push(changed.before(json!({"role": request.role})).after(json!({"role": request.wanted_role})));
     }
-    notify(conn, &[person], &told(caller, &request, status, note)).await?;
+    notify(conn, &[person], &notification_of(caller, &request, status, note)).await?;
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), entries).await?;
     let request = find(conn, id).await?.ok_or_else(not_found)?;
     Ok(Outcome::Decided(Box::new(request), ended))
 }
 
-/// Closes a request whose approval would not raise the role. The person is not notified: they have the role already.
+/// Closes a request whose approval would not raise the role. The person is not notified: they have
+/// the role already.
 async fn close(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, request: &PromotionRequest) -> Result<Outcome, Abort> {
     let code = ErrorCode::RoleNotHigher;
     store(conn, caller, request.id, PromotionStatus::Rejected, None, Some(code)).await?;
@@ -136,8 +138,8 @@ async fn store(
     Ok(())
 }
 
-/// What the person who asked is notified of.
-fn told(caller: &Caller, request: &PromotionRequest, status: PromotionStatus, note: Option<&str>) -> NewNotification {
+/// The notification for the person who asked.
+fn notification_of(caller: &Caller, request: &PromotionRequest, status: PromotionStatus, note: Option<&str>) -> NewNotification {
     let (code, kind, title) = match status {
         PromotionStatus::Approved => ("promotion_approved", NotificationType::Success, "You have a new role"),
         _ => ("promotion_rejected", NotificationType::Warning, "Your request was not granted"),
@@ -154,8 +156,8 @@ fn told(caller: &Caller, request: &PromotionRequest, status: PromotionStatus, no
     }
 }
 
-/// The request and its person's role, both locked: the person first, as where a person is deleted, so that nobody waits in a
-/// circle.
+/// Locks a request and the role of its person. The person comes first, as where a person is
+/// deleted, so that the two can't deadlock.
 async fn lock(conn: &mut AsyncPgConnection, id: i64) -> Result<PromotionRequest, Abort> {
     let request = find(conn, id).await?.ok_or_else(not_found)?;
     sql("SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE").bind::<BigInt, _>(request.user_id).execute_on(conn).await?;

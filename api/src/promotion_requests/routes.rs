@@ -110,8 +110,8 @@ pub async fn create_promotion_request(
 
 /// Grant a promotion request.
 ///
-/// The person has the role at once and signs in again. A request that would not raise the role that the person has by now
-/// is refused with `role_not_higher`, and closed.
+/// The person has the role at once and signs in again. A request that would not raise the role that
+/// the person has by now is refused with `role_not_higher`, and closed.
 #[utoipa::path(
     operation_id = "approve_promotion_request", tag = "promotion-requests", params(("id" = i64, Path, description = "Id of the request")),
     request_body = DecidePromotionRequest,

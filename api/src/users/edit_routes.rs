@@ -64,7 +64,8 @@ pub struct SetPasswordRequest {
 /// The admin who calls, and the user that the path names, whose account the caller may change.
 ///
 /// # Errors
-/// As [`RequireRole`]; 404 `user_not_found` for what is no id; 403 of [`Caller::check_may_change_account`].
+/// As [`RequireRole`]; 404 `user_not_found` for what is no id; 403 of
+/// [`Caller::check_may_change_account`].
 pub struct Managed {
     pub caller: Caller,
     pub id: UserId,
@@ -177,8 +178,8 @@ pub async fn unlock_user(managed: Managed, client: Client, idempotency: Idempote
 
 /// Set somebody's password.
 ///
-/// Ends all sessions of the person and unlocks the account. The person has to choose another password at the next sign-in,
-/// unless `REQUIRE_PASSWORD_CHANGE` is off.
+/// Ends all sessions of the person and unlocks the account. The person has to choose another
+/// password at the next sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
 #[utoipa::path(
     operation_id = "set_user_password", tag = "users", params(("id" = i64, Path, description = "Id of the user")), request_body = SetPasswordRequest,
     responses((status = 204, description = "Set"),
@@ -198,7 +199,7 @@ pub async fn set_user_password(
     let (row, _) = found.filter(|(row, _)| row.anonymised_at.is_none()).ok_or_else(not_found)?;
     password::check_strength(&new_password, &row.username, "/new_password")?;
     let hash = password::hash(new_password).await?;
-    // Of one's own password nobody else knows.
+    // No other person knows a password that an admin sets for their own account.
     let is_change_required = state.config.require_password_change && id != caller.user_id;
     let ended = std::sync::Mutex::new(Vec::new());
     let set = async |conn: &mut AsyncPgConnection| {

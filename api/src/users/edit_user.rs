@@ -37,7 +37,8 @@ pub struct Changed {
 
 /// Changes a user, in the transaction that `conn` is in. What is so already stays so, and its version too.
 ///
-/// That an admin remains is a rule of the database (`users_last_admin_check`), which holds for every writer.
+/// That an admin remains is a rule of the database (`users_last_admin_check`), which holds for
+/// every writer.
 ///
 /// # Errors
 /// 404 `user_not_found`; 409 `last_admin`, `own_role`, `username_taken`, `email_taken`; 422 for a dispatcher without an
@@ -117,8 +118,8 @@ pub async fn unlock(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     Ok(User::from_row(UserRow { locked_until: None, ..before }, area))
 }
 
-/// Sets a person's password and ends their sessions, in the transaction that `conn` is in. With `is_change_required` the
-/// person has to choose another at the next sign-in.
+/// Sets a person's password and ends their sessions, in the transaction that `conn` is in. With
+/// `is_change_required` the person has to choose another at the next sign-in.
 ///
 /// # Errors
 /// 404 `user_not_found`.

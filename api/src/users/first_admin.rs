@@ -13,6 +13,8 @@ use crate::config::Config;
 use crate::db::transaction;
 use crate::error::Result;
 
+/// Where `ADMIN_USERNAME` is blank.
+const DEFAULT_USERNAME: &str = "admin";
 /// Longest user name, in characters.
 const MAX_USERNAME: usize = 64;
 
@@ -21,12 +23,13 @@ const MAX_USERNAME: usize = 64;
 pub struct CreatedAdmin {
     /// `ADMIN_USERNAME`, or that with a number where the name was taken.
     pub username: String,
-    /// The password when it was generated: shown once, stored nowhere, to be changed at the first sign-in. `None` when
-    /// it is the one in `ADMIN_PASSWORD`.
+    /// The password when it was generated: shown once, stored nowhere, to be changed at the first
+    /// sign-in. `None` when it is the one in `ADMIN_PASSWORD`.
     pub password: Option<String>,
 }
 
-/// Creates an admin when there is none who can sign in, under a name that is free. Nobody who exists is changed.
+/// Creates an admin when there is none who can sign in, under a name that is free. Existing users
+/// stay as they are.
 ///
 /// # Errors
 /// When the database can't be read or written; on a database without users, also when `ADMIN_PASSWORD` breaks the password
@@ -39,7 +42,8 @@ pub async fn ensure(conn: &mut AsyncPgConnection, config: &Config) -> Result<Opt
     let (secret, is_generated) = first_password(config, is_first_start)?;
     let password_hash = password::hash(secret.clone()).await?;
     let created = transaction(conn, async |conn| {
-        // Two processes may start on one database: the second waits here, then finds the first one's admin.
+        // Two processes may start on one database: the second waits here, then finds the first
+        // one's admin.
         crate::db::sql("SELECT pg_advisory_xact_lock(7421830118)").execute_on(conn).await?;
         if queries::exists_usable_admin(conn).await? {
             return Ok(None);
@@ -59,8 +63,9 @@ pub async fn ensure(conn: &mut AsyncPgConnection, config: &Config) -> Result<Opt
     Ok(Some(CreatedAdmin { username, password: is_generated.then_some(secret) }))
 }
 
-/// The password, and whether it was generated. A database that was in use must not keep the server from starting because of
-/// a setting that nobody needed since its first start.
+/// The password, and whether it was generated. On a database that was in use, a weak
+/// `ADMIN_PASSWORD` must not keep the server from starting: the setting was not needed since the
+/// first start.
 fn first_password(config: &Config, is_first_start: bool) -> Result<(String, bool)> {
     let Some(given) = &config.admin_password else { return Ok((random_password(), true)) };
     match password::check_strength(given.expose(), &config.admin_username, "ADMIN_PASSWORD") {
@@ -92,11 +97,10 @@ async fn insert(conn: &mut AsyncPgConnection, config: &Config, password_hash: &s
     }
 }
 
+/// The name for an attempt, as the database takes it: not empty, and at most [`MAX_USERNAME`] characters.
 fn numbered(name: &str, attempt: u32) -> String {
-    if attempt == 1 {
-        return name.to_owned();
-    }
-    let suffix = format!("-{attempt}");
+    let name = if name.trim().is_empty() { DEFAULT_USERNAME } else { name.trim() };
+    let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
     let stem: String = name.chars().take(MAX_USERNAME - suffix.len()).collect();
     stem + &suffix
 }
@@ -105,4 +109,23 @@ fn numbered(name: &str, attempt: u32) -> String {
 fn random_password() -> String {
     let bytes: [u8; 16] = std::array::from_fn(|_| rand::random());
     format!("{}-aA1", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_one_that_the_database_takes() {
+        let long = "ü".repeat(100);
+        for (name, attempt, expected) in [
+            ("admin", 1, "admin".to_owned()),
+            (" admin ", 2, "admin-2".to_owned()),
+            ("  ", 1, "admin".to_owned()),
+            (&long, 1, "ü".repeat(64)),
+            (&long, 12, format!("{}-12", "ü".repeat(61))),
+        ] {
+            assert_eq!(numbered(name, attempt), expected);
+        }
+    }
 }

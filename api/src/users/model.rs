@@ -70,7 +70,8 @@ pub struct User {
     pub created_at: DateTime<Utc>,
     /// Counts the changes of this user.
     pub version: i64,
-    /// The password was set by an admin or the system, and has to be changed before anything else works.
+    /// The password was set by an admin or the system, and has to be changed before anything else
+    /// works.
     pub password_change_required: bool,
     /// Language of e-mails.
     pub language: Language,

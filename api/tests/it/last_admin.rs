@@ -1,5 +1,5 @@
-//! At least one admin who can sign in remains, whatever happens at the same time, and a start repairs a database that has
-//! none.
+//! At least one admin who can sign in remains, whatever happens at the same time, and a start
+//! repairs a database that has none.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ struct Admin {
     request_id: i64,
 }
 
-/// Two new admins with a pending request each. Nobody else is an admin any longer.
+/// Two new admins with a pending request each. All other admins are disabled.
 async fn two_admins(warehouses: [&Warehouse; 2], round: usize) -> [Admin; 2] {
     let url = &warehouses[0].database_url;
     let names = [format!("ada-{round}"), format!("bea-{round}")];
@@ -91,7 +91,7 @@ async fn in_sql(url: &str, sql: &str) -> String {
     match try_sql(url, sql).await {
         Ok(()) => "ok".to_owned(),
         Err(message) if message.contains("last admin") => "409 last_admin".to_owned(),
-        // Only a person of whom nothing was written can be deleted in SQL.
+        // A person whom other rows refer to can't be deleted in SQL.
         Err(message) if message.contains("violates foreign key") => "foreign key".to_owned(),
         Err(message) => message,
     }
@@ -116,8 +116,9 @@ async fn no_two_acts_at_once_leave_a_database_without_an_admin() {
                 let outcomes: [String; 2] = tokio::join!(run(first, url, &ada.person, &bea), later).into();
                 let told = format!("{first:?} and {second:?}: {outcomes:?}");
                 assert!(database::number(url, USABLE).await >= 1, "{told}");
-                // A person who lost their rights a moment ago is signed out; everything else is done, or refused with its
-                // reason. Only the rows of a person who is deleted in SQL while they act can't be written.
+                // A person who lost their rights a moment ago is signed out; everything else is
+                // done, or refused with its reason. Only the rows of a person who is deleted in SQL
+                // while they act can't be written.
                 let expected = ["ok", "409 last_admin", "409 role_not_higher", "401 session_expired", "foreign key"];
                 let is_expected = |outcome: &String, other: Act| expected.contains(&outcome.as_str()) || matches!(other, Act::DeleteInSql);
                 assert!(is_expected(&outcomes[0], *second) && is_expected(&outcomes[1], first), "{told}");
@@ -240,7 +241,8 @@ async fn a_promotion_and_a_change_of_role_at_once_never_lower_a_role() {
         let approve = format!("/promotion-requests/{request}/approve");
         let (raised, approved) = tokio::join!(admin.patch_seen(&path, &seen, json!({"role": "admin"})), admin.post(&approve, json!({})));
         let outcome = (raised.status, approved.status);
-        // Approved first, the change was made for what is no longer so; otherwise there is nothing to raise.
+        // Approved first, the change was made for what is no longer so; otherwise there is nothing
+        // to raise.
         assert!(matches!(outcome, (412, 200) | (200, 409)), "{} {}", raised.text, approved.text);
         let role = if raised.status == 200 { "admin" } else { "biller" };
         assert_eq!(admin.get(&path).await.expect(200).body["role"], role);
@@ -267,7 +269,7 @@ async fn a_start_restores_an_admin_under_a_free_name() {
             "admin",
             "admin-3",
         ),
-        ("there is nobody at all", "DELETE FROM users", "admin", "admin"),
+        ("there are no users at all", "DELETE FROM users", "admin", "admin"),
         (
             "the longest name is taken",
             "UPDATE users SET role = 'biller', username = repeat('a', 64)",
@@ -298,7 +300,8 @@ async fn a_start_restores_an_admin_under_a_free_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_admin_is_told_in_log_and_banner() {
     let data_dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("restored-{}", uuid::Uuid::new_v4()));
-    // Neither no password nor one that breaks today's rules keeps a server from starting that had an admin.
+    // Neither no password nor one that breaks today's rules keeps a server from starting that had
+    // an admin.
     for password in ["", "weak"] {
         let url = database::migrated().await;
         without_rule(&url, "UPDATE users SET role = 'biller'").await;

@@ -1078,8 +1078,8 @@ export interface paths {
         put?: never;
         /**
          * Grant a promotion request.
-         * @description The person has the role at once and signs in again. A request that would not raise the role that the person has by now
-         *     is refused with `role_not_higher`, and closed.
+         * @description The person has the role at once and signs in again. A request that would not raise the role that
+         *     the person has by now is refused with `role_not_higher`, and closed.
          */
         post: operations["approve_promotion_request"];
         delete?: never;
@@ -1482,8 +1482,8 @@ export interface paths {
         put?: never;
         /**
          * Set somebody's password.
-         * @description Ends all sessions of the person and unlocks the account. The person has to choose another password at the next sign-in,
-         *     unless `REQUIRE_PASSWORD_CHANGE` is off.
+         * @description Ends all sessions of the person and unlocks the account. The person has to choose another
+         *     password at the next sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
          */
         post: operations["set_user_password"];
         delete?: never;
@@ -1673,7 +1673,7 @@ export interface components {
             scopes: string[];
             /**
              * Format: int64
-             * @description Whom the key acts as: the person who created it.
+             * @description The person that the key acts as: its creator.
              * @example 7
              */
             user_id: number;
@@ -2853,7 +2853,7 @@ export interface components {
                 scopes: string[];
                 /**
                  * Format: int64
-                 * @description Whom the key acts as: the person who created it.
+                 * @description The person that the key acts as: its creator.
                  * @example 7
                  */
                 user_id: number;
@@ -3553,7 +3553,10 @@ export interface components {
                  * @description Counts the changes of this user.
                  */
                 version: number;
-                /** @description The password was set by an admin or the system, and has to be changed before anything else works. */
+                /**
+                 * @description The password was set by an admin or the system, and has to be changed before anything else
+                 *     works.
+                 */
                 password_change_required: boolean;
                 /** @description Language of e-mails. */
                 language: components["schemas"]["Language"];
@@ -4198,7 +4201,10 @@ export interface components {
              * @description Counts the changes of this user.
              */
             version: number;
-            /** @description The password was set by an admin or the system, and has to be changed before anything else works. */
+            /**
+             * @description The password was set by an admin or the system, and has to be changed before anything else
+             *     works.
+             */
             password_change_required: boolean;
             /** @description Language of e-mails. */
             language: components["schemas"]["Language"];
