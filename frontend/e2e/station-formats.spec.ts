@@ -175,3 +175,57 @@ test('torn labels and retail barcodes are refused, with and without a network', 
 	// Refused before their eyes: nothing is left to settle.
 	await expect(page.getByRole('button', { name: /to settle/ })).toBeHidden();
 });
+
+test('a parent that was made before its format was changed opens all the same', async ({ page, warehouse }) => {
+	const own = warehouse.parentCode();
+	const format = await warehouse.addFormat({ name: 'Oats', kind: 'parent', pattern: 'OAT[0-9]{3}', capacity: 8 });
+	for (const parent of ['OAT001', 'OAT002']) await warehouse.pack(parent, [`C${parent}-1`]);
+	// What the codes were looks like torn labels of what they are now.
+	await warehouse.changePattern(format, 'OAT[0-9]{6}');
+	await signIn(page, await warehouse.person('biller'), '/scan');
+	await wedge(page, own);
+	await wedge(page, 'OAT001');
+	await expect(openParent(page)).toHaveText('OAT001');
+	await expect(progress(page)).toHaveText('1 / 8');
+	await wedge(page, 'COAT001-2');
+	await expect(progress(page)).toHaveText('2 / 8');
+	await allSent(page);
+	// And like any child, once the format is something else.
+	await warehouse.changePattern(format, 'HAVER-[0-9]{6}');
+	await page.reload();
+	await expect(openParent(page)).toHaveText('OAT001');
+	await wedge(page, 'OAT002');
+	await expect(openParent(page)).toHaveText('OAT002');
+	await wedge(page, 'COAT002-2');
+	await expect(progress(page)).toHaveText('2 / 8');
+	await allSent(page);
+	expect(await warehouse.childrenOf('OAT001')).toEqual(['COAT001-1', 'COAT001-2']);
+	expect(await warehouse.childrenOf('OAT002')).toEqual(['COAT002-1', 'COAT002-2']);
+	expect(await warehouse.childrenOf(own)).toEqual([]);
+});
+
+test('a device that has never had the formats keeps no scan, and says why, until it has them', async ({
+	page,
+	warehouse
+}) => {
+	const parent = warehouse.parentCode();
+	await page.route('**/api/v1/bag-formats', (route) => route.abort());
+	await page.setViewportSize(PHONE);
+	await page.goto('/');
+	await page.getByLabel('Language').selectOption('hi');
+	await signIn(page, await warehouse.person('dispatcher'), '/scan');
+	for (const code of [parent, `C${parent}-1`]) {
+		await wedge(page, code);
+		await expect(panel(page)).toContainText('सेव नहीं हुआ');
+		await expect(panel(page)).toHaveAttribute('data-tone', 'bad');
+	}
+	await expect(openParent(page)).toBeHidden();
+	await portrait(page, 'station-no-formats-hindi');
+	await waiting(page, 0);
+	await page.unroute('**/api/v1/bag-formats');
+	await wedge(page, parent);
+	await wedge(page, `C${parent}-1`);
+	await expect(progress(page)).toHaveText('1 / 30');
+	await allSent(page);
+	expect(await warehouse.childrenOf(parent)).toEqual([`C${parent}-1`]);
+});

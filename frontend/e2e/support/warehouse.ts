@@ -48,9 +48,20 @@ export class Warehouse {
 		return `SB${String(70_000 + this.serial)}`;
 	}
 
-	/** Adds a bag format, as an admin does on the page of formats. */
-	async addFormat(format: components['schemas']['CreateBagFormatRequest']): Promise<void> {
-		const { error } = await this.api.POST('/api/v1/bag-formats', { body: format });
+	/** Adds a bag format, as an admin does on the page of formats. Returns its id. */
+	async addFormat(format: components['schemas']['CreateBagFormatRequest']): Promise<number> {
+		const { data, error } = await this.api.POST('/api/v1/bag-formats', { body: format });
+		if (!data) throw new Error(JSON.stringify(error));
+		return data.id;
+	}
+
+	/** Changes the pattern of a bag format. */
+	async changePattern(id: number, pattern: string): Promise<void> {
+		const { error } = await this.api.PATCH('/api/v1/bag-formats/{id}', {
+			params: { path: { id } },
+			headers: { 'content-type': 'application/merge-patch+json' },
+			body: { pattern }
+		});
 		if (error) throw new Error(JSON.stringify(error));
 	}
 

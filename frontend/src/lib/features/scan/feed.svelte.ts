@@ -39,6 +39,8 @@ export class Feed {
 	entries = $state.raw<Entry[]>([]);
 	latest = $state.raw<Entry | null>(null);
 
+	#isRestored = false;
+
 	constructor(private readonly key: string) {}
 
 	add(act: Act, change: Partial<Entry> = {}): Entry {
@@ -122,6 +124,8 @@ export class Feed {
 			.map((entry) => ({ ...entry, isUndoing: isUndone(entry) }))
 			.sort((a, b) => b.at - a.at);
 		this.entries = trimmed([...this.entries, ...older]);
+		this.#isRestored = true;
+		this.#save();
 	}
 
 	#load(): Entry[] {
@@ -133,6 +137,8 @@ export class Feed {
 	}
 
 	#save(): void {
+		// What was stored is not replaced before it has been read.
+		if (!this.#isRestored) return;
 		// What is pending comes from the queue itself.
 		const settled = this.entries.filter((entry) => entry.outcome !== 'pending');
 		try {
