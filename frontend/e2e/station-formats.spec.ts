@@ -204,28 +204,33 @@ test('a parent that was made before its format was changed opens all the same', 
 	expect(await warehouse.childrenOf(own)).toEqual([]);
 });
 
-test('a device that has never had the formats keeps no scan, and says why, until it has them', async ({
+test('a device that has never had the formats keeps scans, and sorts them before they are sent', async ({
 	page,
 	warehouse
 }) => {
-	const parent = warehouse.parentCode();
+	const [one, two] = [warehouse.parentCode(), warehouse.parentCode()];
 	await page.route('**/api/v1/bag-formats', (route) => route.abort());
 	await page.setViewportSize(PHONE);
 	await page.goto('/');
 	await page.getByLabel('Language').selectOption('hi');
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
-	for (const code of [parent, `C${parent}-1`]) {
+	await wedge(page, `C${one}-0`);
+	for (const code of [one, `C${one}-1`, 'TT-CMD-NEXT', `C${one}-2`, two, `C${two}-1`, `C${two}-2`]) {
 		await wedge(page, code);
-		await expect(panel(page)).toContainText('सेव नहीं हुआ');
-		await expect(panel(page)).toHaveAttribute('data-tone', 'bad');
 	}
+	await expect(panel(page)).toHaveAttribute('data-tone', 'kept');
 	await expect(openParent(page)).toBeHidden();
+	await waiting(page, 7);
 	await portrait(page, 'station-no-formats-hindi');
-	await waiting(page, 0);
+	await wedge(page, 'TT-CMD-UNDO');
+	await waiting(page, 6);
 	await page.unroute('**/api/v1/bag-formats');
-	await wedge(page, parent);
-	await wedge(page, `C${parent}-1`);
-	await expect(progress(page)).toHaveText('1 / 30');
+	await expect(openParent(page)).toHaveText(two, { timeout: 30_000 });
 	await allSent(page);
-	expect(await warehouse.childrenOf(parent)).toEqual([`C${parent}-1`]);
+	await expect(progress(page)).toHaveText('1 / 30');
+	expect(await warehouse.childrenOf(one)).toEqual([`C${one}-1`]);
+	expect(await warehouse.childrenOf(two)).toEqual([`C${two}-1`]);
+	await wedge(page, `C${two}-3`);
+	await expect(progress(page)).toHaveText('2 / 30');
+	await allSent(page);
 });

@@ -18,6 +18,11 @@ export function normalise(scanned: string): string {
 	return scanned.trim().replace(/[a-z]/g, (letter) => letter.toUpperCase());
 }
 
+/** Whether a normalised code can be that of a bag at all; that depends on no format. */
+export function isCode(code: string): boolean {
+	return CODE.test(code);
+}
+
 /** The formats of the server at one moment, in the order in which they are tried. */
 export class BagFormats {
 	readonly #formats: { format: BagFormat; matches: Pattern | null }[];
@@ -29,7 +34,7 @@ export class BagFormats {
 	/** Decides as the server does (`CodeVerdict` of the API), with the same cases in its tests. */
 	verdictOf(scanned: string): CodeVerdict {
 		const code = normalise(scanned);
-		if (!CODE.test(code)) return 'invalid_qr_code';
+		if (!isCode(code)) return 'invalid_qr_code';
 		const first = this.#first(code);
 		if (first && !first.matches) return 'undetermined';
 		if (first && !first.format.is_catch_all) return first.format.kind;

@@ -23,8 +23,16 @@ export interface ScanAct extends Common {
 	source: Source;
 	/** The refusal that the station has shown for it, from what it knows itself. The server may know better. */
 	shown_as?: ShownRefusal;
-	/** Of a scan that opens a parent: what was open before, and stays open when this one is refused. */
+	/**
+	 * What was open before. Of a scan that opens a parent it stays open when this one is refused; of one that is still to
+	 * be sorted it is absent where only the scans before it tell, and null where nothing was open.
+	 */
 	open_before?: string | null;
+	/**
+	 * No bag formats were known when it was scanned. Before it is sent it is sorted: it opens a parent, or goes into the
+	 * one that was opened before it.
+	 */
+	sorting?: 'due' | 'done';
 	/** Scanned into a parent first, which was refused because this is a parent's code. */
 	was_child?: boolean;
 }
@@ -110,7 +118,7 @@ export function isRefusal(outcome: string): boolean {
 
 /** Whether the act opens a parent, as the station sees it. */
 export function isOpening(act: Act): boolean {
-	return act.kind === 'scan' && act.parent_qr_code === null && !act.shown_as;
+	return act.kind === 'scan' && act.parent_qr_code === null && !act.shown_as && act.sorting !== 'due';
 }
 
 /** Whether the act was shown as refused and has never been sent. */
@@ -123,11 +131,13 @@ const BATCH = 100;
 
 /**
  * The oldest acts that go out together: scans in a row as one batch, everything else alone. So do scans that the
- * station can't place by itself: what comes behind them depends on their answer. Order is never changed.
+ * station can't place by itself: what comes behind them depends on their answer. Order is never changed. `sorted`: ids
+ * of those that may go; what has come since waits.
  */
-export function firstRun(acts: Act[]): Act[] {
+export function firstRun(acts: Act[], sorted?: ReadonlySet<string>): Act[] {
+	const isSorted = ({ id }: Act) => sorted === undefined || sorted.has(id);
 	const isAlone = (act: Act) => act.kind !== 'scan' || act.shown_as !== undefined || act.was_child === true;
-	const end = acts.findIndex(isAlone);
-	if (end === 0) return acts.slice(0, 1);
+	const end = acts.findIndex((act) => isAlone(act) || !isSorted(act));
+	if (end === 0) return acts.slice(0, 1).filter(isSorted);
 	return acts.slice(0, Math.min(end === -1 ? acts.length : end, BATCH));
 }

@@ -39,11 +39,11 @@ export const deviceStore: ActStore = {
 		await Promise.all([transaction.store.add(act), transaction.done]);
 	},
 
-	async take(userId) {
+	async take(userId, sorted) {
 		const transaction = (await open()).transaction('acts', 'readwrite');
 		const keys = await transaction.store.index('by_user').getAllKeys(userId, LOOK_AHEAD);
 		const acts = await transaction.store.index('by_user').getAll(userId, LOOK_AHEAD);
-		const run = firstRun(acts).map((act) => ({ ...act, attempted: true }));
+		const run = firstRun(acts, sorted).map((act) => ({ ...act, attempted: true }));
 		const marks = run.map((act, n) => (acts[n]?.attempted ? undefined : transaction.store.put(act, keys[n])));
 		await Promise.all([...marks, transaction.done]);
 		return run;

@@ -12,8 +12,11 @@ export function memoryStore(): ActStore {
 			acts.push(act);
 			return done;
 		},
-		take(userId) {
-			const run = firstRun(acts.filter((act) => act.user_id === userId));
+		take(userId, sorted) {
+			const run = firstRun(
+				acts.filter((act) => act.user_id === userId),
+				sorted
+			);
 			for (const act of run) act.attempted = true;
 			return Promise.resolve(run);
 		},

@@ -168,7 +168,9 @@ export class Outbox {
 			}
 		};
 		const transport = httpTransport(courierOf(this.userId));
-		return new Sender(this.userId, this.#store, events, transport, aloneSending, (age) => this.#freshFormats(age));
+		// What was scanned before is stored before anything is sorted.
+		const store: ActStore = { ...this.#store, replace: (...args) => this.#next(() => this.#store.replace(...args)) };
+		return new Sender(this.userId, store, events, transport, aloneSending, (age) => this.#freshFormats(age));
 	}
 
 	#freshFormats(maxAgeMs: number) {

@@ -312,6 +312,44 @@ describe.each([
 			expect((await store.refusals(USER)).map(({ outcome }) => outcome)).toEqual(['kind_mismatch']);
 		});
 
+		it('sends what came while it asked for the formats only after it has been sorted too', async () => {
+			await store.add(scan('CB-1'));
+			const batches: Act[][] = [];
+			let asked = 0;
+			await emptied(
+				store,
+				async (batch) => {
+					batches.push(batch);
+					return batch.map((one) => linked(one));
+				},
+				false,
+				async () => {
+					asked += 1;
+					if (asked === 1) for (const code of ['WH000001', 'CB-2']) await store.add(scan(code));
+					return asked === 1 ? BUILT_IN : WITH_WHEAT;
+				}
+			);
+			expect(briefly(batches)).toEqual([['CB-1>SB12345'], ['WH000001>open', 'CB-2>WH000001']]);
+		});
+
+		it('sends nothing unsorted, and leaves what went into no parent to settle', async () => {
+			const due = (qr_code: string) =>
+				act({ kind: 'scan', qr_code, parent_qr_code: null, source: 'wedge', sorting: 'due' });
+			for (const one of [due('CB-1'), due('SB12345'), due('CB-2')]) await store.add(one);
+			const batches: Act[][] = [];
+			await emptied(
+				store,
+				async (batch) => {
+					batches.push(batch);
+					return batch.map((one) => linked(one, one.qr_code === 'CB-1' ? 'bag_not_found' : 'linked'));
+				},
+				false,
+				async () => BUILT_IN
+			);
+			expect(briefly(batches)).toEqual([['CB-1>open'], ['SB12345>open', 'CB-2>SB12345']]);
+			expect((await store.refusals(USER)).map(({ outcome }) => outcome)).toEqual(['no_parent_open']);
+		});
+
 		it('sends what was shown as refused alone, and leaves nothing of it to settle', async () => {
 			const shown = act({
 				kind: 'scan',

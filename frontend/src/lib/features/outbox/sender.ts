@@ -1,6 +1,6 @@
 import type { BagFormats } from '$lib/bag-formats/formats';
 import { isOpening, isRefusal, type Act, type Refusal, type Verdict } from './acts';
-import { openInstead, sortAgain, type Replaced } from './sort-again';
+import { differences, openInstead, sortAgain, type Replaced } from './sort-again';
 import type { ActStore } from './store';
 
 /** Sends acts that go out together; throws [`NotNow`] when they have to wait. One verdict for each, in order. */
@@ -89,9 +89,11 @@ export class Sender {
 	/** Sends the oldest acts that go out together; false when there are none. */
 	async sendSome(): Promise<boolean> {
 		if (this.#stopped) return false;
-		await this.#sort();
-		const acts = await this.store.take(this.userId);
+		const sorted = await this.#sort();
+		const acts = await this.store.take(this.userId, sorted);
 		if (acts.length === 0) {
+			// Something has come since, and is to be sorted first.
+			if ((await this.store.list(this.userId)).length > 0) return true;
 			this.events.changed(null);
 			return false;
 		}
@@ -108,16 +110,20 @@ export class Sender {
 		return true;
 	}
 
-	/** Sorts what waits with the formats of the server, where it may have been sorted with others. */
-	async #sort(): Promise<void> {
-		if (!this.formats) return;
-		const scans = (await this.store.list(this.userId)).filter((act) => act.kind === 'scan');
-		if (scans.length === 0) return;
-		// Of several, what comes behind a parent has to go into it: there is no answer in between to learn from.
-		const formats = await this.formats(this.#mustSort || scans.length > 1 ? 0 : Infinity);
-		if (this.#mustSort || formats !== this.#sortedWith) await this.#replace((acts) => sortAgain(acts, formats));
-		this.#sortedWith = formats;
-		this.#mustSort = false;
+	/** Sorts what waits with the formats of the server, where it may have been sorted with others. Returns what did. */
+	async #sort(): Promise<ReadonlySet<string> | undefined> {
+		if (!this.formats) return undefined;
+		const acts = await this.store.list(this.userId);
+		const scans = acts.filter((act) => act.kind === 'scan');
+		if (scans.length > 0) {
+			// Of several, what comes behind a parent has to go into it: there is no answer in between to learn from.
+			const formats = await this.formats(this.#mustSort || scans.length > 1 ? 0 : Infinity);
+			const isDue = this.#mustSort || scans.some(({ sorting }) => sorting === 'due') || formats !== this.#sortedWith;
+			if (isDue) await this.#replace((waiting) => sortAgain(waiting, formats));
+			this.#sortedWith = formats;
+			this.#mustSort = false;
+		}
+		return new Set(acts.map(({ id }) => id));
 	}
 
 	/** Opens parents that were scanned as children. The other verdicts stay. */
@@ -133,9 +139,13 @@ export class Sender {
 	}
 
 	async #replace(change: (acts: Act[]) => Act[]): Promise<Replaced[]> {
-		const replaced = await this.store.replace(this.userId, change);
-		if (replaced.length > 0) this.events.replaced?.(replaced);
-		return replaced;
+		return this.store.replace(this.userId, (acts) => {
+			const sorted = change(acts);
+			const replaced = differences(acts, sorted);
+			// At once: whatever is scanned from now on is sorted as the screen shows it.
+			if (replaced.length > 0) this.events.replaced?.(replaced);
+			return sorted;
+		});
 	}
 
 	#sleep(ms: number, isDemanded: boolean): Promise<void> {
@@ -154,14 +164,15 @@ export class Sender {
 /** What was to open a parent and was only looked up is not open: the server knows it as a child, or not at all. */
 function ofOpening(verdict: Verdict): Verdict {
 	const { act, outcome } = verdict;
-	if (act.kind !== 'scan' || !isOpening(act) || act.open_before === undefined) return verdict;
-	const isLookup = outcome === 'found' || (outcome === 'bag_not_found' && act.was_child);
+	if (act.kind !== 'scan' || (outcome !== 'found' && outcome !== 'bag_not_found')) return verdict;
+	if (act.sorting && act.shown_as) return { ...verdict, outcome: act.shown_as };
+	const isLookup = isOpening(act) && act.open_before !== undefined && (outcome === 'found' || act.was_child);
 	return isLookup ? { ...verdict, outcome: 'kind_mismatch' } : verdict;
 }
 
 /** A refusal that the person has not been shown when scanning. */
 function isNews({ act, outcome }: Verdict): boolean {
-	return isRefusal(outcome) && !(act.kind === 'scan' && act.shown_as);
+	return isRefusal(outcome) && !(act.kind === 'scan' && act.shown_as && !act.sorting);
 }
 
 /** The server knows a parent where the station saw a child. */

@@ -96,6 +96,46 @@ describe('sorting again with newer formats', () => {
 	});
 });
 
+describe('sorting what was scanned before any formats were known', () => {
+	const due = (qr_code: string, open_before?: string | null) =>
+		scan(qr_code, null, { sorting: 'due', ...(open_before === undefined ? {} : { open_before }) });
+
+	it('opens parents, and puts children into the one before them', () => {
+		const acts = [due('SB12345'), due('CB-1'), due('WH000001'), due('CB-2'), scan('SB12346', null), due('CB-3')];
+		const sorted = sortAgain(acts, formats);
+		expect(brief(sorted)).toEqual([
+			'SB12345>open',
+			'CB-1>SB12345',
+			'WH000001>open',
+			'CB-2>WH000001',
+			'SB12346>open',
+			'CB-3>SB12346'
+		]);
+		expect(sorted.every((one) => isOpening(one) || ('parent_qr_code' in one && one.parent_qr_code))).toBe(true);
+		expect(differences(sorted, sortAgain(sorted, formats))).toEqual([]);
+	});
+
+	it('knows the parent that was open, and that none was after the next one had been asked for', () => {
+		const acts = [due('CB-1', 'SB12345'), due('CB-2', null), due('CB-3'), due('SB12346'), due('CB-4')];
+		const sorted = sortAgain(acts, formats);
+		expect(sorted.map((one) => ('parent_qr_code' in one ? one.parent_qr_code : ''))).toEqual([
+			'SB12345',
+			null,
+			null,
+			null,
+			'SB12346'
+		]);
+		expect(sorted.map((one) => one.kind === 'scan' && one.shown_as)).toEqual([
+			undefined,
+			'no_parent_open',
+			'no_parent_open',
+			undefined,
+			undefined
+		]);
+		expect(sorted.map(isOpening)).toEqual([false, false, false, true, false]);
+	});
+});
+
 describe('opening what the server knows as a parent', () => {
 	it('gives it an id of its own, of the time of the scan, and takes along what came behind it', () => {
 		const at = new Date(Date.now() - 3_600_000).toISOString();

@@ -14,13 +14,37 @@ export interface Replaced {
  * What may have reached the server stays as it is.
  */
 export function sortAgain(acts: Act[], formats: BagFormats): Act[] {
-	let sorted = acts;
+	let sorted = sortDue(acts, formats);
 	acts.forEach((_, at) => {
 		const act = sorted[at];
 		const isChild = act?.kind === 'scan' && act.parent_qr_code !== null && !act.attempted && !act.shown_as;
 		if (isChild && formats.verdictOf(act.qr_code) === 'parent') sorted = openAt(sorted, at, act);
 	});
 	return sorted;
+}
+
+/** Sorts what was scanned while no formats were known, in the order in which it was scanned. */
+function sortDue(acts: Act[], formats: BagFormats): Act[] {
+	let open: string | null = null;
+	return acts.map((act) => {
+		if (act.kind !== 'scan') return act;
+		if (isOpening(act)) open = act.qr_code;
+		if (act.sorting !== 'due') return act;
+		if (act.open_before === null) open = null;
+		const before: string | null = open ?? act.open_before ?? null;
+		const sorted = sortOne(act, before, formats);
+		if (isOpening(sorted)) open = sorted.qr_code;
+		return sorted;
+	});
+}
+
+function sortOne(act: ScanAct, before: string | null, formats: BagFormats): ScanAct {
+	const verdict = formats.verdictOf(act.qr_code);
+	if (verdict === 'parent') return { ...act, sorting: 'done', open_before: before };
+	const child: ScanAct = { ...act, sorting: 'done', parent_qr_code: before };
+	if (before === null) child.shown_as = 'no_parent_open';
+	else if (verdict === 'undetermined') child.shown_as = 'label_unchecked';
+	return child;
 }
 
 /** The server says that what was scanned into a parent is a parent itself: it is opened, with an id of its own. */

@@ -12,8 +12,8 @@ export interface WaitingOf {
 export interface ActStore {
 	/** Resolves when the act is safe. */
 	add(act: Act): Promise<void>;
-	/** The oldest acts of a person that go out together, noted as attempted. */
-	take(userId: number): Promise<Act[]>;
+	/** The oldest acts of a person that go out together, noted as attempted; of those with these ids, if given. */
+	take(userId: number, sorted?: ReadonlySet<string>): Promise<Act[]>;
 	/** Everything of a person, oldest first. */
 	list(userId: number): Promise<Act[]>;
 	/** How many acts wait, person by person. */

@@ -15,7 +15,8 @@ const entry = (code: string, outcome: string, isUndoing = false): Entry => ({
 	at: 0,
 	isUndoing,
 	before: null,
-	fills: false
+	fills: false,
+	isUnsorted: false
 });
 
 const verdict = (outcome: string): Verdict => ({

@@ -26,6 +26,8 @@ export interface Entry {
 	before: string | null;
 	/** The last child that fits, as far as the station knows. */
 	fills: boolean;
+	/** No formats were known when it was scanned: what it is is not known yet. */
+	isUnsorted: boolean;
 }
 
 /** As many are kept over a reload, and more of the open parent. */
@@ -94,7 +96,7 @@ export class Feed {
 	replace(id: string, act: Act): void {
 		const before = this.find(id);
 		if (!before) return;
-		const after = { ...entryOf(act, 'pending'), isUndoing: before.isUndoing };
+		const after = { ...entryOf(act, shownOutcome(act)), isUndoing: before.isUndoing };
 		this.entries = this.entries.map((entry) => (entry === before ? after : entry));
 		if (this.latest?.id === id) this.latest = after;
 		this.#save();
@@ -165,7 +167,14 @@ function shownOutcome(act: Act): string {
 export function entryOf(act: Act, outcome: string): Entry {
 	const into = 'bill_number' in act ? act.bill_number : 'parent_qr_code' in act ? act.parent_qr_code : null;
 	const before = (act.kind === 'scan' && act.open_before) || null;
-	return { ...localEntry(act.kind, act.qr_code, into, outcome), id: act.id, at: Date.parse(act.at), before };
+	const isUnsorted = act.kind === 'scan' && act.sorting === 'due';
+	return {
+		...localEntry(act.kind, act.qr_code, into, outcome),
+		id: act.id,
+		at: Date.parse(act.at),
+		before,
+		isUnsorted
+	};
 }
 
 /** Something that happens at the station and has no act. */
@@ -182,7 +191,8 @@ export function localEntry(kind: Act['kind'], code: string, into: string | null,
 		at: serverNow(),
 		isUndoing: false,
 		before: null,
-		fills: false
+		fills: false,
+		isUnsorted: false
 	};
 }
 

@@ -61,6 +61,7 @@ const entry = (outcome: string, change: Partial<Entry> = {}): Entry => ({
 	isUndoing: false,
 	before: null,
 	fills: false,
+	isUnsorted: false,
 	...change
 });
 

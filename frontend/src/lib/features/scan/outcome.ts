@@ -14,12 +14,10 @@ type ActOutcome = 'moved' | 'completed' | 'reopened' | 'removed' | 'nothing_undo
 /** What the station says by itself. */
 type StationOutcome =
 	| 'pending'
-	| 'checking'
 	| 'kept'
 	| 'filled'
 	| 'undoing'
 	| 'label_unchecked'
-	| 'formats_missing'
 	| 'no_parent_open'
 	| 'not_kept'
 	| 'unknown_command'
@@ -60,7 +58,6 @@ const NOT_SAVED: Row = ['bad', () => m.not_kept()];
  */
 export const OUTCOMES: Record<Outcome, Row> = {
 	pending: ['pending', () => m.outcome_pending()],
-	checking: ['pending', () => m.outcome_pending()],
 	kept: ['kept', () => m.outcome_kept()],
 	opened: ['ok', () => m.outcome_opened()],
 	found: ['ok', (elsewhere) => (elsewhere ? m.outcome_found_in({ parent: elsewhere }) : m.outcome_found())],
@@ -108,7 +105,6 @@ export const OUTCOMES: Record<Outcome, Row> = {
 	scan_not_found: ['bad', () => m.nothing_to_undo()],
 	unknown_command: ['bad', () => m.unknown_command()],
 	not_in_bill_mode: ['bad', () => m.not_in_bill_mode()],
-	formats_missing: ['bad', () => m.outcome_formats_missing()],
 	not_kept: NOT_SAVED,
 	invalid_scan_id: NOT_SAVED,
 	scan_id_reused: NOT_SAVED,

@@ -1,28 +1,30 @@
 import { api, type Schemas } from '$lib/api/client';
-import type { BagFormats } from '$lib/bag-formats/formats';
+import { isCode, type BagFormats } from '$lib/bag-formats/formats';
 import { knownFormats } from '$lib/bag-formats/known-formats';
 import { isOpening, isRefusal } from '$lib/features/outbox/acts';
-import type { Act, Refusal, ShownRefusal, Source, StatusAct, Verdict } from '$lib/features/outbox/acts';
+import type { Act, Refusal, ScanAct, ShownRefusal, Source, StatusAct, Verdict } from '$lib/features/outbox/acts';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import type { Replaced } from '$lib/features/outbox/sort-again';
 import { m } from '$lib/paraglide/messages.js';
 import { commandOf, normalized, type Command } from './commands';
 import { DeskCore } from './desk-core';
 import type { Desk } from './desk';
-import { entryOf, entryOfRefusal, Feed, localEntry, type Entry } from './feed.svelte';
+import { entryOf, entryOfRefusal, Feed, isFresh, type Entry } from './feed.svelte';
 import { give, say } from './feedback';
 import { isRefused } from './outcome';
 import { isOpeningEntry, newParent, parentBefore, parentOf, recallParents, refusalOfChild } from './parent';
 import { rememberParents, shownCount, withOpen, type OpenParent, type RememberedParents } from './parent';
 import { afterUndo, outcomeOf, outcomeOfUndo, shownRefusalOf } from './verdicts';
 
+const UNDOABLE = new Set(['linked', 'filled', 'pending']);
+
 /** Packing: every scan is kept on the device first, shown at once, and turns when the server answers. */
 export class PackingDesk implements Desk {
 	readonly feed: Feed;
 	readonly #core: DeskCore;
 	#parents = $state.raw<RememberedParents>({ open: null, left: [] });
-	/** Scans that wait for the formats, in order; null when none does. */
-	#waiting: Promise<void> | null = null;
+	/** The packer has asked for the next parent, and scanned nothing since. */
+	#isNextDue = false;
 	/** Counts what the server has said of open parents, so that an older answer does not replace a newer one. */
 	#learned = 0;
 
@@ -49,17 +51,21 @@ export class PackingDesk implements Desk {
 	}
 
 	get undoable(): Entry | null {
-		const isUndoable = ({ kind, into, outcome, isUndoing }: Entry) =>
-			kind === 'scan' && into !== null && !isUndoing && ['linked', 'filled', 'pending'].includes(outcome);
+		const isUndoable = ({ kind, into, outcome, isUndoing, isUnsorted }: Entry) =>
+			kind === 'scan' && (into !== null || isUnsorted) && !isUndoing && UNDOABLE.has(outcome);
 		return this.feed.entries.find(isUndoable) ?? null;
 	}
 
 	scan(scanned: string, source: Source): void {
 		const code = normalized(scanned);
 		if (code === '') return;
+		const command = commandOf(code);
+		if (command) return this.#obey(command, code);
 		const formats = knownFormats.current;
-		if (formats && !this.#waiting) this.#take(code, source, formats);
-		else this.#takeLater(code, source);
+		if (!isCode(code)) this.#core.refuse(code, this.parent?.code ?? null, 'invalid_qr_code');
+		else if (formats && !this.feed.entries.some(isUnsortedYet)) this.#take(code, source, formats);
+		else this.#queue(code, source);
+		this.#isNextDue = false;
 	}
 
 	undo(entry: Entry): void {
@@ -75,6 +81,7 @@ export class PackingDesk implements Desk {
 	/** Leaves this parent as it is and asks for the next one. */
 	next(): void {
 		this.#setParent(null);
+		this.#isNextDue = true;
 		this.feed.clear();
 		give('again');
 		say(m.open_parent_first());
@@ -100,31 +107,22 @@ export class PackingDesk implements Desk {
 		// Nobody watched when the open parent was refused.
 		const refused = refusals.findLast(({ act }) => isOpening(act) && act.qr_code === this.parent?.code);
 		if (refused && !this.#isAnsweredSince(refused.act)) this.#stepBack(refused.act, entryOfRefusal(refused));
-		const last = acts.findLast((act) => act.kind === 'scan' && !act.shown_as);
+		const last = acts.findLast((act) => act.kind === 'scan' && !act.shown_as && act.sorting !== 'due');
 		if (this.parent || last?.kind !== 'scan') return;
 		this.#setParent(this.#newParent(last.parent_qr_code ?? last.qr_code));
 	}
 
-	/** Without formats nobody knows a parent from a child: the scan waits until the server has been asked for them. */
-	#takeLater(code: string, source: Source): void {
-		this.feed.show(localEntry('scan', code, null, 'checking'));
-		const turn = (this.#waiting ?? Promise.resolve()).then(async () => {
-			if (!knownFormats.current) await this.outbox.refreshFormats();
-			this.#take(code, source, knownFormats.current);
-			if (this.#waiting === turn) this.#waiting = null;
-		});
-		this.#waiting = turn;
+	/** Without formats nobody knows a parent from a child: the scan is kept, and sorted before it is sent. */
+	#queue(code: string, source: Source): void {
+		const open_before = this.#isNextDue ? null : this.parent?.code;
+		const act = { kind: 'scan', qr_code: code, parent_qr_code: null, source, sorting: 'due' } as const;
+		this.#core.do({ ...act, ...(open_before === undefined ? {} : { open_before }) }, {}, () => give('kept'));
 	}
 
-	#take(code: string, source: Source, formats: BagFormats | null): void {
-		const command = commandOf(code);
-		if (command) return this.#obey(command, code);
-		const into = this.parent?.code ?? null;
-		if (!formats) return this.#core.refuse(code, into, 'formats_missing');
+	#take(code: string, source: Source, formats: BagFormats): void {
 		const verdict = formats.verdictOf(code);
-		if (verdict === 'invalid_qr_code') return this.#core.refuse(code, into, verdict);
 		if (verdict === 'parent') return this.#open(code, source);
-		const refusal = shownRefusalOf(verdict, into !== null);
+		const refusal = shownRefusalOf(verdict, this.parent !== null);
 		if (refusal) return this.#ask(code, source, refusal);
 		this.#put(code, source);
 	}
@@ -216,13 +214,19 @@ export class PackingDesk implements Desk {
 		void this.#refreshParent();
 	}
 
-	/** Other acts stand in the queue: what was scanned as a child is a parent, and what came behind it is in there. */
+	/** Other acts stand in the queue: a parent is open that the station did not know, and what came behind is in it. */
 	#replace(replaced: Replaced[]): void {
 		for (const { before, after } of replaced) this.feed.replace(before.id, after);
-		for (const { after } of replaced) {
-			const isNext = after.kind === 'scan' && isOpening(after) && after.open_before === this.parent?.code;
-			if (isNext && !this.#isOpenedSince(after.id)) this.#setParent(this.#newParent(after.qr_code));
-		}
+		for (const { before, after } of replaced) if (after.kind === 'scan') this.#resort(before, after);
+	}
+
+	#resort(before: Act, after: ScanAct): void {
+		const wasUnsorted = before.kind === 'scan' && before.sorting === 'due';
+		const isNext = (after.open_before ?? null) === (this.parent?.code ?? null) || wasUnsorted;
+		if (isOpening(after) && isNext && !this.#isNextDue && !this.#isOpenedSince(after.id))
+			this.#setParent(this.#newParent(after.qr_code));
+		const entry = after.shown_as && this.feed.find(after.id);
+		if (entry && isFresh(entry)) this.#core.announce(entry);
 	}
 
 	/** Whether a parent was opened after this entry: this one, or any. */
@@ -271,4 +275,8 @@ export class PackingDesk implements Desk {
 		this.#parents = withOpen(this.#parents, parent);
 		rememberParents(this.outbox.userId, this.#parents);
 	}
+}
+
+function isUnsortedYet({ isUnsorted, outcome }: Entry): boolean {
+	return isUnsorted && outcome === 'pending';
 }

@@ -20,6 +20,7 @@ const entry = (code: string, outcome: string, change: Partial<Entry> = {}): Entr
 	isUndoing: false,
 	before: null,
 	fills: false,
+	isUnsorted: false,
 	...change
 });
 

@@ -77,8 +77,8 @@ export function refusalOfChild(
 }
 
 /** Whether this entry opened a parent, or tried to. */
-export function isOpeningEntry({ kind, into, outcome }: Entry): boolean {
-	return kind === 'scan' && into === null && outcome !== 'no_parent_open';
+export function isOpeningEntry({ kind, into, outcome, isUnsorted }: Entry): boolean {
+	return kind === 'scan' && into === null && !isUnsorted && outcome !== 'no_parent_open';
 }
 
 /** What was open before a parent was refused: the last one that was not refused itself. `entries`: newest first. */

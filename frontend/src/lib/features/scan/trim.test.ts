@@ -15,7 +15,8 @@ const scan = (code: string, into: string | null, outcome = 'pending'): Entry => 
 	at: 0,
 	isUndoing: false,
 	before: null,
-	fills: false
+	fills: false,
+	isUnsorted: false
 });
 
 /** Scans one after the other, as the feed takes them. */
