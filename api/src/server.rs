@@ -153,6 +153,7 @@ impl Application {
         drop(conn);
         let replicas = Replicas::new(&url, &config)?;
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
+        ::metrics::counter!("db_connections_silent_total").increment(0);
         if config.database.is_embedded {
             ::metrics::counter!("restarts_total", "name" => "postgres").increment(0);
         }

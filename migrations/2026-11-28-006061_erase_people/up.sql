@@ -93,6 +93,7 @@ VALUES
     ('notifications', 'parameters', 'json', NULL),
     ('notifications', 'title', 'prose', NULL),
     ('password_resets', 'token_hash', 'none', NULL),
+    ('promotion_requests', 'closed_as', 'none', NULL),
     ('promotion_requests', 'note', 'prose', 1000),
     ('promotion_requests', 'reason', 'prose', 1000),
     ('recovery_codes', 'code_hash', 'none', NULL),

@@ -189,12 +189,12 @@ fn settings_that_contradict_each_other_are_refused() {
 #[test]
 fn wrong_settings_end_the_start() {
     for (variable, value, sentence) in [
-        ("BASE_PATH", "tracking", "begin it with a slash"),
-        ("BASE_PATH", "/tracking/", "slash at the end"),
+        ("BASE_PATH", "tracking", "start with a slash"),
+        ("BASE_PATH", "/tracking/", "remove the trailing slash"),
         ("BASE_PATH", "/a b", "use letters"),
-        ("BASE_PATH", "/api", "the server's own addresses"),
-        ("CORS_ALLOWED_ORIGINS", "*", "patterns are not taken"),
-        ("CORS_ALLOWED_ORIGINS", "https://a.example,https://b.example/", "write it as browsers do: https://b.example"),
+        ("BASE_PATH", "/api", "choose another path"),
+        ("CORS_ALLOWED_ORIGINS", "*", "patterns are not supported"),
+        ("CORS_ALLOWED_ORIGINS", "https://a.example,https://b.example/", "use the form that browsers send: https://b.example"),
         ("COOKIE_SAME_SITE", "sometimes", "possible values: strict, lax, none"),
     ] {
         let started = std::process::Command::new(env!("CARGO_BIN_EXE_api")).arg("serve").env(variable, value).output().expect("the binary runs");

@@ -45,6 +45,7 @@ impl ServerProcess {
             .env("DATA_DIR", data_dir)
             .env("ADMIN_PASSWORD", ADMIN_PASSWORD)
             .env("ACCESS_TOKEN_SECONDS", A_DAY_SECONDS.to_string())
+            .env("REQUIRE_PASSWORD_CHANGE", "false")
             .env("SIGN_IN_LIMIT_PER_MINUTE", "10000")
             .env("SCAN_LIMIT_PER_MINUTE", "1000000")
             .env("RUST_LOG", "warn")
@@ -107,7 +108,7 @@ impl ServerProcess {
 
     /// SIGTERM, and waits for the end.
     pub async fn terminate(&mut self) {
-        self.ask_to_stop();
+        self.request_stop();
         self.ended().await;
     }
 
