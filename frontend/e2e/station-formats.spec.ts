@@ -1,7 +1,6 @@
 import type { Page } from '@playwright/test';
 import { allSent, expect, keptOnDevice, PHONE, portrait, signIn, test, waiting, wedge } from './support/test';
 
-
 const progress = (page: Page) => page.getByTestId('progress');
 const panel = (page: Page) => page.getByTestId('result');
 const openParent = (page: Page) => page.getByTestId('parent-code');

@@ -14,7 +14,6 @@ import {
 	wedge
 } from './support/test';
 
-
 const progress = (page: Page) => page.getByTestId('progress');
 const panel = (page: Page) => page.getByTestId('result');
 const openParent = (page: Page) => page.getByTestId('parent-code');
