@@ -154,9 +154,7 @@ impl Application {
         let replicas = Replicas::new(&url, &config)?;
         let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose())).transpose()?;
         ::metrics::counter!("db_connections_silent_total").increment(0);
-        if config.database.is_embedded {
-            ::metrics::counter!("restarts_total", "name" => "postgres").increment(0);
-        }
+        ::metrics::counter!("restarts_total", "name" => "postgres").increment(0);
         let connection_limit = ConnectionLimit::of_process(database_connections(&config), config.worker_count());
 
         let listener = TcpListener::bind(config.bind)
