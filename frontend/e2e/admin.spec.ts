@@ -201,6 +201,8 @@ test('a format is tried before it is added, and from then on scans are matched w
 	for (const [code, words] of [
 		['sb12345', 'SB12345 is a code of Mustard (Parent).'],
 		['WH-123456', 'WH-123456 is a code of Child (Child).'],
+		['sb12', 'SB12 looks like a damaged parent label. It is refused.'],
+		['4006381333931', '4006381333931 is the barcode of a product. It is refused.'],
 		['<script>', 'This is no code']
 	] as const) {
 		await tester.fill(code);

@@ -212,6 +212,7 @@ test('a device that has never had the formats keeps scans, and sorts them before
 	await page.setViewportSize(PHONE);
 	await page.goto('/');
 	await page.getByLabel('Language').selectOption('hi');
+	await expect(page.locator('html')).toHaveAttribute('lang', 'hi');
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await wedge(page, `C${one}-0`);
 	for (const code of [one, `C${one}-1`, 'TT-CMD-NEXT', `C${one}-2`, two, `C${two}-1`, `C${two}-2`]) {
