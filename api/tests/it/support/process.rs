@@ -89,6 +89,10 @@ impl ServerProcess {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: nothing of the process gets a chance to tidy up.
     pub fn kill(&mut self) {
         self.child.kill().expect("the process can be killed");
@@ -153,6 +157,16 @@ pub fn postmaster(data_dir: &Path) -> Option<u32> {
     let pid_file = std::fs::read_to_string(data_dir.join("postgres/postmaster.pid")).ok()?;
     let pid = pid_file.lines().next()?.trim().parse().ok()?;
     postgres_processes(data_dir).contains(&pid).then_some(pid)
+}
+
+/// Whether every thread of a process has taken a SIGSTOP.
+pub fn is_stopped(pid: u32) -> bool {
+    let mut threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs").flatten();
+    threads.all(|thread| {
+        let state = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // After the name, which stands in brackets and may hold anything.
+        state.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
 }
 
 /// All processes of PostgreSQL that work in a data folder.
