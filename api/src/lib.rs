@@ -11,7 +11,6 @@ pub mod config;
 pub mod consistency;
 pub mod db;
 pub mod dispatch_areas;
-pub mod embedded;
 pub mod error;
 pub mod events;
 pub mod exports;

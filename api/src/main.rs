@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use embedded_postgres::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use traitortrack::audit::retention::{Retention, parse_days};
 use traitortrack::auth::keys;
 use traitortrack::config::{Config, DatabaseConfig, JwtAlgorithm, LogFormat, Secret, settings_markdown, with_settings_from_files};
 use traitortrack::db::{migrations, pool};
-use traitortrack::embedded::{EmbeddedError, EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::http::base_path::BasePath;
 use traitortrack::server::Application;
 use traitortrack::users::first_admin::CreatedAdmin;
-use traitortrack::{embedded, error, maintenance, openapi, seed_demo, telemetry};
+use traitortrack::{error, maintenance, openapi, seed_demo, telemetry};
 
 mod memory;
 
@@ -212,7 +212,7 @@ fn with_database(config: DatabaseConfig, work: impl AsyncFnOnce(String) -> anyho
 async fn run_program(command: &[OsString], url: String) -> anyhow::Result<()> {
     let (program, arguments) = command.split_first().context("no command")?;
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(embedded::tools_folder().into_iter().chain(std::env::split_paths(&folders)))?;
+    let path = std::env::join_paths(embedded_postgres::tools_folder().into_iter().chain(std::env::split_paths(&folders)))?;
     let named = || program.to_string_lossy().into_owned();
     let status =
         tokio::process::Command::new(program).args(arguments).env("DATABASE_URL", url).env("PATH", path).status().await.with_context(named)?;

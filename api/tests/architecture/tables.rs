@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The folders that know no feature of the business.
 pub const PLATFORM: &[&str] =
-    &["cache", "config", "consistency", "db", "embedded", "error", "http", "idempotency", "identity", "redis", "shared_limits", "state", "telemetry"];
+    &["cache", "config", "consistency", "db", "error", "http", "idempotency", "identity", "redis", "shared_limits", "state", "telemetry"];
 
 /// The crates in `api/crates`, each with the crates of the workspace that it may use.
 pub const CRATES: &[(&str, &[&str])] = &[("embedded-postgres", &[]), ("platform", &[])];
 
 /// The arrows between the folders of `api/src`.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("embedded", &[]),
     ("memory", &[]),
     ("redis", &[]),
     ("error", &[]),

@@ -142,8 +142,8 @@ async fn a_backup_beside_the_running_server_is_restored_and_served() {
 
 /// As [`content`], of a data folder that no server runs on.
 async fn content_of_stopped(data_dir: &Path) -> Vec<String> {
-    let options = traitortrack::embedded::EmbeddedOptions { data_dir: data_dir.to_owned(), durable: false, extra_settings: Vec::new() };
-    let postgres = traitortrack::embedded::EmbeddedPostgres::start(&options).expect("the restored server starts");
+    let options = embedded_postgres::EmbeddedOptions { data_dir: data_dir.to_owned(), durable: false, extra_settings: Vec::new() };
+    let postgres = embedded_postgres::EmbeddedPostgres::start(&options).expect("the restored server starts");
     content(&postgres.url("traitortrack")).await
 }
 

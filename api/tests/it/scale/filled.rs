@@ -4,9 +4,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use chrono::{TimeDelta, Utc};
+use embedded_postgres::{EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::config::{Config, Secret};
 use traitortrack::db::{migrations, pool};
-use traitortrack::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::seed_demo;
 use traitortrack::users::first_admin;
 

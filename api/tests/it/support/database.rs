@@ -6,10 +6,10 @@ use std::sync::{Mutex, OnceLock};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use embedded_postgres::{EmbeddedOptions, EmbeddedPostgres};
 use tokio::sync::OnceCell;
 use traitortrack::config::{Config, Secret};
 use traitortrack::db::{migrations, pool};
-use traitortrack::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::users::first_admin;
 use uuid::Uuid;
 

@@ -7,9 +7,9 @@ use std::process::Command;
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use embedded_postgres::{EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::config::{Config, Secret};
 use traitortrack::db::{migrations, pool};
-use traitortrack::embedded::{EmbeddedOptions, EmbeddedPostgres};
 use traitortrack::users::first_admin;
 
 use super::warehouse::ADMIN_PASSWORD;
