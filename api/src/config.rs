@@ -1,5 +1,7 @@
 //! Every setting in one typed struct, read from arguments, the environment, `.env` and `*_FILE`.
 
+pub mod retention;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,7 +10,6 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser};
 
-use crate::audit::retention;
 use crate::http::base_path::BasePath;
 use crate::http::origin::Origin;
 use crate::users::model::Role;

@@ -3,7 +3,7 @@
 //! The only place that knows status codes. Features name an [`ErrorCode`] and write the sentence
 //! that tells a person what happened and what to do.
 
-mod database;
+pub mod context;
 
 use std::fmt;
 
@@ -12,8 +12,6 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-use crate::http::{base_path, request_id};
 
 /// What every fallible function of the application returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -315,12 +313,12 @@ impl Refusal {
     /// The problem this refusal is shown as, in the request that is being handled.
     pub fn problem(&self) -> Problem {
         Problem {
-            problem_type: format!("{}/problems/{}", base_path::current(), self.code.as_str()),
+            problem_type: format!("{}/problems/{}", context::base_path(), self.code.as_str()),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             detail: self.detail.clone(),
             code: self.code.as_str(),
-            request_id: request_id::current(),
+            request_id: context::request_id(),
             errors: self.errors.clone(),
             extensions: self.extensions.clone(),
         }

@@ -19,10 +19,8 @@ use crate::auth::caller::authenticate;
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};
 use crate::error::{Error, ErrorCode, Result};
-use crate::http::json::BodyDigest;
+use crate::http::json::{BodyDigest, IDEMPOTENCY_KEY};
 
-/// Name of the request header.
-pub const HEADER: &str = "idempotency-key";
 /// Tells that an answer is one from before.
 const REPLAYED_HEADER: &str = "idempotent-replayed";
 /// How long an answer is remembered.
@@ -124,7 +122,7 @@ impl FromRequest for Idempotency {
 
 impl Key {
     fn of(req: &HttpRequest) -> Result<Option<Self>> {
-        let Some(value) = req.headers().get(HEADER) else { return Ok(None) };
+        let Some(value) = req.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
         let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
         let key = key.ok_or_else(|| {
             Error::refused(ErrorCode::InvalidIdempotencyKey, "Idempotency-Key must be 1 to 255 visible ASCII characters; a UUID does well.")

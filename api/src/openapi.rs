@@ -11,7 +11,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::config::Config;
 use crate::consistency;
 use crate::http::base_path::BasePath;
-use crate::server::{Limits, routes};
+use crate::routes::{Limits, routes};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -4,7 +4,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_governor::Governor;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
@@ -12,15 +11,13 @@ use anyhow::Context;
 use socket2::SockRef;
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
-use utoipa_actix_web::service_config::ServiceConfig;
-use utoipa_actix_web::{AppExt, scope};
+use utoipa_actix_web::AppExt;
 
-use crate::auth::caller::ByCaller;
 use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
+use crate::bag_formats::qr_code::BagFormats;
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags::kept_bags::KeptBags;
-use crate::bags::qr_code::BagFormats;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::replicas::Replicas;
@@ -29,20 +26,16 @@ use crate::http::client::TrustedProxies;
 use crate::http::connections::{ConnectionLimit, Connections};
 use crate::http::fallback::{RouteTable, fallback};
 use crate::http::origin::{KnownOrigins, Origin};
-use crate::http::problem_page::get_problem;
-use crate::http::rate_limit::{ByAddress, Limiter, limiter};
 use crate::http::root_span::RequestSpan;
 use crate::http::spa::WebApp;
 use crate::http::{base_path, cors, draining, metrics, rate_limit, request_id, security_headers, small_bodies, timeout};
 use crate::mail::Mailer;
 use crate::redis::Redis;
+use crate::routes::{Limits, routes};
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin::{self, CreatedAdmin};
-use crate::{
-    api_keys, audit, auth, bag_formats, bags, bills, consistency, dispatch_areas, events, exports, health, imports, note_writes, notifications,
-    openapi, promotion_requests, reports, scans, search, stats, system, users,
-};
+use crate::{audit, auth, consistency, health, note_writes, openapi, reports, system, users};
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
 const BACKLOG: i32 = 2048;
@@ -50,67 +43,6 @@ const BACKLOG: i32 = 2048;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A client gets this long to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Right passwords don't count as failures ([`auth::attempts`]), but each takes time to check: so many times the limit of
-/// failures are taken from one address in a minute, which is a shift of hundreds.
-const SIGN_INS_PER_FAILURE: u32 = 60;
-
-/// Rate limits of this process, shared by all its workers.
-#[derive(Clone)]
-pub struct Limits {
-    sign_in: Limiter<ByAddress>,
-    requests: Limiter<ByCaller>,
-    scans: Limiter<ByCaller>,
-}
-
-impl Limits {
-    /// The limits of the settings.
-    pub fn new(config: &Config) -> Self {
-        Self {
-            sign_in: limiter(ByAddress, config.sign_in_limit_per_minute.saturating_mul(SIGN_INS_PER_FAILURE)),
-            requests: limiter(ByCaller, config.request_limit_per_minute),
-            scans: limiter(ByCaller, config.scan_limit_per_minute),
-        }
-    }
-}
-
-/// Every documented route. The scopes with limits of their own come first: actix takes the first that matches.
-pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    let (sign_in, scan_limit, requests) = (Governor::new(&limits.sign_in), Governor::new(&limits.scans), Governor::new(&limits.requests));
-    move |cfg| {
-        cfg.configure(health::routes)
-            .service(get_problem)
-            .service(auth::jwks::get_jwks)
-            .service(scope::scope("/api/v1/auth/login").wrap(sign_in).configure(auth::routes::login_routes))
-            .service(scope::scope("/api/v1/scans").wrap(scan_limit).configure(scans::routes::routes))
-            .service(
-                scope::scope("/api/v1")
-                    .wrap(requests)
-                    // What is asked for most comes first: actix tries one pattern after the other.
-                    .configure(bags::routes::routes)
-                    .configure(stats::routes::routes)
-                    .configure(stats::breakdown_routes::routes)
-                    .configure(search::routes)
-                    .configure(auth::routes::routes)
-                    .configure(users::routes::routes)
-                    .configure(users::edit_routes::routes)
-                    .configure(users::personal_data::routes)
-                    .configure(dispatch_areas::routes)
-                    .configure(bag_formats::routes::routes)
-                    .configure(bags::edit_routes::routes)
-                    .configure(bills::routes::routes)
-                    .configure(notifications::routes::routes)
-                    .configure(promotion_requests::routes::routes)
-                    .configure(audit::routes::routes)
-                    .configure(events::routes::routes)
-                    .configure(system::routes::routes)
-                    .configure(reports::routes::routes)
-                    .configure(api_keys::routes::routes)
-                    .configure(exports::routes::routes)
-                    .configure(imports::routes::routes),
-            );
-    }
-}
 
 /// A server that listens and is ready to run.
 pub struct Application {
@@ -283,6 +215,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
     let table = web::Data::new(RouteTable::new(&document));
     let served_document = web::Data::new(openapi::ServedDocument::new(&document)?);
     drop(document);
+    let draining = web::Data::new(state.draining.clone());
     let web_app = web::Data::new(WebApp::under(&base_path)?);
     let allowed_origins = state.config.cors_allowed_origins.clone();
     let own_origin = state.config.public_url.as_deref().and_then(Origin::of);
@@ -317,6 +250,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
                 move |req, next| base_path::middleware(base_path.clone(), req, next)
             }))
             .app_data(state.clone())
+            .app_data(draining.clone())
             .app_data(table.clone())
             .app_data(trusted_proxies.clone())
             .app_data(known_origins.clone())

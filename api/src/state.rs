@@ -1,7 +1,6 @@
 //! What handlers share, built once and handed to every worker.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::api_keys::key_ring::KeyRing;
@@ -12,13 +11,14 @@ use crate::bag_formats::shared::SharedFormats;
 use crate::bags::kept_bags::KeptBags;
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::consistency::Positions;
 use crate::db::Pool;
+use crate::db::positions::Positions;
 use crate::db::replicas::Replicas;
 use crate::events::hub::Hub;
 use crate::events::streams::EventStreams;
 use crate::exports::places::ExportPlaces;
 use crate::http::connections::ConnectionLimit;
+use crate::http::draining::Draining;
 use crate::jobs::worker::WakeUp;
 use crate::mail::Mailer;
 use crate::redis::Redis;
@@ -57,7 +57,8 @@ pub struct AppState {
     pub export_places: ExportPlaces,
     /// Held while a person is being erased: one at a time in this process.
     pub erasing: tokio::sync::Mutex<()>,
-    stopping: AtomicBool,
+    /// Whether the process is stopping.
+    pub draining: Draining,
 }
 
 /// What has to be made before the state can be.
@@ -101,17 +102,17 @@ impl AppState {
             data_key: parts.data_key,
             jobs: WakeUp::default(),
             erasing: tokio::sync::Mutex::default(),
-            stopping: AtomicBool::new(false),
+            draining: Draining::default(),
         }
     }
 
     /// From now on readiness says no, so that load balancers send requests elsewhere.
     pub fn begin_stopping(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.draining.begin();
     }
 
     /// Has the process been told to stop?
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.draining.has_begun()
     }
 }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::Entity;
 use super::routes::{ListAuditLogsQuery, Row, SELECT};
+use crate::db::ids::floor_id;
 use crate::db::sql::{Conditions, Value, escape_like};
-use crate::scans::queries::floor_id;
 
 /// Entries at the beginning of the list that are looked at for a term before any index is.
 const WINDOW: i64 = 2_000;

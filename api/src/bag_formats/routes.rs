@@ -16,9 +16,9 @@ use validator::Validate;
 
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, Caller, RequireRole};
-use crate::bags::code_pattern::CodePattern;
-use crate::bags::model::{BagKind, BagKindSql};
-use crate::bags::qr_code::is_catch_all;
+use crate::bag_formats::code_pattern::CodePattern;
+use crate::bag_formats::kind::{BagKind, BagKindSql};
+use crate::bag_formats::qr_code::is_catch_all;
 use crate::consistency::Reads;
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use crate::bags::qr_code::BagFormats;
+use crate::bag_formats::qr_code::BagFormats;
 use crate::db::Pool;
 use crate::error::Result;
 

@@ -5,11 +5,12 @@ use diesel::sql_types::{BigInt, Nullable};
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
-use super::model::{BagKind, BagRecord, BagStatus};
-use super::qr_code::{BagFormats, QrCode};
+use super::model::{BagRecord, BagStatus};
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::Caller;
+use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::qr_code::{BagFormats, QrCode};
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};
 use crate::error::{Error, ErrorCode, Result};

@@ -4,11 +4,12 @@ use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
 use super::change_parent::not_found;
-use super::model::{BagKind, BagRecord, BagStatus};
-use super::qr_code::QrCode;
+use super::model::{BagRecord, BagStatus};
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::Caller;
+use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::qr_code::QrCode;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode};
 use crate::http::client::Client;

@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::model::{BagKind, BagRecord};
-use super::qr_code::QrCode;
+use super::model::BagRecord;
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::Caller;
+use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::qr_code::QrCode;
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode};

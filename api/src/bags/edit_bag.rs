@@ -6,11 +6,12 @@ use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
 use super::change_parent::not_found;
-use super::model::{BagKind, BagRecord};
-use super::qr_code::{BagFormat, QrCode};
+use super::model::BagRecord;
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::Caller;
+use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::qr_code::{BagFormat, QrCode};
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode};

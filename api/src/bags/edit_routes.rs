@@ -9,9 +9,10 @@ use validator::Validate;
 
 use super::delete_bags::{self, DeleteBagsResponse};
 use super::edit_bag::{self, BagChanges, NewBag};
-use super::model::{Bag, BagKind};
-use super::qr_code::QrCode;
+use super::model::Bag;
 use crate::auth::{Admin, Biller, Caller, RequireRole};
+use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::qr_code::QrCode;
 use crate::db::transaction;
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};

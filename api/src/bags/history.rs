@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::qr_code::QrCode;
+use crate::bag_formats::qr_code::QrCode;
 use crate::db::sql;
 
 /// One thing that happened to a bag.

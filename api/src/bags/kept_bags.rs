@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::qr_code::QrCode;
+use crate::bag_formats::qr_code::QrCode;
 use crate::cache::{Clock, Fills, Freshness};
 use crate::error::Result;
 use crate::http::etag::Tagged;

@@ -5,8 +5,9 @@ use diesel::QueryResult;
 use diesel::sql_types::{Integer, Nullable};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::model::{BagKind, BagRecord, BagStatus};
+use super::model::{BagRecord, BagStatus};
 use super::queries::SELECT;
+use crate::bag_formats::kind::BagKind;
 use crate::db::sql;
 use crate::db::sql::{Conditions, Counted, Sql, Value, cut, escape_like, limit_in_text};
 use crate::http::page::Sort;

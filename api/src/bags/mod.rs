@@ -3,16 +3,13 @@
 //! Owns `bags` and `bag_links`. Links made by scanning are written by `scans`.
 
 pub mod change_parent;
-pub mod code_pattern;
 pub mod complete_parent;
 pub mod delete_bags;
 pub mod edit_bag;
 pub mod edit_routes;
 pub mod history;
 pub mod kept_bags;
-pub mod label_fault;
 mod list_bags;
 pub mod model;
-pub mod qr_code;
 pub mod queries;
 pub mod routes;

@@ -6,16 +6,9 @@ use diesel::sql_types::{BigInt, Bool, Double, Integer, Nullable, SmallInt, Text,
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::qr_code::QrCode;
+use crate::bag_formats::kind::{BagKind, BagKindSql};
+use crate::bag_formats::qr_code::QrCode;
 use crate::pg_enum;
-
-pg_enum! {
-    /// A parent bag holds child bags.
-    BagKind as BagKindSql = "bag_kind" {
-        Parent = "parent",
-        Child = "child",
-    }
-}
 
 pg_enum! {
     /// Whether a parent bag is being packed or done.

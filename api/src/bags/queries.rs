@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 pub use super::list_bags::{BagFilter, count, list, list_sorted, narrowed};
 use super::model::{BagRecord, BagStatus, ChildBag};
-use super::qr_code::QrCode;
+use crate::bag_formats::qr_code::QrCode;
 use crate::db::sql;
 
 /// Columns of a [`BagRecord`]. Every join is on a primary key, so a bag costs a handful of index

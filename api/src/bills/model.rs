@@ -8,8 +8,8 @@ use diesel::sql_types::{BigInt, Double, Integer, Nullable, Text, Timestamptz};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::bag_formats::qr_code::QrCode;
 use crate::bags::model::{BagStatus, BagStatusSql};
-use crate::bags::qr_code::QrCode;
 use crate::error::{Error, ErrorCode, Result};
 use crate::pg_enum;
 

@@ -9,9 +9,9 @@ use utoipa::ToSchema;
 
 use super::model::{Bill, BillRecord, BilledBag};
 use super::queries;
-use crate::bags::qr_code::QrCode;
+use crate::bag_formats::qr_code::QrCode;
 use crate::db::sql;
-use crate::reports::document::{Align, Cell, Column, Document, Table};
+use crate::documents::document::{Align, Cell, Column, Document, Table};
 
 /// A child in a parent on a bill.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -15,11 +15,12 @@ use super::model::{Bill, BillNumber, BillStatus, BilledBag};
 use super::queries::{self, BillFilter};
 use super::report;
 use crate::auth::{Admin, Biller, Caller, RequireRole};
-use crate::bags::qr_code::QrCode;
+use crate::bag_formats::qr_code::QrCode;
 use crate::bags::routes::PageQuery;
 use crate::consistency::Reads;
 use crate::db::transaction;
 use crate::dispatch_areas;
+use crate::documents::document::Format;
 use crate::error::{Error, FieldError, Problem, Result};
 use crate::http::client::Client;
 use crate::http::etag::{self, IfMatch};
@@ -29,7 +30,6 @@ use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithIfMatch, WithQuery};
 use crate::http::text::{is_filled, no_control_characters};
 use crate::idempotency::{Idempotency, Reply};
-use crate::reports::document::Format;
 use crate::state::AppState;
 
 /// A bill to create.
@@ -413,7 +413,7 @@ pub async fn get_bill_report(
     let bill = queries::find_visible(&mut conn, &biller.caller, &number).await?.ok_or_else(|| number.not_found())?;
     let report = report::read(&mut conn, bill, None).await?;
     drop(conn);
-    crate::reports::respond(query.0.format, &report, report::document, state.config.time_zone).await
+    crate::documents::respond(query.0.format, &report, report::document, state.config.time_zone).await
 }
 
 fn parse_number(typed: &str) -> Result<BillNumber> {

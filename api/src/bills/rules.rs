@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::bags::model::{BagKind, BagRecord, BagStatus};
+use crate::bag_formats::kind::BagKind;
+use crate::bags::model::{BagRecord, BagStatus};
 
 /// What came of adding one bag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -76,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::bags::qr_code::QrCode;
+    use crate::bag_formats::qr_code::QrCode;
 
     fn bag(kind: BagKind, status: Option<BagStatus>, child_count: i16, bill_id: Option<i64>) -> BagRecord {
         BagRecord {

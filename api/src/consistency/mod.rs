@@ -5,13 +5,11 @@
 //! position, otherwise to the primary. Without replicas, this costs nothing.
 
 mod document;
-mod positions;
 mod reads;
 mod token;
 mod writes;
 
 pub use document::describe;
-pub use positions::Positions;
 pub use reads::Reads;
 pub use token::{HEADER, token_of};
 pub use writes::{Writes, middleware};

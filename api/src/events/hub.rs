@@ -14,10 +14,10 @@ use tokio::sync::{Notify, broadcast, watch};
 use uuid::Uuid;
 
 use super::model::{Audience, Event, EventData, Topic};
-use crate::consistency::Positions;
+use crate::db::ids::floor_id;
+use crate::db::positions::Positions;
 use crate::db::{Pool, sql};
 use crate::error::Result;
-use crate::scans::queries::floor_id;
 
 /// What is new is looked for this often while somebody listens.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);

@@ -16,11 +16,11 @@ use super::hub;
 use super::model::{Event, EventData};
 use crate::auth::Caller;
 use crate::auth::caller::Credential;
+use crate::db::ids::floor_id;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::connections::Connection;
 use crate::http::responses::{Always, SignedIn};
 use crate::scans::model::time_of;
-use crate::scans::queries::floor_id;
 use crate::state::AppState;
 
 /// A quiet stream says that it lives this often, so that proxies keep it and the dead are noticed.

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::format::Cell;
 use super::rows::Row;
+use crate::db::ids::floor_id;
 use crate::db::sql;
 use crate::db::sql::{Sql, escape_like};
-use crate::scans::queries::floor_id;
 
 /// Who did it, as far as is known.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::format::Cell;
 use super::rows::Row;
-use crate::bags::qr_code::QrCode;
+use crate::bag_formats::qr_code::QrCode;
 use crate::db::sql;
 use crate::db::sql::Sql;
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::format::Cell;
 use super::rows::Row;
-use crate::reports::csv::defused;
+use crate::documents::csv::defused;
 
 /// Maximum number of rows of a sheet without its header row: Excel's own limit.
 pub const MAX_ROWS: i64 = 1_048_575;

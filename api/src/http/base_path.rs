@@ -16,6 +16,8 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::Next;
 
+use crate::error::context::BASE_PATH;
+
 /// First segments of the server's own paths. A base path that starts with one of them would be
 /// ambiguous.
 const OWN_PARTS: [&str; 8] = ["_app", ".well-known", "api", "docs", "health", "metrics", "problems", "openapi.json"];
@@ -74,15 +76,6 @@ impl FromStr for BasePath {
     }
 }
 
-tokio::task_local! {
-    static CURRENT: BasePath;
-}
-
-/// The base path of the request that this task handles, for addresses in responses.
-pub fn current() -> BasePath {
-    CURRENT.try_with(Clone::clone).unwrap_or_default()
-}
-
 /// Outermost middleware, so that no other middleware sees the base path.
 ///
 /// # Errors
@@ -92,7 +85,7 @@ pub async fn middleware<B: MessageBody>(base: BasePath, mut req: ServiceRequest,
         return next.call(req).await;
     }
     enter(&base, &mut req);
-    let mut response = CURRENT.scope(base.clone(), next.call(req)).await?;
+    let mut response = BASE_PATH.scope(base.0.clone(), next.call(req)).await?;
     rewrite(response.headers_mut(), header::LOCATION, |address| address.starts_with('/').then(|| format!("{base}{address}")));
     rewrite(response.headers_mut(), header::LINK, |links| Some(links.replace("</", &format!("<{base}/"))));
     Ok(response)

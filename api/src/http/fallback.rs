@@ -6,8 +6,8 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, Responder, web};
 use utoipa::openapi::OpenApi;
 
-use super::base_path;
 use super::spa::WebApp;
+use crate::error::context;
 use crate::error::{Error, ErrorCode, Result};
 
 /// Methods of every documented path. The document is generated from the routes, so it can't
@@ -58,6 +58,6 @@ pub async fn fallback(req: HttpRequest, table: web::Data<RouteTable>, app: web::
     }
     Err(Error::refused(
         ErrorCode::NotFound,
-        format!("There is nothing at this address. See {}/docs for the available addresses.", base_path::current()),
+        format!("There is nothing at this address. See {}/docs for the available addresses.", context::base_path()),
     ))
 }

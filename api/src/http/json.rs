@@ -62,6 +62,9 @@ pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) 
     Option::deserialize(deserializer).map(Some)
 }
 
+/// Name of the header that makes a request safe to send again.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// SHA-256 of the body of a request that carries an idempotency key.
 pub struct BodyDigest(pub [u8; 32]);
 
@@ -83,7 +86,7 @@ fn read<T: DeserializeOwned + Validate + 'static, const LIMIT: usize>(
         let unreadable = |_| Error::refused(ErrorCode::MalformedJson, "The body could not be read completely. Send it again.");
         let too_large = |_| Error::refused(ErrorCode::PayloadTooLarge, format!("The body exceeds the limit of {LIMIT} bytes of this address."));
         let bytes = body.await.map_err(unreadable)?.to_bytes_limited(LIMIT).await.map_err(too_large)?.map_err(unreadable)?;
-        if req.headers().contains_key(crate::idempotency::HEADER) {
+        if req.headers().contains_key(IDEMPOTENCY_KEY) {
             req.extensions_mut().insert(BodyDigest(Sha256::digest(&bytes).into()));
         }
         let value: T = parse(&bytes)?;

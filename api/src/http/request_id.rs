@@ -10,6 +10,7 @@ use actix_web::{Error, HttpMessage};
 use uuid::Uuid;
 
 use super::security_headers;
+use crate::error::context::REQUEST_ID;
 
 /// Name of the header.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,15 +22,6 @@ const MAX_LENGTH: usize = 128;
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-tokio::task_local! {
-    static CURRENT: String;
-}
-
-/// The id of the request that this task handles, for problems and logs far from the request itself.
-pub fn current() -> Option<String> {
-    CURRENT.try_with(Clone::clone).ok()
-}
-
 /// Outermost middleware, so that everything inside has the id.
 pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = req
@@ -40,7 +32,7 @@ pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody>) -> Re
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
     let header = HeaderValue::from_str(&id).map_err(actix_web::error::ErrorInternalServerError)?;
     req.extensions_mut().insert(RequestId(id.clone()));
-    CURRENT
+    REQUEST_ID
         .scope(id, async {
             match next.call(req).await {
                 Ok(mut response) => {

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::rules::{BagRow, LinkRow, Rules};
 use super::write_rows::scan_id;
 use crate::audit::Actor;
-use crate::bags::model::BagKind;
-use crate::bags::qr_code::QrCode;
+use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::qr_code::QrCode;
 use crate::db::sql::Sql;
 use crate::db::{connect, sql};
 

@@ -18,6 +18,7 @@ use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole};
 use crate::bags::routes::PageQuery;
 use crate::consistency::Writes;
+use crate::documents::csv::defused;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::client::Client;
 use crate::http::json::BodyDigest;
@@ -27,7 +28,6 @@ use crate::http::responses::{Always, SignedIn, WithQuery};
 use crate::idempotency::{Idempotency, Reply};
 use crate::jobs::model::JobKind;
 use crate::jobs::{NewJob, enqueue};
-use crate::reports::csv::defused;
 use crate::state::AppState;
 
 /// A form has some bytes besides its file.

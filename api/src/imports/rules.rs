@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::changed_cell::ChangedCell;
 use super::columns::{Column, Columns, ImportField};
 use super::read_rows::RawRow;
-use crate::bags::label_fault::LabelFault;
-use crate::bags::model::BagKind;
-use crate::bags::qr_code::{BagFormat, BagFormats, QrCode};
+use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::label_fault::LabelFault;
+use crate::bag_formats::qr_code::{BagFormat, BagFormats, QrCode};
 use crate::error::Error;
 
 /// Longest name of a bag, in characters.

@@ -23,7 +23,7 @@ use super::{as_one, queries};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::Caller;
 use crate::auth::caller::Credential;
-use crate::bags::qr_code::BagFormats;
+use crate::bag_formats::qr_code::BagFormats;
 use crate::cache::Person;
 use crate::db::transaction::{Abort, is_worth_retrying, jitter};
 use crate::db::{Connection, sql};

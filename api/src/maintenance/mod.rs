@@ -2,7 +2,6 @@
 //!
 //! Owns no table. Knows the parts that do the work: partitions, retention, housekeeping, indexes.
 
-pub mod index_report;
 mod indexes;
 
 use std::fmt;
@@ -16,7 +15,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use crate::audit::retention::{self, Retention};
 use crate::db::partitions::PartitionFigures;
-use crate::db::{partition_indexes, partitions, sql};
+use crate::db::{index_report, partition_indexes, partitions, sql};
 use crate::system::housekeeping;
 
 /// One run at a time on a database.

@@ -6,7 +6,7 @@ use diesel_async::AsyncPgConnection;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::document::{Align, Cell, Column, Document, Table};
+use crate::documents::document::{Align, Cell, Column, Document, Table};
 use crate::stats::breakdowns::{self, Day, HourlyScans, PersonStats};
 
 /// Scans of a day.

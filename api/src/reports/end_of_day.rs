@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::document::decimal;
 use super::summaries;
 use crate::audit::Action;
 use crate::db::sql;
+use crate::documents::document::decimal;
 use crate::error::Result;
 use crate::jobs::model::JobKind;
 use crate::jobs::queue::TakenJob;

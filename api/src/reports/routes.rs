@@ -6,11 +6,12 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::document::Format;
+use super::daily;
 use super::summaries::{self, BillSummaryReport, Days, DispatchAreaReport, EndOfDayReport, UserActivityReport};
-use super::{daily, respond};
 use crate::auth::{Biller, Caller, RequireRole};
 use crate::consistency::Reads;
+use crate::documents::document::Format;
+use crate::documents::respond;
 use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};

@@ -9,10 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::daily::{change_percent, people_table};
-use super::document::{Align, Cell, Column, Document, Table};
 use crate::bills::model::Bill;
 use crate::bills::queries::{self as bill_queries, BillFilter};
 use crate::db::sql;
+use crate::documents::document::{Align, Cell, Column, Document, Table};
 use crate::stats::breakdowns::{self, AreaStats, Day, PersonStats};
 
 /// Maximum number of bills in a summary. Its totals cover only these bills.

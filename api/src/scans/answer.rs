@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::model::{ScanKind, ScanOutcome, ScanRow};
 use super::rules::{Decision, ScanCommand};
-use crate::bags::label_fault::LabelFault;
-use crate::bags::model::{Bag, BagKind, BagRecord};
-use crate::bags::qr_code::QrCode;
+use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::label_fault::LabelFault;
+use crate::bag_formats::qr_code::QrCode;
+use crate::bags::model::{Bag, BagRecord};
 use crate::error::{Error, Problem};
 
 /// What came of a scan, with the bags as they were right after it.

@@ -7,9 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::{Uuid, Version};
 
-use crate::bags::label_fault::LabelFault;
+use crate::bag_formats::label_fault::LabelFault;
+use crate::bag_formats::qr_code::QrCode;
 use crate::bags::model::{BagStatus, BagStatusSql};
-use crate::bags::qr_code::QrCode;
 use crate::error::{Error, ErrorCode, Result};
 use crate::pg_enum;
 use crate::users::model::UserId;

@@ -8,7 +8,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use super::model::{Scan, ScanKind, ScanOutcome, ScanRow, ScanUser};
-use crate::bags::qr_code::QrCode;
+use crate::bag_formats::qr_code::QrCode;
+use crate::db::ids::floor_id;
 use crate::db::sql;
 use crate::db::sql::Counted;
 use crate::db::sql::Sql;
@@ -44,14 +45,6 @@ pub async fn last_link_of(conn: &mut AsyncPgConnection, user: UserId, since: Dat
         .load(conn)
         .await?;
     Ok(rows.into_iter().next().map(|row| row.id))
-}
-
-/// The smallest id a scan of this moment can have. Moments that no UUIDv7 has, before 1970 or after the year 10889, are
-/// the smallest and the largest.
-pub fn floor_id(moment: DateTime<Utc>) -> Uuid {
-    const LAST: u64 = (1 << 48) - 1;
-    let milliseconds = u64::try_from(moment.timestamp_millis()).unwrap_or(0).min(LAST);
-    Uuid::from_u128(u128::from(milliseconds) << 80)
 }
 
 #[derive(QueryableByName)]

@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::model::{ScanKind, ScanOutcome, ScanSource};
 use crate::audit::Actor;
 use crate::auth::Caller;
-use crate::bags::model::{BagKind, BagRecord, BagStatus};
-use crate::bags::qr_code::{BagFormats, QrCode};
+use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::qr_code::{BagFormats, QrCode};
+use crate::bags::model::{BagRecord, BagStatus};
 
 /// A well-formed scan that waits to be decided.
 #[derive(Debug, Clone)]

@@ -16,8 +16,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::db::ids::floor_id;
 use crate::db::sql;
-use crate::scans::queries::floor_id;
 
 /// Current bags.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

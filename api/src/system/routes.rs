@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::queries::{self, DatabaseFigures, JobFigures, TableFigures};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::auth::{Admin, RequireRole};
+use crate::db::index_report::{self, IndexFigures};
 use crate::db::partitions::{self, PartitionFigures};
 use crate::db::replicas::ReplicaFigures;
 use crate::db::sql;
@@ -21,7 +22,6 @@ use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
 use crate::jobs::model::{Job, JobStatus};
 use crate::jobs::queue;
-use crate::maintenance::index_report::{self, IndexFigures};
 use crate::state::AppState;
 
 /// The pool of database connections of this process.

@@ -4,9 +4,9 @@
 use diesel::result::Error as DbError;
 use diesel_async::pooled_connection::deadpool::PoolError;
 
-use super::{Error, ErrorCode};
-use crate::db::sqlstate::TemporaryFailure;
-use crate::db::transaction::violated_check;
+use super::sqlstate::TemporaryFailure;
+use super::transaction::violated_check;
+use crate::error::{Error, ErrorCode};
 
 /// The database's rule that an admin who can sign in remains.
 const LAST_ADMIN_CHECK: &str = "users_last_admin_check";

@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::db::sql;
+use super::sql;
 
 /// An index that needs attention.
 #[derive(Debug, Serialize, ToSchema, QueryableByName)]

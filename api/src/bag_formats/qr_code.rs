@@ -14,7 +14,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 
 use super::code_pattern::CodePattern;
-use super::model::{BagKind, BagKindSql};
+use super::kind::{BagKind, BagKindSql};
 use crate::db::sql;
 use crate::error::{Error, ErrorCode, Result};
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use moka::ops::compute::Op;
 use moka::sync::Cache;
 
-use crate::db::{Lsn, Pool, lsn};
+use super::{Lsn, Pool, lsn};
 use crate::error::Result;
 use crate::redis::Redis;
 

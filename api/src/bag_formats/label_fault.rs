@@ -6,7 +6,7 @@
 //! The station applies the same rule offline, with what `GET /bag-formats` says of each format. Both are tested with
 //! `api/tests/it/fixtures/code_verdicts.json`.
 
-use super::model::BagKind;
+use super::kind::BagKind;
 use super::qr_code::{BagFormats, QrCode};
 use crate::error::{Error, ErrorCode};
 
@@ -93,8 +93,8 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::bags::code_pattern::CodePattern;
-    use crate::bags::qr_code::CATCH_ALL_PRIORITY;
+    use crate::bag_formats::code_pattern::CodePattern;
+    use crate::bag_formats::qr_code::CATCH_ALL_PRIORITY;
 
     const ANY_CODE: &str = "[A-Z0-9][A-Z0-9-]{1,62}[A-Z0-9]";
 
