@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, Parser};
 
 use crate::http::base_path::BasePath;
 use crate::http::origin::Origin;
-use crate::users::model::Role;
+use crate::identity::Role;
 
 /// Longest first lock of an account, in seconds.
 const MAX_LOCKOUT_SECONDS: i64 = 30 * 24 * 60 * 60;

@@ -13,18 +13,18 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::{Admin, Caller, RequireRole};
 use crate::consistency::Reads;
 use crate::db::schema::dispatch_areas;
 use crate::db::transaction;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::http::client::Client;
 use crate::http::json::{Json, MergePatch};
 use crate::http::page::Page;
 use crate::http::responses::{Always, SignedIn, WithBody};
 use crate::http::text::{is_filled, no_control_characters};
 use crate::idempotency::{Idempotency, Reply};
+use crate::identity::client::Client;
+use crate::identity::{Admin, Caller, RequireRole};
 use crate::state::AppState;
 
 /// A place that dispatches bags.

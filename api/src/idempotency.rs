@@ -15,11 +15,11 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::auth::caller::authenticate;
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::json::{BodyDigest, IDEMPOTENCY_KEY};
+use crate::identity::caller::authenticate;
 
 /// Tells that an answer is one from before.
 const REPLAYED_HEADER: &str = "idempotent-replayed";

@@ -1,8 +1,9 @@
 //! TraitorTrack: bag tracking for warehouses. One folder per domain concept.
 
+pub mod access;
+pub mod account;
 pub mod api_keys;
 pub mod audit;
-pub mod auth;
 pub mod bag_formats;
 pub mod bags;
 pub mod bills;
@@ -18,6 +19,7 @@ pub mod exports;
 pub mod health;
 pub mod http;
 pub mod idempotency;
+pub mod identity;
 pub mod imports;
 pub mod jobs;
 pub mod mail;

@@ -7,8 +7,8 @@ use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::web;
 
-use crate::auth::caller::{Caller, with_caller};
 use crate::cache::Person;
+use crate::identity::caller::{Caller, with_caller};
 use crate::state::AppState;
 
 /// These calls record scans. The scan writer itself invalidates the bags that it changed.

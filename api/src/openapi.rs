@@ -61,7 +61,7 @@ impl Modify for Security {
             .description(Some("Access token of `POST /api/v1/auth/login`, or an API key (`ttk_…`) of `POST /api/v1/api-keys`"))
             .build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        let cookie = ApiKeyValue::with_description(crate::auth::refresh_token::COOKIE, "Refresh token, set by signing in");
+        let cookie = ApiKeyValue::with_description(crate::access::refresh_token::COOKIE, "Refresh token, set by signing in");
         components.add_security_scheme("refresh_cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
 }

@@ -4,16 +4,16 @@ use actix_governor::Governor;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::auth::caller::ByCaller;
 use crate::config::Config;
 use crate::http::problem_page::get_problem;
 use crate::http::rate_limit::{ByAddress, Limiter, limiter};
+use crate::identity::caller::ByCaller;
 use crate::{
-    api_keys, audit, auth, bag_formats, bags, bills, dispatch_areas, events, exports, health, imports, notifications, promotion_requests, reports,
+    account, api_keys, audit, bag_formats, bags, bills, dispatch_areas, events, exports, health, imports, notifications, promotion_requests, reports,
     scans, search, stats, system, users,
 };
 
-/// Right passwords don't count as failures ([`auth::attempts`]), but each takes time to check: so many times the limit of
+/// Right passwords don't count as failures ([`crate::access::attempts`]), but each takes time to check: so many times the limit of
 /// failures are taken from one address in a minute, which is a shift of hundreds.
 const SIGN_INS_PER_FAILURE: u32 = 60;
 
@@ -42,8 +42,8 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
     move |cfg| {
         cfg.configure(health::routes)
             .service(get_problem)
-            .service(auth::jwks::get_jwks)
-            .service(scope::scope("/api/v1/auth/login").wrap(sign_in).configure(auth::routes::login_routes))
+            .service(account::jwks::get_jwks)
+            .service(scope::scope("/api/v1/auth/login").wrap(sign_in).configure(account::routes::login_routes))
             .service(scope::scope("/api/v1/scans").wrap(scan_limit).configure(scans::routes::routes))
             .service(
                 scope::scope("/api/v1")
@@ -53,7 +53,7 @@ pub fn routes(limits: &Limits) -> impl FnOnce(&mut ServiceConfig) + use<> {
                     .configure(stats::routes::routes)
                     .configure(stats::breakdown_routes::routes)
                     .configure(search::routes)
-                    .configure(auth::routes::routes)
+                    .configure(account::routes::routes)
                     .configure(users::routes::routes)
                     .configure(users::edit_routes::routes)
                     .configure(users::personal_data::routes)

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::auth::Caller;
 use crate::bags::model::Bag;
 use crate::bags::queries::BagFilter;
 use crate::bills::model::Bill;
@@ -15,8 +14,10 @@ use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::http::etag::Tagged;
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
+use crate::identity::Caller;
+use crate::identity::Role;
 use crate::state::AppState;
-use crate::users::model::{Role, User};
+use crate::users::model::User;
 use crate::users::queries::UserFilter;
 use crate::{bags, bills, users};
 

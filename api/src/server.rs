@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
 
-use crate::auth::data_key::DataKey;
-use crate::auth::keys::TokenKeys;
+use crate::access::data_key::DataKey;
+use crate::access::keys::TokenKeys;
 use crate::bag_formats::qr_code::BagFormats;
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags::kept_bags::KeptBags;
@@ -22,20 +22,21 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::replicas::Replicas;
 use crate::db::{migrations, partitions, pool, pooler};
-use crate::http::client::TrustedProxies;
+use crate::http::address::TrustedProxies;
 use crate::http::connections::{ConnectionLimit, Connections};
 use crate::http::fallback::{RouteTable, fallback};
 use crate::http::origin::{KnownOrigins, Origin};
 use crate::http::root_span::RequestSpan;
 use crate::http::spa::WebApp;
 use crate::http::{base_path, cors, draining, metrics, rate_limit, request_id, security_headers, small_bodies, timeout};
+use crate::identity::caller::Authenticator;
 use crate::mail::Mailer;
 use crate::redis::Redis;
 use crate::routes::{Limits, routes};
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin::{self, CreatedAdmin};
-use crate::{audit, auth, consistency, health, note_writes, openapi, reports, system, users};
+use crate::{access, api_keys, audit, consistency, health, note_writes, openapi, reports, system, users};
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
 const BACKLOG: i32 = 2048;
@@ -231,7 +232,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
         App::new()
             .wrap(from_fn(consistency::middleware))
             .wrap(from_fn(note_writes::note_writes))
-            .wrap(from_fn(auth::bearer::middleware))
+            .wrap(from_fn(api_keys::bearer::middleware))
             .wrap(from_fn(move |req, next| timeout::within(request_timeout, req, next)))
             .wrap(from_fn(audit::denied::note_denials))
             .wrap(from_fn(small_bodies::keep))
@@ -251,6 +252,7 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
             }))
             .app_data(state.clone())
             .app_data(draining.clone())
+            .app_data(Authenticator(access::verify::verify))
             .app_data(table.clone())
             .app_data(trusted_proxies.clone())
             .app_data(known_origins.clone())

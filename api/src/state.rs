@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::data_key::DataKey;
+use crate::access::keys::TokenKeys;
+use crate::access::revocations::Revocations;
 use crate::api_keys::key_ring::KeyRing;
-use crate::auth::data_key::DataKey;
-use crate::auth::keys::TokenKeys;
-use crate::auth::revocations::Revocations;
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags::kept_bags::KeptBags;
 use crate::cache::Cache;

@@ -11,12 +11,12 @@ use subtle::ConstantTimeEq;
 
 use super::model::KeyText;
 use super::queries;
-use crate::auth::caller::{Caller, Credential};
 use crate::config::Config;
 use crate::db::Pool;
 use crate::db::schema::{api_keys, dispatch_areas, users};
 use crate::error::{Error, Result};
-use crate::users::model::{Role, UserId};
+use crate::identity::caller::{Caller, Credential};
+use crate::identity::{Role, UserId};
 
 /// For so long a process may not know what another has done to a key or its owner.
 const KEEP: Duration = Duration::from_secs(3);

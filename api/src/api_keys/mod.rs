@@ -1,7 +1,8 @@
 //! Keys of integrators: made and revoked by admins, shown once, good for what their scopes say.
 //!
-//! Owns `api_keys`. How a request that carries one is let in is `auth::bearer`'s business.
+//! Owns `api_keys`. [`bearer`] lets in the requests that carry one.
 
+pub mod bearer;
 pub mod key_ring;
 pub mod model;
 pub mod queries;

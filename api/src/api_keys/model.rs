@@ -8,10 +8,9 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::db::schema::{api_keys, users};
-use crate::users::model::UserId;
+use crate::identity::UserId;
+use crate::identity::caller::KEY_START;
 
-/// How every key begins, so that secret scanners and people recognise one.
-pub const KEY_START: &str = "ttk_";
 /// Characters of the prefix, which names a key.
 const PREFIX_LENGTH: usize = 12;
 /// Characters of the secret: 256 bits of letters and digits.

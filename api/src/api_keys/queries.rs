@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::key_ring::KnownKey;
 use super::model::{ApiKey, KeyText};
 use crate::db::schema::{api_keys, dispatch_areas, users};
-use crate::users::model::UserId;
+use crate::identity::UserId;
 
 /// Keys, newest first, before `before`.
 pub async fn list(conn: &mut AsyncPgConnection, before: Option<i64>, limit: i64) -> QueryResult<Vec<ApiKey>> {

@@ -12,18 +12,18 @@ use validator::Validate;
 use super::model::{ApiKey, CreatedApiKey, KeyText, RESOURCES, is_scope};
 use super::queries::{self, NewApiKey};
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::{Admin, RequireRole};
 use crate::consistency::Reads;
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
-use crate::http::client::Client;
 use crate::http::json::Json;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
 use crate::http::text::no_control_characters;
+use crate::identity::UserId;
+use crate::identity::client::Client;
+use crate::identity::{Admin, RequireRole};
 use crate::state::AppState;
-use crate::users::model::UserId;
 
 /// Paging of the list of keys.
 #[derive(Debug, Deserialize, IntoParams)]

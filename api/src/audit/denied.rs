@@ -8,8 +8,8 @@ use actix_web::{FromRequest, HttpMessage, web};
 use serde_json::json;
 
 use super::{Action, Actor, Entity, Entry, record};
-use crate::auth::Caller;
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::client::Client;
 use crate::state::AppState;
 
 /// Middleware: after a 403 to a signed-in caller, an entry with method and route. The refusal itself stands whether or not

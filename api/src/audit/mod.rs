@@ -17,8 +17,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::db::sql::{Sql, sql};
-use crate::http::client::Client;
-use crate::users::model::UserId;
+use crate::identity::UserId;
+use crate::identity::client::Client;
 
 macro_rules! actions {
     ($($variant:ident = $name:literal,)+) => {

@@ -12,7 +12,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use super::list_entries;
-use crate::auth::{Admin, RequireRole};
 use crate::consistency::Reads;
 use crate::db::sql;
 use crate::error::{Error, ErrorCode, Problem, Result};
@@ -20,6 +19,7 @@ use crate::http::etag;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
+use crate::identity::{Admin, RequireRole};
 
 /// Who did something.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -15,7 +15,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::{Admin, Caller, RequireRole};
 use crate::bag_formats::code_pattern::CodePattern;
 use crate::bag_formats::kind::{BagKind, BagKindSql};
 use crate::bag_formats::qr_code::is_catch_all;
@@ -23,13 +22,14 @@ use crate::consistency::Reads;
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
-use crate::http::client::Client;
 use crate::http::etag;
 use crate::http::json::{Json, MergePatch};
 use crate::http::page::Page;
 use crate::http::responses::{Always, SignedIn, WithBody};
 use crate::http::text::{is_filled, no_control_characters};
 use crate::idempotency::{Idempotency, Reply};
+use crate::identity::client::Client;
+use crate::identity::{Admin, Caller, RequireRole};
 use crate::state::AppState;
 
 /// A row of `bag_formats`, as the audit log has it.

@@ -8,13 +8,13 @@ use serde_json::json;
 use super::model::{BagRecord, BagStatus};
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::{BagFormats, QrCode};
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};
 use crate::error::{Error, ErrorCode, Result};
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::client::Client;
 
 /// Puts a child into another parent, or with `None` out of its parent. What is so already stays so.
 ///

@@ -7,12 +7,12 @@ use super::change_parent::not_found;
 use super::model::{BagRecord, BagStatus};
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::QrCode;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode};
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::client::Client;
 
 /// Makes a parent `completed` or `open`, in the transaction that `conn` is in. What is so already stays so.
 ///

@@ -11,13 +11,13 @@ use utoipa::ToSchema;
 use super::model::BagRecord;
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::QrCode;
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode};
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::client::Client;
 
 /// What came of deleting one bag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]

@@ -9,13 +9,13 @@ use super::change_parent::not_found;
 use super::model::BagRecord;
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::{BagFormat, QrCode};
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode};
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::client::Client;
 
 /// A bag to be.
 #[derive(Debug, Clone)]

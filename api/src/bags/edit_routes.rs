@@ -10,17 +10,17 @@ use validator::Validate;
 use super::delete_bags::{self, DeleteBagsResponse};
 use super::edit_bag::{self, BagChanges, NewBag};
 use super::model::Bag;
-use crate::auth::{Admin, Biller, Caller, RequireRole};
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::QrCode;
 use crate::db::transaction;
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
-use crate::http::client::Client;
 use crate::http::json::{Json, MergePatch, present};
 use crate::http::responses::{Always, SignedIn, WithBody};
 use crate::http::text::{is_filled, no_control_characters};
 use crate::idempotency::{Idempotency, Reply};
+use crate::identity::client::Client;
+use crate::identity::{Admin, Biller, Caller, RequireRole};
 use crate::state::AppState;
 
 /// A bag to be.

@@ -15,20 +15,20 @@ use super::history::{HistoryEntry, history};
 use super::kept_bags::KeptBag;
 use super::model::{Bag, BagRecord, BagStatus, ChildBag};
 use super::queries::{self, BagFilter};
-use crate::auth::{Biller, Caller, RequireRole};
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::QrCode;
 use crate::cache::Freshness;
 use crate::consistency::Reads;
 use crate::dispatch_areas;
 use crate::error::{Problem, Result};
-use crate::http::client::Client;
 use crate::http::etag::Tagged;
 use crate::http::json::Json;
 use crate::http::page::{Count, Limit, Page, Position, Sort};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
 use crate::idempotency::{Idempotency, Reply};
+use crate::identity::client::Client;
+use crate::identity::{Biller, Caller, RequireRole};
 use crate::state::AppState;
 
 /// Filters and paging of the list of bags.

@@ -13,14 +13,14 @@ use super::model::{Bill, BillNumber, BillRecord, BillStatus};
 use super::queries;
 use super::rules::{AddOutcome, Capacity};
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::bag_formats::qr_code::QrCode;
 use crate::bags;
 use crate::bags::model::{BagRecord, BagStatus};
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode, Result};
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::client::Client;
 
 /// What came of each bag, and the bill as it is now.
 #[derive(Debug, Serialize, ToSchema)]

@@ -13,12 +13,12 @@ use super::add_bags::lock_open_bill;
 use super::model::{BillNumber, BillRecord};
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode};
-use crate::http::client::Client;
 use crate::http::etag::IfMatch;
+use crate::identity::Caller;
+use crate::identity::client::Client;
 
 /// A bill to be.
 #[derive(Debug, Clone)]

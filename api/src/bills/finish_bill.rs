@@ -8,11 +8,11 @@ use super::add_bags::lock_open_bill;
 use super::model::{BillNumber, BillRecord, BillStatus};
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode};
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::client::Client;
 
 /// Finishes a bill, in the transaction that `conn` is in.
 ///

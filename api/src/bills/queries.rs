@@ -9,10 +9,10 @@ use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::model::{BillNumber, BillRecord, BillStatus, BilledBag};
-use crate::auth::Caller;
 use crate::db::sql;
 use crate::db::sql::{Counted, Sql, cut, escape_like, limit_in_text};
 use crate::http::page::Sort;
+use crate::identity::Caller;
 
 /// Columns of a [`BillRecord`]. Counts and weights are read from the rows each time: they can't drift.
 ///

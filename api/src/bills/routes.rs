@@ -14,7 +14,6 @@ use super::finish_bill;
 use super::model::{Bill, BillNumber, BillStatus, BilledBag};
 use super::queries::{self, BillFilter};
 use super::report;
-use crate::auth::{Admin, Biller, Caller, RequireRole};
 use crate::bag_formats::qr_code::QrCode;
 use crate::bags::routes::PageQuery;
 use crate::consistency::Reads;
@@ -22,7 +21,6 @@ use crate::db::transaction;
 use crate::dispatch_areas;
 use crate::documents::document::Format;
 use crate::error::{Error, FieldError, Problem, Result};
-use crate::http::client::Client;
 use crate::http::etag::{self, IfMatch};
 use crate::http::json::{Json, MergePatch, present};
 use crate::http::page::{Count, Limit, Page, Position, Sort};
@@ -30,6 +28,8 @@ use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithIfMatch, WithQuery};
 use crate::http::text::{is_filled, no_control_characters};
 use crate::idempotency::{Idempotency, Reply};
+use crate::identity::client::Client;
+use crate::identity::{Admin, Biller, Caller, RequireRole};
 use crate::state::AppState;
 
 /// A bill to create.

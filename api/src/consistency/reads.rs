@@ -7,10 +7,10 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::token::token_of;
 use super::writes::Writes;
-use crate::auth::caller::authenticate;
 use crate::db::Lsn;
 use crate::db::replicas::ReadConnection;
 use crate::error::{Error, Result};
+use crate::identity::caller::authenticate;
 use crate::state::AppState;
 
 /// Extractor for read-only handlers: provides a database that includes the caller's writes.

@@ -11,9 +11,9 @@ use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, ResponseError, web};
 
 use super::token::{HEADER, token_of};
-use crate::auth::caller::authenticate;
 use crate::db::{Lsn, lsn};
 use crate::error::{Error, Result};
+use crate::identity::caller::authenticate;
 use crate::state::AppState;
 
 /// The known position of a request's write, stored with the request.

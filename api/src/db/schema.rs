@@ -13,7 +13,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use crate::users::model::UserRoleSql;
+    use crate::identity::UserRoleSql;
 
     users (id) {
         id -> BigInt,

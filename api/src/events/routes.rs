@@ -14,12 +14,12 @@ use uuid::Uuid;
 
 use super::hub;
 use super::model::{Event, EventData};
-use crate::auth::Caller;
-use crate::auth::caller::Credential;
 use crate::db::ids::floor_id;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::connections::Connection;
 use crate::http::responses::{Always, SignedIn};
+use crate::identity::Caller;
+use crate::identity::caller::Credential;
 use crate::scans::model::time_of;
 use crate::state::AppState;
 

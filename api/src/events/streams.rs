@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::auth::Caller;
-use crate::auth::caller::Credential;
 use crate::error::{Error, ErrorCode, Result};
+use crate::identity::Caller;
+use crate::identity::caller::Credential;
 
 /// For the `Retry-After` header, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 5;

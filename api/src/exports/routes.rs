@@ -12,7 +12,6 @@ use super::format::ExportFormat;
 use super::links::LinkFilter;
 use super::sources::{AuditLogs, Bags, Bills, Links, Scans, Users};
 use super::stream::{self, Export, Turn};
-use crate::auth::{Admin, Biller, RequireRole};
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::QrCode;
 use crate::bags::model::BagStatus;
@@ -22,13 +21,14 @@ use crate::bills::queries::BillFilter;
 use crate::consistency::Reads;
 use crate::dispatch_areas;
 use crate::error::{Problem, Result};
-use crate::http::client::Client;
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
+use crate::identity::client::Client;
+use crate::identity::{Admin, Biller, RequireRole};
+use crate::identity::{Role, UserId};
 use crate::scans::model::{ScanKind, ScanOutcome};
 use crate::scans::queries::ScanFilter;
 use crate::state::AppState;
-use crate::users::model::{Role, UserId};
 use crate::users::queries::UserFilter;
 
 /// Form and filters of an export of bags.

@@ -18,11 +18,11 @@ use super::format::{self, ExportFormat};
 use super::sources::Source;
 use super::xlsx::{self, Part};
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::consistency::Reads;
 use crate::db::replicas::ReadConnection;
 use crate::error::{Error, ErrorCode, Result};
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::client::Client;
 use crate::state::AppState;
 
 /// A client that reads nothing for this long is disconnected, so that it does not hold a database

@@ -13,11 +13,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::auth::caller::authenticate;
 use crate::db::partitions::{self, PartitionFigures};
 use crate::db::sql;
 use crate::http::metrics;
 use crate::http::responses::Always;
+use crate::identity::caller::authenticate;
 use crate::scans::write_health::WriteProblem;
 use crate::state::AppState;
 

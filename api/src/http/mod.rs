@@ -1,7 +1,7 @@
 //! Extractors, middleware and helpers of the HTTP layer. Knows no feature.
 
+pub mod address;
 pub mod base_path;
-pub mod client;
 pub mod connections;
 pub mod cors;
 pub mod draining;

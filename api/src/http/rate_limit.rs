@@ -13,7 +13,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
-use super::client::{address_of, network_of};
+use super::address::{address_of, network_of};
 use crate::error::{Error, ErrorCode};
 
 /// Every limit is counted over a minute, in seconds.

@@ -21,21 +21,21 @@ use super::rules::{BagRow, RefusedRow, Rules};
 use super::write_rows::{self, Scanning, checked};
 use super::{as_one, queries};
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
-use crate::auth::caller::Credential;
 use crate::bag_formats::qr_code::BagFormats;
 use crate::cache::Person;
 use crate::db::transaction::{Abort, is_worth_retrying, jitter};
 use crate::db::{Connection, sql};
 use crate::error::{Error, ErrorCode};
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::caller::Credential;
+use crate::identity::client::Client;
+use crate::identity::{Role, UserId};
 use crate::jobs::model::JobStatus;
 use crate::jobs::queue::TakenJob;
 use crate::jobs::worker::JobError;
 use crate::scans::rules::ScannedBy;
 use crate::state::AppState;
 use crate::users;
-use crate::users::model::{Role, UserId};
 
 type Manager = <AsyncPgConnection as AsyncConnection>::TransactionManager;
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::model::{Job, JobKind};
 use crate::db::sql;
-use crate::users::model::UserId;
+use crate::identity::UserId;
 
 /// Duration of a lease. A worker renews its lease well before it ends; a worker that died keeps its
 /// job no longer than this.

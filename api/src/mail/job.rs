@@ -10,15 +10,16 @@ use serde_json::{Value, json};
 
 use super::mailer::Mail;
 use super::templates::{Content, render};
-use crate::auth::password_reset;
+use crate::account::password_reset;
 use crate::db::sql;
 use crate::db::sql::Counted;
+use crate::identity::UserId;
 use crate::jobs::model::JobKind;
 use crate::jobs::queue::TakenJob;
 use crate::jobs::worker::JobError;
 use crate::jobs::{NewJob, enqueue};
 use crate::state::AppState;
-use crate::users::model::{UserId, UserRow};
+use crate::users::model::UserRow;
 use crate::users::queries;
 
 /// An e-mail to be.

@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::db::sql;
+use crate::identity::UserId;
 use crate::pg_enum;
-use crate::users::model::UserId;
 
 pg_enum! {
     /// How a notification is meant.

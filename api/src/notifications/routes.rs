@@ -11,7 +11,6 @@ use uuid::Uuid;
 use validator::Validate;
 
 use super::Notification;
-use crate::auth::Caller;
 use crate::consistency::Reads;
 use crate::db::sql;
 use crate::error::Result;
@@ -19,6 +18,7 @@ use crate::http::json::MergePatch;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
+use crate::identity::Caller;
 use crate::state::AppState;
 
 /// Filters and paging of the list of notifications.

@@ -8,14 +8,15 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::model::{PromotionRequest, PromotionStatus, SELECT};
+use crate::access::sessions;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::{Caller, sessions};
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode};
-use crate::http::client::Client;
+use crate::identity::Caller;
+use crate::identity::client::Client;
+use crate::identity::{Role, UserId};
 use crate::notifications::{NewNotification, NotificationPriority, NotificationType, notify};
-use crate::users::model::{Role, UserId};
 
 /// Asks for a role, in the transaction that `conn` is in; every active admin is told.
 ///

@@ -6,8 +6,8 @@ use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::identity::{Role, UserRoleSql};
 use crate::pg_enum;
-use crate::users::model::{Role, UserRoleSql};
 
 pg_enum! {
     /// What became of a promotion request.

@@ -10,19 +10,19 @@ use validator::Validate;
 
 use super::decide::{self, Outcome, not_found};
 use super::model::{PromotionRequest, PromotionStatus, SELECT};
-use crate::auth::{Admin, Caller, RequireRole};
 use crate::consistency::{Reads, Writes};
 use crate::db::sql;
 use crate::error::{Problem, Result};
-use crate::http::client::Client;
 use crate::http::json::Json;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
 use crate::http::text::{is_filled, no_control_characters};
 use crate::idempotency::{Idempotency, Reply};
+use crate::identity::Role;
+use crate::identity::client::Client;
+use crate::identity::{Admin, Caller, RequireRole};
 use crate::state::AppState;
-use crate::users::model::Role;
 
 /// A wish for another role.
 #[derive(Debug, Deserialize, ToSchema, Validate)]

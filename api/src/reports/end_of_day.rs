@@ -17,6 +17,7 @@ use crate::audit::Action;
 use crate::db::sql;
 use crate::documents::document::decimal;
 use crate::error::Result;
+use crate::identity::UserId;
 use crate::jobs::model::JobKind;
 use crate::jobs::queue::TakenJob;
 use crate::jobs::worker::JobError;
@@ -24,7 +25,6 @@ use crate::jobs::{NewJob, enqueue};
 use crate::mail::MailJob;
 use crate::state::AppState;
 use crate::stats::breakdowns::Day;
-use crate::users::model::UserId;
 
 /// Interval at which the time is checked.
 const INTERVAL: Duration = Duration::from_secs(20);

@@ -8,16 +8,16 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::daily;
 use super::summaries::{self, BillSummaryReport, Days, DispatchAreaReport, EndOfDayReport, UserActivityReport};
-use crate::auth::{Biller, Caller, RequireRole};
 use crate::consistency::Reads;
 use crate::documents::document::Format;
 use crate::documents::respond;
 use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
+use crate::identity::Role;
+use crate::identity::{Biller, Caller, RequireRole};
 use crate::state::AppState;
 use crate::stats::breakdown_routes::day;
-use crate::users::model::Role;
 
 /// Maximum number of days in a range.
 const MAX_DAYS: i64 = 366;

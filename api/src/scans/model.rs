@@ -11,8 +11,8 @@ use crate::bag_formats::label_fault::LabelFault;
 use crate::bag_formats::qr_code::QrCode;
 use crate::bags::model::{BagStatus, BagStatusSql};
 use crate::error::{Error, ErrorCode, Result};
+use crate::identity::UserId;
 use crate::pg_enum;
-use crate::users::model::UserId;
 
 /// Scans made offline are taken this late.
 pub const MAX_AGE: TimeDelta = TimeDelta::days(30);

@@ -14,7 +14,7 @@ use crate::db::sql;
 use crate::db::sql::Counted;
 use crate::db::sql::Sql;
 use crate::http::page::Sort;
-use crate::users::model::UserId;
+use crate::identity::UserId;
 
 /// Columns of a [`ScanRow`].
 pub const ROW: &str = "SELECT s.id, s.kind, s.outcome, s.source, s.qr_code, s.parent_qr_code, s.user_id, s.dispatch_area_id, s.scanned_at, \

@@ -20,21 +20,21 @@ use super::record_scans::Recorded;
 use super::rules::{ScanCommand, ScannedBy};
 use super::undo_scan::{self, UndoResponse};
 use crate::audit::Actor;
-use crate::auth::Caller;
 use crate::bag_formats::qr_code::QrCode;
 use crate::bags::model::Bag;
 use crate::consistency::{Reads, Writes};
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::http::client::Client;
 use crate::http::etag;
 use crate::http::json::{self, Json};
 use crate::http::page::{Count, Limit, Page, Position, Sort};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
 use crate::idempotency::{Idempotency, Reply};
+use crate::identity::Caller;
+use crate::identity::client::Client;
+use crate::identity::{Role, UserId};
 use crate::state::AppState;
-use crate::users::model::{Role, UserId};
 
 /// Largest body of a batch: 500 scans of the longest codes, in bytes.
 const BATCH_LIMIT_BYTES: usize = 512 * 1024;

@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::model::{ScanKind, ScanOutcome, ScanSource};
 use crate::audit::Actor;
-use crate::auth::Caller;
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::{BagFormats, QrCode};
 use crate::bags::model::{BagRecord, BagStatus};
+use crate::identity::Caller;
 
 /// A well-formed scan that waits to be decided.
 #[derive(Debug, Clone)]

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::auth::caller::Credential;
-use crate::users::model::{Role, UserId};
+use crate::identity::caller::Credential;
+use crate::identity::{Role, UserId};
 
 fn code(text: &str) -> QrCode {
     QrCode::parse(text).unwrap()

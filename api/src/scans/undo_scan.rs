@@ -13,15 +13,15 @@ use uuid::Uuid;
 use super::model::{Scan, ScanKind, ScanOutcome, ScanRow, id_at, time_of};
 use super::{queries, write_sets};
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::bags;
 use crate::bags::change_parent::{remove_child, unlink};
 use crate::bags::model::{Bag, BagRecord};
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode, Result};
-use crate::http::client::Client;
-use crate::users::model::Role;
+use crate::identity::Caller;
+use crate::identity::Role;
+use crate::identity::client::Client;
 
 /// The scan undone, and the bags as they are now.
 #[derive(Debug, Serialize, ToSchema)]

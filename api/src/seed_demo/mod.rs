@@ -12,7 +12,7 @@ use diesel::prelude::QueryableByName;
 use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-use crate::auth::password;
+use crate::access::password;
 use crate::db::sql;
 
 /// Settings of the single transaction: memory for sorts and index builds.

@@ -7,12 +7,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::breakdowns::{self, AreaStats, Day, HourlyScans, PersonStats};
-use crate::auth::Caller;
 use crate::cache::{Freshness, Topic};
 use crate::error::{Error, ErrorCode, FieldError, Result};
 use crate::http::etag::Tagged;
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
+use crate::identity::Caller;
 use crate::scans::model::Scan;
 use crate::scans::queries::{self, ScanFilter};
 use crate::state::AppState;

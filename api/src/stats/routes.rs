@@ -5,11 +5,11 @@ use chrono::Utc;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{Stats, totals};
-use crate::auth::Caller;
 use crate::cache::{Freshness, Topic};
 use crate::error::Result;
 use crate::http::etag::Tagged;
 use crate::http::responses::{Always, SignedIn};
+use crate::identity::Caller;
 use crate::state::AppState;
 
 /// Show the totals of the dashboard.

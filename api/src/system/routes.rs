@@ -10,16 +10,16 @@ use uuid::Uuid;
 
 use super::queries::{self, DatabaseFigures, JobFigures, TableFigures};
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::{Admin, RequireRole};
 use crate::db::index_report::{self, IndexFigures};
 use crate::db::partitions::{self, PartitionFigures};
 use crate::db::replicas::ReplicaFigures;
 use crate::db::sql;
 use crate::error::Result;
-use crate::http::client::Client;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithQuery};
+use crate::identity::client::Client;
+use crate::identity::{Admin, RequireRole};
 use crate::jobs::model::{Job, JobStatus};
 use crate::jobs::queue;
 use crate::state::AppState;

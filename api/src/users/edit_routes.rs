@@ -12,20 +12,22 @@ use validator::Validate;
 
 use super::edit_user::{self, UserChanges, not_found};
 use super::erasure;
-use super::model::{Role, User, UserId};
+use super::model::User;
 use super::queries;
 use super::routes::is_username;
-use crate::auth::{Admin, Caller, RequireRole, password};
+use crate::access::password;
 use crate::consistency::Reads;
 use crate::db::transaction;
 use crate::dispatch_areas;
 use crate::error::{Error, FieldError, Problem, Result};
-use crate::http::client::Client;
 use crate::http::etag::{self, IfMatch};
 use crate::http::json::{Json, MergePatch, present};
 use crate::http::responses::{Always, SignedIn, WithBody, WithIfMatch};
 use crate::http::text::no_control_characters;
 use crate::idempotency::{Idempotency, Reply};
+use crate::identity::client::Client;
+use crate::identity::{Admin, Caller, RequireRole};
+use crate::identity::{Role, UserId};
 use crate::state::AppState;
 
 /// A merge patch of a user: what is absent stays.

@@ -6,17 +6,19 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::model::{Role, User, UserId, UserRow};
+use super::model::{User, UserRow};
 use super::queries;
 use super::routes::{is_reserved, name_taken, reserved};
+use crate::access::{attempts, sessions};
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::{Caller, attempts, sessions};
 use crate::db::schema::users;
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode, FieldError, Result};
-use crate::http::client::Client;
 use crate::http::etag::IfMatch;
+use crate::identity::Caller;
+use crate::identity::client::Client;
+use crate::identity::{Role, UserId};
 
 /// What is to be different.
 #[derive(Debug, Clone, Default)]

@@ -17,10 +17,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::erasure_files;
-use super::model::UserId;
 use crate::audit::retention::Retention;
 use crate::db::sql::Sql;
 use crate::db::{Pool, sql};
+use crate::identity::UserId;
 use crate::state::AppState;
 
 type Manager = <AsyncPgConnection as AsyncConnection>::TransactionManager;

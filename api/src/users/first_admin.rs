@@ -5,13 +5,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
-use super::model::{Role, UserRow};
+use super::model::UserRow;
 use super::queries::{self, NewUser};
+use crate::access::password;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::password;
 use crate::config::Config;
 use crate::db::transaction;
 use crate::error::Result;
+use crate::identity::Role;
 
 /// Where `ADMIN_USERNAME` is blank.
 const DEFAULT_USERNAME: &str = "admin";

@@ -7,24 +7,7 @@ use utoipa::ToSchema;
 
 use super::language::Language;
 use crate::db::schema::users;
-use crate::{id_type, pg_enum};
-
-id_type! {
-    /// Id of a user.
-    UserId
-}
-
-pg_enum! {
-    /// What a person may do. Each role may do everything that those before it may.
-    Role as UserRoleSql = "user_role" {
-        /// Packs bags of one dispatch area.
-        Dispatcher = "dispatcher",
-        /// Puts parent bags on bills, in all areas.
-        Biller = "biller",
-        /// Everything.
-        Admin = "admin",
-    }
-}
+use crate::identity::{Role, UserId};
 
 /// A row of `users`.
 #[derive(Debug, Clone, Queryable, Selectable)]

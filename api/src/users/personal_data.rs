@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::Caller;
 use crate::db::sql;
 use crate::error::Result;
-use crate::http::client::Client;
 use crate::http::responses::{Always, SignedIn};
+use crate::identity::Caller;
+use crate::identity::client::Client;
 use crate::state::AppState;
 
 /// Everything that is stored about the caller. Passwords, codes and keys are stored as hashes and are not in it.

@@ -6,10 +6,11 @@ use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::language::Language;
-use super::model::{Role, User, UserId, UserRow};
+use super::model::{User, UserRow};
 use crate::db::schema::{dispatch_areas, users};
 use crate::db::sql;
 use crate::db::sql::escape_like;
+use crate::identity::{Role, UserId};
 
 diesel::define_sql_function! {
     /// Lower case, as the unique indexes on names have it.

@@ -9,21 +9,23 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use super::model::{Role, User};
+use super::model::User;
 use super::queries::{self, NewUser, UserFilter};
+use crate::access::password;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::auth::{Admin, RequireRole, password};
 use crate::consistency::Reads;
 use crate::db::transaction::Abort;
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
-use crate::http::client::Client;
 use crate::http::json::Json;
 use crate::http::page::{Limit, Page, Position};
 use crate::http::query::Query;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
 use crate::http::text::no_control_characters;
 use crate::idempotency::{Idempotency, Reply};
+use crate::identity::Role;
+use crate::identity::client::Client;
+use crate::identity::{Admin, RequireRole};
 use crate::state::AppState;
 
 /// Filters and paging of the list of users.

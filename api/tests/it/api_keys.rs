@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use traitortrack::config::Config;
-use traitortrack::users::model::Role;
+use traitortrack::identity::Role;
 
 use crate::support::warehouse::PASSWORD;
 use crate::support::{Answer, Person, Redis, Warehouse, database, eventually};

@@ -354,7 +354,7 @@ async fn a_key_can_not_touch_the_account_of_its_owner() {
 async fn a_key_is_no_way_around_the_second_factor_that_the_role_needs() {
     let warehouse = Warehouse::open().await;
     let key = mighty_key(&warehouse.admin().await).await;
-    let required = vec![traitortrack::users::model::Role::Admin];
+    let required = vec![traitortrack::identity::Role::Admin];
     let strict = Warehouse::open_on(warehouse.database_url.clone(), |config| config.two_factor_required_roles = required).await;
     for operation in operations() {
         if let Scope(scope) = operation.key {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use totp_rs::Totp;
-use traitortrack::users::model::Role;
+use traitortrack::identity::Role;
 
 use crate::support::warehouse::{ADMIN_PASSWORD, PASSWORD};
 use crate::support::{Answer, Person, Warehouse, database};

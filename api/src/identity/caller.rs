@@ -7,16 +7,16 @@ use actix_governor::KeyExtractor;
 use actix_governor::governor::NotUntil;
 use actix_governor::governor::clock::QuantaInstant;
 use actix_web::dev::{Payload, ServiceRequest};
-use actix_web::http::header;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use uuid::Uuid;
 
-use crate::api_keys::model::KEY_START;
+use super::{Role, UserId};
 use crate::cache::Person;
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::rate_limit::{ByAddress, CallerKey, too_many};
-use crate::state::AppState;
-use crate::users::model::{Role, UserId};
+
+/// How every key begins, so that secret scanners and people recognise one.
+pub const KEY_START: &str = "ttk_";
 
 /// A signed-in person.
 #[derive(Debug, Clone)]
@@ -101,6 +101,11 @@ impl Caller {
     }
 }
 
+/// Works out the caller of a request from its token. The application registers it, so that this
+/// module knows no token.
+#[derive(Clone, Copy)]
+pub struct Authenticator(pub fn(&HttpRequest) -> Result<Caller>);
+
 /// The caller of this request, worked out once and remembered with it.
 ///
 /// # Errors
@@ -117,44 +122,11 @@ pub fn with_caller<T>(req: &HttpRequest, look: impl FnOnce(&Caller) -> T) -> Res
     if let Some(known) = req.extensions().get::<Caller>() {
         return Ok(look(known));
     }
+    let Authenticator(verify) = req.app_data::<Authenticator>().expect("the server always has its authenticator");
     let caller = verify(req)?;
     let seen = look(&caller);
     req.extensions_mut().insert(caller);
     Ok(seen)
-}
-
-fn verify(req: &HttpRequest) -> Result<Caller> {
-    let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state");
-    let header = req
-        .headers()
-        .get(header::AUTHORIZATION)
-        .ok_or_else(|| Error::refused(ErrorCode::MissingToken, "Sign in first, and send Authorization: Bearer <access token>."))?;
-    let token = header
-        .to_str()
-        .ok()
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .ok_or_else(|| Error::refused(ErrorCode::InvalidToken, "The Authorization header must be: Bearer <access token>."))?;
-    if token.starts_with(KEY_START) {
-        // A good key has been taken for its owner by then (`bearer`).
-        return Err(invalid_token());
-    }
-    let claims = state.token_keys.verify(token)?;
-    if state.revocations.is_revoked(claims.sid) {
-        return Err(Error::refused(ErrorCode::SessionExpired, "This session has ended. Sign in again."));
-    }
-    let user_id = claims.sub.parse().map_err(|_| invalid_token())?;
-    Ok(Caller {
-        user_id: UserId(user_id),
-        username: claims.name.clone(),
-        role: claims.role,
-        credential: Credential::Session(claims.sid),
-        area_id: claims.area_id,
-        area: claims.area.clone(),
-        password_change_required: claims.pcr,
-        two_factor_setup_required: claims.tfs,
-    })
 }
 
 /// The refusal of a token or key that is not good.

@@ -13,22 +13,23 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use validator::Validate;
 
-use super::attempts::{self, Attempt};
-use super::known_device::KnownDevice;
-use super::{failed_attempt, password, sessions};
+use super::failed_attempt;
+use crate::access::attempts::{self, Attempt};
+use crate::access::known_device::KnownDevice;
+use crate::access::{password, sessions};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::config::Config;
 use crate::db::schema::password_resets;
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, Result};
-use crate::http::client::Client;
 use crate::http::json::Json;
 use crate::http::responses::{Always, WithBody};
 use crate::http::text::no_control_characters;
+use crate::identity::UserId;
+use crate::identity::client::Client;
 use crate::mail::MailJob;
 use crate::shared_limits::HOUR;
 use crate::state::AppState;
-use crate::users::model::UserId;
 use crate::users::queries;
 
 /// The account whose password is forgotten.

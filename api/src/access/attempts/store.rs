@@ -11,7 +11,7 @@ use super::Key;
 use super::rules::Counter;
 use crate::db::sql;
 use crate::db::sql::Sql;
-use crate::users::model::UserId;
+use crate::identity::UserId;
 
 /// The keys as rows, in their order.
 const KEYS: &str = "unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS k (scope, subject, place, n)";

@@ -2,17 +2,18 @@
 
 use diesel_async::AsyncPgConnection;
 
-use super::attempts::{self, Attempt};
 use super::failed_attempt::FailedAttempt;
-use super::known_device::KnownDevice;
-use super::refresh_token::RefreshToken;
-use super::{password, sessions};
+use crate::access::attempts::{self, Attempt};
+use crate::access::known_device::KnownDevice;
+use crate::access::refresh_token::RefreshToken;
+use crate::access::{password, sessions};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, Result};
-use crate::http::client::Client;
+use crate::identity::UserId;
+use crate::identity::client::Client;
 use crate::state::AppState;
-use crate::users::model::{User, UserId, UserRow};
+use crate::users::model::{User, UserRow};
 use crate::users::queries;
 
 /// Someone who has just signed in.

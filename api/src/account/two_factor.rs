@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use totp_rs::{Builder, Totp};
 
-use super::data_key::DataKey;
-use super::keys::{ISSUER, TokenKeys};
+use crate::access::data_key::DataKey;
+use crate::access::keys::{ISSUER, TokenKeys};
 use crate::db::schema::recovery_codes;
 use crate::db::sql;
 use crate::error::{Error, ErrorCode, Result};
-use crate::users::model::UserId;
+use crate::identity::UserId;
 
 /// What authenticator apps show beside the user name.
 const APP_NAME: &str = "TraitorTrack";

@@ -8,23 +8,24 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use super::attempts::Attempt;
-use super::caller::{AnyFactor, AnyPassword, Caller};
-use super::keys::Claims;
-use super::known_device::KnownDevice;
-use super::refresh_token::{self, RefreshToken};
-use super::sessions::{self, Rotation};
 use super::sign_in::{Outcome, SignedIn};
-use super::{failed_attempt, my_account, password, password_reset, sign_in, two_factor, two_factor_routes};
+use super::{failed_attempt, my_account, password_reset, sign_in, two_factor, two_factor_routes};
+use crate::access::attempts::Attempt;
+use crate::access::keys::{Claims, TokenUser};
+use crate::access::known_device::KnownDevice;
+use crate::access::password;
+use crate::access::refresh_token::{self, RefreshToken};
+use crate::access::sessions::{self, Rotation};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
 use crate::error::{Error, ErrorCode, Problem, Result};
-use crate::http::client::Client;
 use crate::http::etag;
 use crate::http::json::Json;
 use crate::http::origin::KnownOrigin;
 use crate::http::responses::{self, Always, WithBody};
 use crate::http::text::no_control_characters;
+use crate::identity::caller::{AnyFactor, AnyPassword, Caller};
+use crate::identity::client::Client;
 use crate::mail::MailJob;
 use crate::state::AppState;
 use crate::users::model::{User, UserRow};
@@ -173,7 +174,7 @@ pub async fn refresh_session(_page: KnownOrigin, state: web::Data<AppState>, cli
 pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Client, req: HttpRequest) -> Result<impl Responder> {
     let mut conn = state.pool.get().await?;
     let mut ended = Vec::new();
-    if let Ok(caller) = super::caller::authenticate(&req)
+    if let Ok(caller) = crate::identity::caller::authenticate(&req)
         && let Some(session) = caller.session_id()
     {
         ended.push((session, caller.user_id));
@@ -297,6 +298,19 @@ pub(super) async fn check_own_password(state: &AppState, caller: &Caller, row: &
     Err(failed_attempt::count(state, &attempt, wrong()).await?)
 }
 
+/// What a token says of a user.
+fn token_user(user: &User, area_id: Option<i32>) -> TokenUser {
+    TokenUser {
+        id: user.id,
+        username: user.username.clone(),
+        role: user.role,
+        dispatch_area_id: area_id,
+        dispatch_area: user.dispatch_area.clone(),
+        password_change_required: user.password_change_required,
+        two_factor_enabled: user.two_factor_enabled,
+    }
+}
+
 /// The answer to a sign-in: tokens in body and cookie, and the cookie that makes the device known.
 ///
 /// # Errors
@@ -309,7 +323,7 @@ pub(super) fn token_response(
     device: Option<&KnownDevice>,
 ) -> Result<HttpResponse> {
     let lifetime = state.config.access_token_seconds;
-    let access_token = state.token_keys.sign(&Claims::new(&user, area_id, token.session_id, &state.config))?;
+    let access_token = state.token_keys.sign(&Claims::new(&token_user(&user, area_id), token.session_id, &state.config))?;
     let mut answer = HttpResponse::Ok();
     answer.append_header(token.cookie(&state.config)).insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"));
     if let Some(device) = device {

@@ -18,7 +18,7 @@ use super::cookies;
 use super::data_key::DataKey;
 use crate::config::Config;
 use crate::error::Result;
-use crate::users::model::UserId;
+use crate::identity::UserId;
 
 /// Name of the cookie.
 const COOKIE: &str = "tt_device";

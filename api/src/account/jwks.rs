@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, Responder, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::keys::PublicKey;
+use crate::access::keys::PublicKey;
 use crate::http::responses::Always;
 use crate::state::AppState;
 

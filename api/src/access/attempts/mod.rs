@@ -29,8 +29,8 @@ use self::rules::{Block, Counter, Rule};
 use super::known_device::KnownDevice;
 use crate::config::Config;
 use crate::error::{Error, ErrorCode};
-use crate::http::client::Client;
-use crate::users::model::UserId;
+use crate::identity::UserId;
+use crate::identity::client::Client;
 
 /// Failures at one address or device count together within this time.
 const WINDOW: TimeDelta = TimeDelta::hours(1);

@@ -23,12 +23,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::caller::invalid_token;
 use crate::config::{Config, JwtAlgorithm, Secret};
 use crate::db::schema::signing_keys;
 use crate::db::{Pool, sql};
 use crate::error::{Error, ErrorCode, Result};
-use crate::users::model::{Role, User};
+use crate::identity::caller::invalid_token;
+use crate::identity::{Role, UserId};
 
 /// Who makes the tokens.
 pub const ISSUER: &str = "traitortrack";
@@ -71,9 +71,21 @@ pub struct Claims {
     pub exp: i64,
 }
 
+/// The user that a token is for.
+#[derive(Debug)]
+pub struct TokenUser {
+    pub id: UserId,
+    pub username: String,
+    pub role: Role,
+    pub dispatch_area_id: Option<i32>,
+    pub dispatch_area: Option<String>,
+    pub password_change_required: bool,
+    pub two_factor_enabled: bool,
+}
+
 impl Claims {
     /// Claims for a user and session, good for as long as the settings say.
-    pub fn new(user: &User, area_id: Option<i32>, sid: Uuid, config: &Config) -> Self {
+    pub fn new(user: &TokenUser, sid: Uuid, config: &Config) -> Self {
         let now = Utc::now().timestamp();
         Self {
             iss: ISSUER.into(),
@@ -83,7 +95,7 @@ impl Claims {
             name: user.username.clone(),
             role: user.role,
             area: user.dispatch_area.clone(),
-            area_id,
+            area_id: user.dispatch_area_id,
             pcr: user.password_change_required,
             tfs: !user.two_factor_enabled && config.two_factor_required_roles.contains(&user.role),
             iat: now,

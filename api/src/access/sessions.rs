@@ -11,8 +11,8 @@ use super::data_key::DataKey;
 use super::refresh_token::{RefreshToken, Salt};
 use crate::config::Config;
 use crate::db::schema::sessions;
-use crate::http::client::Client;
-use crate::users::model::UserId;
+use crate::identity::UserId;
+use crate::identity::client::Client;
 
 /// Starts a session.
 ///

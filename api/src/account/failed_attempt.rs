@@ -3,13 +3,13 @@
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
-use super::attempts::{Attempt, Failure};
+use crate::access::attempts::{Attempt, Failure};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::config::Config;
 use crate::db::transaction;
 use crate::error::{Error, Result};
+use crate::identity::UserId;
 use crate::state::AppState;
-use crate::users::model::UserId;
 
 /// A failed attempt that the audit log records.
 pub struct FailedAttempt<'a> {

@@ -1,7 +1,7 @@
 //! Middleware: works out who a bearer is where that needs a query, before limits and extractors ask for it.
 //!
 //! API keys are looked up, held to their quota and their scopes. Access tokens are checked without a query
-//! ([`super::caller::authenticate`]), except that one signed by a key not yet known here makes the keys be read again.
+//! ([`crate::identity::caller::authenticate`]), except that one signed by a key not yet known here makes the keys be read again.
 
 use std::sync::Arc;
 
@@ -12,12 +12,14 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 
-use super::caller::{invalid_token, with_caller};
-use crate::api_keys::key_ring::KnownKey;
-use crate::api_keys::model::{KEY_START, KeyText, RESOURCES};
+use super::key_ring::KnownKey;
+use super::model::{KeyText, RESOURCES};
 use crate::error::{Error, ErrorCode, Result};
-use crate::http::client::{UsedApiKey, address_of};
+use crate::http::address::address_of;
 use crate::http::rate_limit::write_budget;
+use crate::identity::caller::KEY_START;
+use crate::identity::caller::{invalid_token, with_caller};
+use crate::identity::client::UsedApiKey;
 use crate::shared_limits::{Counted, MINUTE};
 use crate::state::AppState;
 
