@@ -7,6 +7,7 @@ use actix_web::http::Method;
 use actix_web::middleware::Next;
 use actix_web::web;
 
+use crate::bags::kept_bags::KeptBags;
 use crate::cache::Person;
 use crate::identity::caller::{Caller, with_caller};
 use crate::state::AppState;
@@ -47,7 +48,7 @@ struct NotedHere<'a> {
 impl Drop for NotedHere<'_> {
     fn drop(&mut self) {
         if self.changes_bags {
-            self.state.kept_bags.forget_all();
+            self.state.part::<KeptBags>().forget_all();
         }
         if let Some(person) = self.person {
             self.state.cache.writes().note_here(person);

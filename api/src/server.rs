@@ -15,6 +15,8 @@ use utoipa_actix_web::AppExt;
 
 use crate::access::data_key::DataKey;
 use crate::access::keys::TokenKeys;
+use crate::access::revocations::Revocations;
+use crate::api_keys::key_ring::KeyRing;
 use crate::bag_formats::qr_code::BagFormats;
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags::kept_bags::KeptBags;
@@ -22,6 +24,9 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::replicas::Replicas;
 use crate::db::{migrations, partitions, pool, pooler};
+use crate::events::hub::Hub;
+use crate::events::streams::EventStreams;
+use crate::exports::places::ExportPlaces;
 use crate::http::address::TrustedProxies;
 use crate::http::connections::{ConnectionLimit, Connections};
 use crate::http::fallback::{RouteTable, fallback};
@@ -103,31 +108,19 @@ impl Application {
         let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), kept_bags.clone(), !replicas.is_empty(), &config);
         health::heartbeat::write_first(&scan_writer).await;
         let formats_kept = formats.clone();
-        let parts = Parts {
-            config,
-            pool: pool.clone(),
-            replicas,
-            redis,
-            token_keys,
-            data_key,
-            mailer,
-            cache,
-            kept_bags,
-            scan_writer,
-            formats,
-            connection_limit,
-        };
-        let state = web::Data::new(AppState::new(parts));
-        state.revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        let parts = Parts { config, pool: pool.clone(), replicas, redis, cache, connection_limit };
+        let state = with_features(AppState::new(parts)).with(token_keys).with(data_key).with(mailer);
+        let state = web::Data::new(state.with(kept_bags).with(scan_writer).with(formats));
+        state.part::<Revocations>().refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
         let background = vec![
             tokio::spawn({
                 let (state, pool) = (state.clone(), pool.clone());
-                async move { state.revocations.keep_fresh(pool).await }
+                async move { state.part::<Revocations>().keep_fresh(pool).await }
             }),
             tokio::spawn(formats_kept.keep_fresh(pool.clone())),
             tokio::spawn({
                 let (state, pool) = (state.clone(), pool.clone());
-                async move { state.events.clone().keep_telling(&pool, &state.positions).await }
+                async move { state.part::<Hub>().clone().keep_telling(&pool, &state.positions).await }
             }),
             tokio::spawn(state.replicas.clone().watch()),
             tokio::spawn({
@@ -136,18 +129,18 @@ impl Application {
             }),
             tokio::spawn({
                 let state = state.clone();
-                async move { state.revocations.listen().await }
+                async move { state.part::<Revocations>().listen().await }
             }),
             tokio::spawn({
                 let (state, pool) = (state.clone(), pool.clone());
-                async move { state.token_keys.keep_fresh(pool).await }
+                async move { state.part::<TokenKeys>().keep_fresh(pool).await }
             }),
             tokio::spawn(reports::end_of_day::keep_sending(state.clone())),
             tokio::spawn(crate::jobs::worker::work(state.clone())),
             tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
             tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
             tokio::spawn(users::erasure::keep_finishing(state.clone())),
-            tokio::spawn(health::heartbeat::run(state.scan_writer.clone())),
+            tokio::spawn(health::heartbeat::run(state.part::<ScanWriter>().clone())),
             tokio::spawn(partitions::keep_ahead(pool)),
             tokio::spawn(keep_metrics()),
         ];
@@ -182,6 +175,14 @@ impl Application {
         tracing::info!("stopped; every scan taken is written");
         served.context("the server failed")
     }
+}
+
+/// Adds the parts of features that need nothing but the state.
+fn with_features(state: AppState) -> AppState {
+    let revocations = Revocations::new(state.config.access_token_seconds, state.redis.clone());
+    let export_places = ExportPlaces::new(state.pool.status().max_size);
+    let event_streams = EventStreams::new(state.config.event_streams_per_caller, state.connection_limit.streams());
+    state.with(revocations).with(export_places).with(event_streams).with(KeyRing::default()).with(Hub::default())
 }
 
 /// Tells a running server to stop.

@@ -1,28 +1,19 @@
 //! What handlers share, built once and handed to every worker.
 
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::access::data_key::DataKey;
-use crate::access::keys::TokenKeys;
-use crate::access::revocations::Revocations;
-use crate::api_keys::key_ring::KeyRing;
-use crate::bag_formats::shared::SharedFormats;
-use crate::bags::kept_bags::KeptBags;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::Pool;
 use crate::db::positions::Positions;
 use crate::db::replicas::Replicas;
-use crate::events::hub::Hub;
-use crate::events::streams::EventStreams;
-use crate::exports::places::ExportPlaces;
 use crate::http::connections::ConnectionLimit;
 use crate::http::draining::Draining;
 use crate::jobs::worker::WakeUp;
-use crate::mail::Mailer;
 use crate::redis::Redis;
-use crate::scans::record_scans::ScanWriter;
 use crate::shared_limits::SharedLimits;
 
 /// The parts of the running application.
@@ -35,28 +26,16 @@ pub struct AppState {
     /// How far each caller's reads must reach.
     pub positions: Positions,
     pub redis: Option<Redis>,
-    pub token_keys: TokenKeys,
-    pub revocations: Revocations,
-    pub api_keys: KeyRing,
     pub limits: SharedLimits,
     pub cache: Cache,
-    pub kept_bags: KeptBags,
-    pub scan_writer: ScanWriter,
-    pub formats: SharedFormats,
-    /// What happens, for those who listen.
-    pub events: Hub,
-    /// Limits the open event streams.
-    pub event_streams: EventStreams,
     /// Limits the connections of clients.
     pub connection_limit: ConnectionLimit,
-    pub mailer: Mailer,
-    pub data_key: DataKey,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
-    /// Bounds the exports that run at once.
-    pub export_places: ExportPlaces,
     /// Held while a person is being erased: one at a time in this process.
     pub erasing: tokio::sync::Mutex<()>,
+    /// The parts of the features, by their types.
+    parts: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
     /// Whether the process is stopping.
     pub draining: Draining,
 }
@@ -67,13 +46,7 @@ pub struct Parts {
     pub pool: Pool,
     pub replicas: Replicas,
     pub redis: Option<Redis>,
-    pub token_keys: TokenKeys,
-    pub data_key: DataKey,
-    pub mailer: Mailer,
     pub cache: Cache,
-    pub kept_bags: KeptBags,
-    pub scan_writer: ScanWriter,
-    pub formats: SharedFormats,
     pub connection_limit: ConnectionLimit,
 }
 
@@ -81,29 +54,36 @@ impl AppState {
     /// The state of a process that is about to serve.
     pub fn new(parts: Parts) -> Self {
         Self {
-            revocations: Revocations::new(parts.config.access_token_seconds, parts.redis.clone()),
             limits: SharedLimits::new(parts.redis.clone()),
             cache: parts.cache,
-            kept_bags: parts.kept_bags,
-            export_places: ExportPlaces::new(parts.pool.status().max_size),
             positions: Positions::new(!parts.replicas.is_empty(), Duration::from_secs(parts.config.replica_max_lag_seconds), parts.redis.clone()),
             replicas: Arc::new(parts.replicas),
-            event_streams: EventStreams::new(parts.config.event_streams_per_caller, parts.connection_limit.streams()),
             connection_limit: parts.connection_limit,
             config: parts.config,
             pool: parts.pool,
             redis: parts.redis,
-            token_keys: parts.token_keys,
-            api_keys: KeyRing::default(),
-            scan_writer: parts.scan_writer,
-            formats: parts.formats,
-            events: Hub::default(),
-            mailer: parts.mailer,
-            data_key: parts.data_key,
             jobs: WakeUp::default(),
             erasing: tokio::sync::Mutex::default(),
+            parts: HashMap::new(),
             draining: Draining::default(),
         }
+    }
+
+    /// Adds the part of a feature. The state holds it without knowing the feature, so that features
+    /// can use the state.
+    #[must_use]
+    pub fn with<T: Send + Sync + 'static>(mut self, part: T) -> Self {
+        self.parts.insert(TypeId::of::<T>(), Box::new(part));
+        self
+    }
+
+    /// The part of this type.
+    ///
+    /// # Panics
+    /// If the application was built without it.
+    pub fn part<T: Send + Sync + 'static>(&self) -> &T {
+        let part = self.parts.get(&TypeId::of::<T>()).and_then(|part| part.downcast_ref());
+        part.expect("the application was built with every part")
     }
 
     /// From now on readiness says no, so that load balancers send requests elsewhere.

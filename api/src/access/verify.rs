@@ -3,6 +3,8 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 
+use crate::access::keys::TokenKeys;
+use crate::access::revocations::Revocations;
 use crate::error::{Error, ErrorCode, Result};
 use crate::identity::UserId;
 use crate::identity::caller::{Caller, Credential, KEY_START, invalid_token};
@@ -29,8 +31,8 @@ pub fn verify(req: &HttpRequest) -> Result<Caller> {
         // A good key has been taken for its owner by then (`bearer`).
         return Err(invalid_token());
     }
-    let claims = state.token_keys.verify(token)?;
-    if state.revocations.is_revoked(claims.sid) {
+    let claims = state.part::<TokenKeys>().verify(token)?;
+    if state.part::<Revocations>().is_revoked(claims.sid) {
         return Err(Error::refused(ErrorCode::SessionExpired, "This session has ended. Sign in again."));
     }
     let user_id = claims.sub.parse().map_err(|_| invalid_token())?;

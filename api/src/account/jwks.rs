@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::keys::PublicKey;
+use crate::access::keys::TokenKeys;
 use crate::http::responses::Always;
 use crate::state::AppState;
 
@@ -24,5 +25,5 @@ pub struct KeySet {
 #[get("/.well-known/jwks.json")]
 pub async fn get_jwks(state: web::Data<AppState>) -> impl Responder {
     // A minute: a new key is announced only seconds before it signs, and who meets an unknown one asks again.
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=60")).json(KeySet { keys: state.token_keys.public_keys() })
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=60")).json(KeySet { keys: state.part::<TokenKeys>().public_keys() })
 }

@@ -12,6 +12,7 @@ use validator::Validate;
 
 use super::password_reset;
 use super::routes::session_ended;
+use crate::access::revocations::Revocations;
 use crate::access::sessions;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
@@ -152,7 +153,7 @@ pub async fn end_my_session(caller: Caller, state: web::Data<AppState>, client: 
         Ok(())
     })
     .await?;
-    state.revocations.revoke([id]);
+    state.part::<Revocations>().revoke([id]);
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -15,7 +15,9 @@ use validator::Validate;
 
 use super::failed_attempt;
 use crate::access::attempts::{self, Attempt};
+use crate::access::data_key::DataKey;
 use crate::access::known_device::KnownDevice;
+use crate::access::revocations::Revocations;
 use crate::access::{password, sessions};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::config::Config;
@@ -141,11 +143,11 @@ pub async fn reset_password(
         Ok(ended)
     })
     .await?;
-    state.revocations.revoke(ended);
+    state.part::<Revocations>().revoke(ended);
     state.jobs.now();
     // The link came to the person's own address: from now on others can't lock them out on this device.
-    let device = KnownDevice::with(KnownDevice::of_request(&req, &state.data_key), user);
-    Ok(HttpResponse::NoContent().append_header(device.cookie(&state.data_key, &state.config)?).finish())
+    let device = KnownDevice::with(KnownDevice::of_request(&req, state.part::<DataKey>()), user);
+    Ok(HttpResponse::NoContent().append_header(device.cookie(state.part::<DataKey>(), &state.config)?).finish())
 }
 
 /// Makes a token for a person: 32 random bytes, of which only the hash stays here.

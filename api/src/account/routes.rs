@@ -11,10 +11,13 @@ use validator::Validate;
 use super::sign_in::{Outcome, SignedIn};
 use super::{failed_attempt, my_account, password_reset, sign_in, two_factor, two_factor_routes};
 use crate::access::attempts::Attempt;
+use crate::access::data_key::DataKey;
+use crate::access::keys::TokenKeys;
 use crate::access::keys::{Claims, TokenUser};
 use crate::access::known_device::KnownDevice;
 use crate::access::password;
 use crate::access::refresh_token::{self, RefreshToken};
+use crate::access::revocations::Revocations;
 use crate::access::sessions::{self, Rotation};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
@@ -103,7 +106,7 @@ pub struct ChangePasswordRequest {
 #[post("")]
 pub async fn login(state: web::Data<AppState>, client: Client, req: HttpRequest, body: Json<LoginRequest>) -> Result<impl Responder> {
     let Json(LoginRequest { username, password }) = body;
-    let device = KnownDevice::of_request(&req, &state.data_key);
+    let device = KnownDevice::of_request(&req, state.part::<DataKey>());
     match sign_in::sign_in(&state, username.trim(), password, &client, device.as_ref()).await? {
         Outcome::SignedIn(signed_in) => {
             let SignedIn { user, area_id, token } = *signed_in;
@@ -111,7 +114,7 @@ pub async fn login(state: web::Data<AppState>, client: Client, req: HttpRequest,
             token_response(&state, user, area_id, &token, Some(&device))
         }
         Outcome::SecondFactorNeeded { user, version } => {
-            let challenge = two_factor::challenge(&state.token_keys, user, version)?;
+            let challenge = two_factor::challenge(state.part::<TokenKeys>(), user, version)?;
             let answer = TwoFactorChallenge { two_factor_required: true, challenge };
             Ok(HttpResponse::Ok().insert_header((actix_web::http::header::CACHE_CONTROL, "no-store")).json(answer))
         }
@@ -135,7 +138,7 @@ pub async fn refresh_session(_page: KnownOrigin, state: web::Data<AppState>, cli
     let presented = RefreshToken::of_request(&req).ok_or_else(session_ended)?;
     let mut conn = state.pool.get().await?;
     let outcome = transaction(&mut conn, async |conn| {
-        let rotation = sessions::rotate(conn, &state.data_key, &presented, &state.config).await?;
+        let rotation = sessions::rotate(conn, state.part::<DataKey>(), &presented, &state.config).await?;
         if let Rotation::Reused { user } = &rotation {
             let actor = Actor { id: Some(*user), name: None, client: client.clone() };
             audit::record(conn, &actor, vec![Entry::new(Action::TokenReused, Entity::Session, presented.session_id)]).await?;
@@ -153,7 +156,7 @@ pub async fn refresh_session(_page: KnownOrigin, state: web::Data<AppState>, cli
             token_response(&state, User::from_row(row, area), area_id, &token, None)
         }
         (Rotation::Reused { .. }, _) => {
-            state.revocations.revoke([presented.session_id]);
+            state.part::<Revocations>().revoke([presented.session_id]);
             Err(session_ended())
         }
         _ => Err(session_ended()),
@@ -180,7 +183,7 @@ pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Clie
         ended.push((session, caller.user_id));
     }
     if let Some(token) = RefreshToken::of_request(&req)
-        && let Some(owner) = sessions::owner(&mut conn, &state.data_key, &token).await?
+        && let Some(owner) = sessions::owner(&mut conn, state.part::<DataKey>(), &token).await?
         && ended.iter().all(|(session, _)| *session != token.session_id)
     {
         ended.push((token.session_id, owner));
@@ -194,7 +197,7 @@ pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Clie
         Ok(())
     })
     .await?;
-    state.revocations.revoke(ended.into_iter().map(|(session, _)| session));
+    state.part::<Revocations>().revoke(ended.into_iter().map(|(session, _)| session));
     Ok(HttpResponse::NoContent().append_header(refresh_token::removal_cookie(&state.config)).finish())
 }
 
@@ -214,7 +217,7 @@ pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppSt
         Ok(ended)
     })
     .await?;
-    state.revocations.revoke(ended);
+    state.part::<Revocations>().revoke(ended);
     Ok(HttpResponse::NoContent().append_header(refresh_token::removal_cookie(&state.config)).finish())
 }
 
@@ -262,7 +265,7 @@ pub async fn change_my_password(
         queries::set_password(conn, caller.user_id, hash.clone(), false).await?;
         password_reset::cancel(conn, caller.user_id).await?;
         let ended = sessions::revoke_all(conn, caller.user_id, "password changed").await?;
-        let token = sessions::start(conn, &state.data_key, caller.user_id, &client, &state.config).await?;
+        let token = sessions::start(conn, state.part::<DataKey>(), caller.user_id, &client, &state.config).await?;
         audit::record(conn, &actor, vec![Entry::new(Action::PasswordChanged, Entity::User, caller.user_id)]).await?;
         if row.email.is_some() {
             MailJob::PasswordChanged { user_id: caller.user_id, at: Utc::now() }.enqueue(conn).await?;
@@ -270,7 +273,7 @@ pub async fn change_my_password(
         Ok((ended, token))
     })
     .await?;
-    state.revocations.revoke(ended);
+    state.part::<Revocations>().revoke(ended);
     state.jobs.now();
     let mut user = User::from_row(row, area);
     user.password_change_required = false;
@@ -323,11 +326,11 @@ pub(super) fn token_response(
     device: Option<&KnownDevice>,
 ) -> Result<HttpResponse> {
     let lifetime = state.config.access_token_seconds;
-    let access_token = state.token_keys.sign(&Claims::new(&token_user(&user, area_id), token.session_id, &state.config))?;
+    let access_token = state.part::<TokenKeys>().sign(&Claims::new(&token_user(&user, area_id), token.session_id, &state.config))?;
     let mut answer = HttpResponse::Ok();
     answer.append_header(token.cookie(&state.config)).insert_header((actix_web::http::header::CACHE_CONTROL, "no-store"));
     if let Some(device) = device {
-        answer.append_header(device.cookie(&state.data_key, &state.config)?);
+        answer.append_header(device.cookie(state.part::<DataKey>(), &state.config)?);
     }
     Ok(answer.json(TokenResponse { access_token, token_type: "Bearer", expires_in_seconds: lifetime, user }))
 }

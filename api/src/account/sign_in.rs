@@ -4,6 +4,7 @@ use diesel_async::AsyncPgConnection;
 
 use super::failed_attempt::FailedAttempt;
 use crate::access::attempts::{self, Attempt};
+use crate::access::data_key::DataKey;
 use crate::access::known_device::KnownDevice;
 use crate::access::refresh_token::RefreshToken;
 use crate::access::{password, sessions};
@@ -104,7 +105,7 @@ async fn start_session(conn: &mut AsyncPgConnection, state: &AppState, attempt: 
     let (token, (row, area)) = transaction(conn, async |conn| {
         attempt.succeed(conn).await?;
         queries::note_sign_in(conn, row.id).await?;
-        let token = sessions::start(conn, &state.data_key, row.id, client, &state.config).await?;
+        let token = sessions::start(conn, state.part::<DataKey>(), row.id, client, &state.config).await?;
         audit::record(conn, &actor, vec![Entry::new(Action::SignInOk, Entity::Session, token.session_id)]).await?;
         let found = queries::find(conn, row.id).await?.ok_or_else(invalid_credentials)?;
         Ok((token, found))

@@ -13,7 +13,10 @@ use super::failed_attempt::FailedAttempt;
 use super::routes::{TokenResponse, check_own_password, session_ended, token_response};
 use super::two_factor::{self, Factor, invalid_challenge};
 use crate::access::attempts::{self, Attempt};
+use crate::access::data_key::DataKey;
+use crate::access::keys::TokenKeys;
 use crate::access::known_device::KnownDevice;
+use crate::access::revocations::Revocations;
 use crate::access::sessions;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::db::transaction;
@@ -97,7 +100,7 @@ pub async fn set_up_two_factor(AnyFactor(caller): AnyFactor, state: web::Data<Ap
         if factor.is_enabled {
             return Err(already_enabled().into());
         }
-        Ok(two_factor::set_up(conn, &state.data_key, caller.user_id, &factor.username).await?)
+        Ok(two_factor::set_up(conn, state.part::<DataKey>(), caller.user_id, &factor.username).await?)
     })
     .await?;
     let two_factor::Setup { secret, otpauth_uri, qr_svg } = setup;
@@ -136,7 +139,7 @@ pub async fn enable_two_factor(
         if let Some(refusal) = attempt.blocks(conn).await?.refusal() {
             return Err(Error::from(refusal).into());
         }
-        let Some(codes) = factor.enable(conn, &state.data_key, &code).await? else { return Ok(None) };
+        let Some(codes) = factor.enable(conn, state.part::<DataKey>(), &code).await? else { return Ok(None) };
         attempt.succeed(conn).await?;
         audit::record(conn, &actor, vec![Entry::new(Action::TwoFactorEnabled, Entity::User, caller.user_id)]).await?;
         Ok(Some(codes))
@@ -192,7 +195,7 @@ pub async fn disable_two_factor(
     if let Some(refusal) = refusal {
         return Err(refusal);
     }
-    state.revocations.revoke(ended);
+    state.part::<Revocations>().revoke(ended);
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -216,12 +219,12 @@ pub async fn verify_two_factor(
     body: Json<VerifyTwoFactorRequest>,
 ) -> Result<impl Responder> {
     let Json(VerifyTwoFactorRequest { challenge, code }) = body;
-    let Ok((user, version)) = two_factor::read_challenge(&state.token_keys, &challenge) else {
+    let Ok((user, version)) = two_factor::read_challenge(state.part::<TokenKeys>(), &challenge) else {
         // Counted apart from wrong codes: made-up challenges must not block others at the address.
         let attempt = Attempt::with_challenge(&client);
         return Err(failed_attempt::count(&state, &attempt, invalid_challenge()).await?);
     };
-    let device = KnownDevice::of_request(&req, &state.data_key);
+    let device = KnownDevice::of_request(&req, state.part::<DataKey>());
     let known = device.clone().and_then(|device| device.known_to(user));
     let attempt = Attempt::at_code(user, &client, known.as_ref());
     let mut conn = state.pool.get().await?;
@@ -234,7 +237,7 @@ pub async fn verify_two_factor(
             Err(refusal) => return Ok(Err(refusal)),
         };
         queries::note_sign_in(conn, user).await?;
-        let token = sessions::start(conn, &state.data_key, user, &client, &state.config).await?;
+        let token = sessions::start(conn, state.part::<DataKey>(), user, &client, &state.config).await?;
         let left = factor.recovery_codes_left(conn).await?;
         let entry =
             Entry::new(Action::SignInOk, Entity::Session, token.session_id).after(json!({"second_factor": method, "recovery_codes_left": left}));
@@ -275,7 +278,7 @@ pub async fn reset_two_factor(managed: Managed, state: web::Data<AppState>, clie
         Ok(ended)
     })
     .await?;
-    state.revocations.revoke(ended);
+    state.part::<Revocations>().revoke(ended);
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -292,7 +295,7 @@ async fn checked(
     code: &str,
 ) -> Result<Result<two_factor::Method>> {
     if may_check(conn, state, factor, attempt, client, code).await?
-        && let Some(method) = factor.check(conn, &state.data_key, code).await?
+        && let Some(method) = factor.check(conn, state.part::<DataKey>(), code).await?
     {
         attempt.succeed(conn).await?;
         return Ok(Ok(method));

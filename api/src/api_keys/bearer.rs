@@ -14,6 +14,9 @@ use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
 
 use super::key_ring::KnownKey;
 use super::model::{KeyText, RESOURCES};
+use crate::access::keys::TokenKeys;
+use crate::access::revocations::Revocations;
+use crate::api_keys::key_ring::KeyRing;
 use crate::error::{Error, ErrorCode, Result};
 use crate::http::address::address_of;
 use crate::http::rate_limit::write_budget;
@@ -53,7 +56,7 @@ pub async fn middleware(req: ServiceRequest, next: Next<impl MessageBody + 'stat
     let state = req.app_data::<web::Data<AppState>>().expect("the server always has its state").clone();
     if !token.starts_with(KEY_START) {
         if with_caller(req.request(), |_| ()).is_err() {
-            state.token_keys.learn_key_of(&state.pool, token).await;
+            state.part::<TokenKeys>().learn_key_of(&state.pool, token).await;
         }
         return Ok(next.call(req).await?.map_into_left_body());
     }
@@ -98,7 +101,7 @@ async fn admit(state: &AppState, req: &ServiceRequest, token: &str) -> Result<Bu
         return Err(response);
     }
     check_scope(&key, req.method(), req.path()).map_err(refused)?;
-    state.api_keys.note_use(&state.pool, key.id).await;
+    state.part::<KeyRing>().note_use(&state.pool, key.id).await;
     Ok(budget)
 }
 
@@ -117,11 +120,11 @@ async fn find(state: &AppState, req: &ServiceRequest, token: &str) -> Result<Arc
     let key = KeyText::parse(token).ok_or_else(invalid_token)?;
     let failures = format!("wrong-api-keys:{}", address_of(req.request()).map(|address| address.to_string()).unwrap_or_default());
     // Made-up keys cost a query each; a flood of them must not reach the database.
-    if !state.api_keys.remembers(&key) && state.limits.is_spent_here(&failures, state.config.request_limit_per_minute) {
+    if !state.part::<KeyRing>().remembers(&key) && state.limits.is_spent_here(&failures, state.config.request_limit_per_minute) {
         return Err(Error::refused(ErrorCode::RateLimited, "Too many wrong API keys. Wait a minute.").with_retry_after(MINUTE.as_secs()));
     }
-    match state.api_keys.find(&state.pool, &key).await? {
-        Some(known) if !state.revocations.is_api_key_revoked(known.id) => Ok(known),
+    match state.part::<KeyRing>().find(&state.pool, &key).await? {
+        Some(known) if !state.part::<Revocations>().is_api_key_revoked(known.id) => Ok(known),
         _ => {
             state.limits.count_here(&failures, MINUTE);
             Err(invalid_token())

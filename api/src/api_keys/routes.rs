@@ -11,6 +11,7 @@ use validator::Validate;
 
 use super::model::{ApiKey, CreatedApiKey, KeyText, RESOURCES, is_scope};
 use super::queries::{self, NewApiKey};
+use crate::access::revocations::Revocations;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::consistency::Reads;
 use crate::db::transaction;
@@ -177,7 +178,7 @@ pub async fn revoke_api_key(
         Ok(())
     })
     .await?;
-    state.revocations.revoke_api_key(id);
+    state.part::<Revocations>().revoke_api_key(id);
     Ok(HttpResponse::NoContent().finish())
 }
 

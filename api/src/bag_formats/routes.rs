@@ -18,6 +18,7 @@ use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::bag_formats::code_pattern::CodePattern;
 use crate::bag_formats::kind::{BagKind, BagKindSql};
 use crate::bag_formats::qr_code::is_catch_all;
+use crate::bag_formats::shared::SharedFormats;
 use crate::consistency::Reads;
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};
@@ -224,7 +225,7 @@ pub async fn create_bag_format(
         Ok(Reply::created(format!("/api/v1/bag-formats/{}", format.id), &BagFormat::try_from(format).map_err(Error::from)?)?)
     };
     let response = idempotency.run(&mut *state.pool.get().await?, create).await?;
-    state.formats.refresh(&state.pool).await?;
+    state.part::<SharedFormats>().refresh(&state.pool).await?;
     Ok(response)
 }
 
@@ -276,7 +277,7 @@ pub async fn change_bag_format(
         Ok(after)
     })
     .await?;
-    state.formats.refresh(&state.pool).await?;
+    state.part::<SharedFormats>().refresh(&state.pool).await?;
     Ok(web::Json(BagFormat::try_from(format)?))
 }
 

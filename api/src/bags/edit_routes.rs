@@ -12,6 +12,7 @@ use super::edit_bag::{self, BagChanges, NewBag};
 use super::model::Bag;
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::QrCode;
+use crate::bag_formats::shared::SharedFormats;
 use crate::db::transaction;
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
@@ -97,7 +98,7 @@ pub async fn create_bag(
             Some(id)
         }
     };
-    let formats = state.formats.current();
+    let formats = state.part::<SharedFormats>().current();
     if let Some(fault) = formats.fault_of(&code) {
         return Err(fault.into());
     }

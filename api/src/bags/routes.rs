@@ -17,6 +17,8 @@ use super::model::{Bag, BagRecord, BagStatus, ChildBag};
 use super::queries::{self, BagFilter};
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::QrCode;
+use crate::bag_formats::shared::SharedFormats;
+use crate::bags::kept_bags::KeptBags;
 use crate::cache::Freshness;
 use crate::consistency::Reads;
 use crate::dispatch_areas;
@@ -135,7 +137,7 @@ pub async fn get_bag(caller: Caller, state: web::Data<AppState>, req: HttpReques
         let bag = queries::find(&mut *state.pool.get().await?, &code).await?.ok_or_else(|| not_found(&code))?;
         Ok(KeptBag { area_id: bag.area_id, answer: Tagged::new(&Bag::from(bag), None)? })
     };
-    let bag = state.kept_bags.get(&code, Freshness::of(&req, caller.person()), read).await?;
+    let bag = state.part::<KeptBags>().get(&code, Freshness::of(&req, caller.person()), read).await?;
     if !caller.may_see_area(bag.area_id) {
         return Err(not_found(&code));
     }
@@ -260,7 +262,7 @@ pub async fn change_bag_parent(
     let child = QrCode::parse(&path)?;
     let parent = body.0.parent_qr_code.as_deref().map(QrCode::parse).transpose()?;
     let mut conn = state.pool.get().await?;
-    let formats = state.formats.current();
+    let formats = state.part::<SharedFormats>().current();
     let moved = change_parent::change_parent(&mut conn, &biller.caller, &client, &formats, &child, parent.as_ref()).await?;
     Ok(web::Json(Bag::from(moved)))
 }

@@ -14,8 +14,12 @@ use uuid::Uuid;
 
 use super::hub;
 use super::model::{Event, EventData};
+use crate::access::revocations::Revocations;
+use crate::api_keys::key_ring::KeyRing;
 use crate::db::ids::floor_id;
 use crate::error::{Error, ErrorCode, Problem, Result};
+use crate::events::hub::Hub;
+use crate::events::streams::EventStreams;
 use crate::http::connections::Connection;
 use crate::http::responses::{Always, SignedIn};
 use crate::identity::Caller;
@@ -55,10 +59,10 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
     if req.conn_data::<Connection>().is_some_and(Connection::is_overflow) {
         return Err(Error::unavailable("Too many connections are open. Try again in a moment."));
     }
-    let permit = state.event_streams.acquire(&caller).await?;
+    let permit = state.part::<EventStreams>().acquire(&caller).await?;
     let probe = permit.probe.clone();
     // Listening first: nothing can happen between what is resumed and what comes.
-    let mut news = state.events.listen().await;
+    let mut news = state.part::<Hub>().listen().await;
     let missed = match last {
         Some(last) => resumed(&state, last).await?,
         None => Vec::new(),
@@ -128,9 +132,9 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
 /// the stream began?
 async fn has_lost_rights(state: &AppState, caller: &Caller) -> bool {
     match caller.credential {
-        Credential::Session(session) => state.revocations.is_revoked(session),
-        Credential::ApiKey(id) if state.revocations.is_api_key_revoked(id) => true,
-        Credential::ApiKey(id) => match state.api_keys.find_again(&state.pool, id).await {
+        Credential::Session(session) => state.part::<Revocations>().is_revoked(session),
+        Credential::ApiKey(id) if state.part::<Revocations>().is_api_key_revoked(id) => true,
+        Credential::ApiKey(id) => match state.part::<KeyRing>().find_again(&state.pool, id).await {
             Ok(key) => key.is_none_or(|key| !key.caller(&state.config).has_rights_of(caller)),
             // While the database is away nothing new is sent either.
             Err(_) => false,

@@ -21,6 +21,7 @@ use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::consistency::Reads;
 use crate::db::replicas::ReadConnection;
 use crate::error::{Error, ErrorCode, Result};
+use crate::exports::places::ExportPlaces;
 use crate::identity::Caller;
 use crate::identity::client::Client;
 use crate::state::AppState;
@@ -51,7 +52,7 @@ impl Turn {
     /// # Errors
     /// Returns 503 if too many exports are running, or no connection is free.
     pub async fn take(state: &AppState, reads: &Reads) -> Result<Self> {
-        let place = state.export_places.take().await?;
+        let place = state.part::<ExportPlaces>().take().await?;
         // The export writes an entry to the audit log.
         reads.wrote();
         Ok(Self { conn: reads.get().await?, place })

@@ -18,6 +18,7 @@ use crate::db::sql;
 use crate::http::metrics;
 use crate::http::responses::Always;
 use crate::identity::caller::authenticate;
+use crate::scans::record_scans::ScanWriter;
 use crate::scans::write_health::WriteProblem;
 use crate::state::AppState;
 
@@ -189,7 +190,7 @@ pub async fn get_health(state: web::Data<AppState>) -> impl Responder {
 
 /// Sends no query: the scan writer knows whether scans can be written.
 fn readiness(state: &AppState) -> HttpResponse {
-    let is_ready = !state.is_stopping() && state.scan_writer.health().problem().is_none();
+    let is_ready = !state.is_stopping() && state.part::<ScanWriter>().health().problem().is_none();
     let status = if is_ready { Status::Healthy } else { Status::Unhealthy };
     answer(status).json(Health { status })
 }
@@ -251,8 +252,8 @@ async fn detailed(state: &AppState, req: &HttpRequest) -> HttpResponse {
 }
 
 fn scan_writer_check(state: &AppState, shows_figures: bool) -> ScanWriterCheck {
-    let health = state.scan_writer.health();
-    let (problem, waiting) = (health.problem(), state.scan_writer.waiting());
+    let health = state.part::<ScanWriter>().health();
+    let (problem, waiting) = (health.problem(), state.part::<ScanWriter>().waiting());
     let status = match problem {
         Some(_) => Status::Unhealthy,
         None if waiting * 10 > state.config.scan_queue_size * 8 => Status::Degraded,
@@ -362,8 +363,8 @@ pub async fn get_metrics(state: web::Data<AppState>) -> impl Responder {
     ::metrics::gauge!("db_pool_connections").set(pool.size as f64);
     ::metrics::gauge!("db_pool_available").set(pool.available as f64);
     ::metrics::gauge!("db_pool_waiting").set(pool.waiting as f64);
-    ::metrics::gauge!("scan_writer_queue_scans").set(state.scan_writer.waiting() as f64);
-    if let Some(age) = state.scan_writer.health().age() {
+    ::metrics::gauge!("scan_writer_queue_scans").set(state.part::<ScanWriter>().waiting() as f64);
+    if let Some(age) = state.part::<ScanWriter>().health().age() {
         ::metrics::gauge!("last_write_age_seconds").set(age.as_secs_f64());
     }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics::handle().render())

@@ -22,6 +22,7 @@ use super::write_rows::{self, Scanning, checked};
 use super::{as_one, queries};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::bag_formats::qr_code::BagFormats;
+use crate::bags::kept_bags::KeptBags;
 use crate::cache::Person;
 use crate::db::transaction::{Abort, is_worth_retrying, jitter};
 use crate::db::{Connection, sql};
@@ -33,6 +34,7 @@ use crate::identity::{Role, UserId};
 use crate::jobs::model::JobStatus;
 use crate::jobs::queue::TakenJob;
 use crate::jobs::worker::JobError;
+use crate::scans::record_scans::ScanWriter;
 use crate::scans::rules::ScannedBy;
 use crate::state::AppState;
 use crate::users;
@@ -70,7 +72,7 @@ pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     };
     drop(conn);
     // Before anybody is told that it is done: who handed it in must find what it wrote.
-    state.kept_bags.forget_all();
+    state.part::<KeptBags>().forget_all();
     state.cache.writes().note_here(Person(import.user_id));
     state.cache.writes().tell(Person(import.user_id)).await;
     let mut conn = connection(state).await?;
@@ -238,11 +240,11 @@ impl Work<'_> {
                 ImportKind::Bags => {
                     let (good, refused) = checked(batch, |row| rules.bag(row));
                     self.progress = self.write_bags(conn, &good, refused, read).await?;
-                    self.state.kept_bags.forget_all();
+                    self.state.part::<KeptBags>().forget_all();
                 }
                 ImportKind::Links => {
                     let (good, mut refused) = checked(batch, |row| rules.link(row));
-                    refused.extend(write_rows::write_links(conn, &self.state.scan_writer, rules, &scanning, &good).await?);
+                    refused.extend(write_rows::write_links(conn, self.state.part::<ScanWriter>(), rules, &scanning, &good).await?);
                     Manager::begin_transaction(&mut **conn).await?;
                     let noted = note(conn, self.import.id, self.progress, read, &refused).await;
                     self.progress = ended(conn, noted).await?;

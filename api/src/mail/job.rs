@@ -18,6 +18,7 @@ use crate::jobs::model::JobKind;
 use crate::jobs::queue::TakenJob;
 use crate::jobs::worker::JobError;
 use crate::jobs::{NewJob, enqueue};
+use crate::mail::Mailer;
 use crate::state::AppState;
 use crate::users::model::UserRow;
 use crate::users::queries;
@@ -68,10 +69,10 @@ pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     let addressee = found.filter(|(row, _)| row.is_active).and_then(|(row, _)| row.email.clone().map(|email| (row, email)));
     let Some((row, to)) = addressee else { return Ok(json!({"sent": false})) };
     let content = write(state, &mail, &row).await?;
-    state.mailer.send(&Mail { id: job.id, to, content }).await?;
+    state.part::<Mailer>().send(&Mail { id: job.id, to, content }).await?;
     // A file must not hold the name of somebody who was erased while it was being written.
-    if state.mailer.keeps_files() && erased_people(state).await? != erased_before {
-        state.mailer.delete_file(job.id).await?;
+    if state.part::<Mailer>().keeps_files() && erased_people(state).await? != erased_before {
+        state.part::<Mailer>().delete_file(job.id).await?;
         return Err(JobError::Retry(anyhow!("a user was deleted while the e-mail was being written")));
     }
     Ok(json!({"sent": true}))

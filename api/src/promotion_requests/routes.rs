@@ -10,6 +10,7 @@ use validator::Validate;
 
 use super::decide::{self, Outcome, not_found};
 use super::model::{PromotionRequest, PromotionStatus, SELECT};
+use crate::access::revocations::Revocations;
 use crate::consistency::{Reads, Writes};
 use crate::db::sql;
 use crate::error::{Problem, Result};
@@ -177,7 +178,7 @@ async fn decided(
         }
     };
     let response = idempotency.run(&mut *state.pool.get().await?, decide).await?;
-    state.revocations.revoke(ended.into_inner().expect("no panic while held"));
+    state.part::<Revocations>().revoke(ended.into_inner().expect("no panic while held"));
     Ok(response)
 }
 

@@ -34,6 +34,7 @@ use crate::idempotency::{Idempotency, Reply};
 use crate::identity::Caller;
 use crate::identity::client::Client;
 use crate::identity::{Role, UserId};
+use crate::scans::record_scans::ScanWriter;
 use crate::state::AppState;
 
 /// Largest body of a batch: 500 scans of the longest codes, in bytes.
@@ -183,7 +184,7 @@ pub async fn record_scan(
 ) -> Result<impl Responder> {
     let by = scanned_by(caller, client);
     let command = body.0.into_command(&by, Utc::now())?;
-    let Recorded { answers, position } = state.scan_writer.record(vec![command]).await?;
+    let Recorded { answers, position } = state.part::<ScanWriter>().record(vec![command]).await?;
     writes.at(position);
     let recorded = answers.into_iter().next().ok_or_else(|| anyhow::anyhow!("the scan writer lost a scan"))??;
     if let Some(refusal) = recorded.refusal() {
@@ -230,7 +231,7 @@ pub async fn record_scans(
     let (indexes, commands): (Vec<usize>, Vec<ScanCommand>) = commands.into_iter().unzip();
     if !commands.is_empty() {
         let ids: Vec<Uuid> = commands.iter().map(|command| command.id).collect();
-        let Recorded { answers, position } = state.scan_writer.record(commands).await?;
+        let Recorded { answers, position } = state.part::<ScanWriter>().record(commands).await?;
         writes.at(position);
         for ((index, id), answer) in indexes.into_iter().zip(ids).zip(answers) {
             results[index] = match answer {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::queries::{self, DatabaseFigures, JobFigures, TableFigures};
 use crate::audit::{self, Action, Actor, Entity, Entry};
+use crate::bags::kept_bags::KeptBags;
 use crate::db::index_report::{self, IndexFigures};
 use crate::db::partitions::{self, PartitionFigures};
 use crate::db::replicas::ReplicaFigures;
@@ -22,6 +23,7 @@ use crate::identity::client::Client;
 use crate::identity::{Admin, RequireRole};
 use crate::jobs::model::{Job, JobStatus};
 use crate::jobs::queue;
+use crate::scans::record_scans::ScanWriter;
 use crate::state::AppState;
 
 /// The pool of database connections of this process.
@@ -96,8 +98,8 @@ pub async fn get_system(_admin: RequireRole<Admin>, state: web::Data<AppState>) 
     Ok(web::Json(SystemReport {
         version: env!("CARGO_PKG_VERSION"),
         pool: PoolFigures { max_size: pool.max_size, size: pool.size, available: pool.available, waiting: pool.waiting },
-        waiting_scans: state.scan_writer.waiting(),
-        cached_answers: state.cache.kept() + state.kept_bags.count(),
+        waiting_scans: state.part::<ScanWriter>().waiting(),
+        cached_answers: state.cache.kept() + state.part::<KeptBags>().count(),
         memory_bytes: memory_bytes(),
         database: queries::database(&mut conn).await?,
         largest_tables: queries::largest_tables(&mut conn).await?,
@@ -146,7 +148,7 @@ pub async fn clear_cache(admin: RequireRole<Admin>, client: Client, state: web::
     let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
     let entry = Entry::new(Action::CacheCleared, Entity::System, "cache");
     audit::record(&mut *state.pool.get().await?, &actor, vec![entry]).await?;
-    state.kept_bags.forget_all();
+    state.part::<KeptBags>().forget_all();
     state.cache.clear().await;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -16,6 +16,7 @@ use super::model::User;
 use super::queries;
 use super::routes::is_username;
 use crate::access::password;
+use crate::access::revocations::Revocations;
 use crate::consistency::Reads;
 use crate::db::transaction;
 use crate::dispatch_areas;
@@ -137,7 +138,7 @@ pub async fn change_user(
     };
     let changes = UserChanges { username: request.username, email: request.email, role: request.role, area_id, is_active: request.is_active };
     let changed = transaction(&mut conn, async |conn| edit_user::change(conn, &caller, &client, id, &if_match, &changes).await).await?;
-    state.revocations.revoke(changed.ended);
+    state.part::<Revocations>().revoke(changed.ended);
     etag::respond(&req, &changed.user, Some(changed.user.version))
 }
 
@@ -157,7 +158,7 @@ pub async fn delete_user(managed: Managed, client: Client, if_match: IfMatch, st
     let Managed { caller, id } = managed;
     let delete = async |conn: &mut AsyncPgConnection| edit_user::delete(conn, &caller, &client, id, &if_match).await;
     let ended = transaction(&mut *state.pool.get().await?, delete).await?;
-    state.revocations.revoke(ended);
+    state.part::<Revocations>().revoke(ended);
     erasure::begin(&state, id).await;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -210,7 +211,7 @@ pub async fn set_user_password(
         Ok(Reply::no_content())
     };
     let response = idempotency.run(&mut *state.pool.get().await?, set).await?;
-    state.revocations.revoke(ended.into_inner().expect("no panic while held"));
+    state.part::<Revocations>().revoke(ended.into_inner().expect("no panic while held"));
     Ok(response)
 }
 

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::erasure_files;
 use crate::audit::retention::Retention;
+use crate::bags::kept_bags::KeptBags;
 use crate::db::sql::Sql;
 use crate::db::{Pool, sql};
 use crate::identity::UserId;
@@ -105,7 +106,7 @@ async fn finish(state: &AppState, person: UserId) -> anyhow::Result<bool> {
     erasure_files::erase_from_mails(&state.pool, &plan, &config.database.data_dir.join("mail")).await?;
     erasure_files::erase_from_archives(&state.pool, &plan, &retention.folder).await?;
     sql("SELECT finish_erasure($1)").bind::<BigInt, _>(person).execute_on(&mut *state.pool.get().await?).await?;
-    state.kept_bags.forget_all();
+    state.part::<KeptBags>().forget_all();
     state.cache.clear().await;
     Ok(true)
 }

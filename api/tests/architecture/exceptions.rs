@@ -9,16 +9,8 @@ pub struct Exception {
 
 /// Arrows between folders.
 pub const ARROWS: &[Exception] = &[
-    Exception { what: "state -> access", why: "The state is the parts of the features." },
     Exception { what: "mail -> account", why: "A mail names a link to a new password, which sign-in makes." },
-    Exception { what: "state -> jobs", why: "The state is the parts of the features." },
-    Exception { what: "state -> api_keys", why: "The state is the parts of the features." },
-    Exception { what: "state -> bag_formats", why: "The state is the parts of the features." },
-    Exception { what: "state -> bags", why: "The state is the parts of the features." },
-    Exception { what: "state -> scans", why: "The state is the parts of the features." },
-    Exception { what: "state -> mail", why: "The state is the parts of the features." },
-    Exception { what: "state -> events", why: "The state is the parts of the features." },
-    Exception { what: "state -> exports", why: "The state is the parts of the features." },
+    Exception { what: "state -> jobs", why: "The state wakes the workers, and the worker hands the state to each job." },
     Exception { what: "jobs -> imports", why: "The worker knows the kinds of jobs." },
     Exception { what: "jobs -> mail", why: "The worker knows the kinds of jobs." },
     Exception { what: "jobs -> reports", why: "The worker knows the kinds of jobs." },
