@@ -1,6 +1,6 @@
 //! People: who may sign in, with which role, for which dispatch area.
 //!
-//! Owns `users`. Sessions and passwords of people are `auth`'s business.
+//! Owns `users`. Sessions and passwords belong to [`crate::access`].
 
 pub mod edit_routes;
 pub mod edit_user;
