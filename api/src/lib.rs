@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
+pub mod background;
 pub mod bag_formats;
 pub mod bags;
 pub mod bills;
