@@ -4,6 +4,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod auth;
 pub mod background;
+pub mod background_tasks;
 pub mod bag_formats;
 pub mod bags;
 pub mod bills;

@@ -10,7 +10,6 @@ use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use socket2::SockRef;
-use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
@@ -18,6 +17,7 @@ use utoipa_actix_web::{AppExt, scope};
 use crate::auth::caller::ByCaller;
 use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
+use crate::background::Driver;
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags::kept_bags::KeptBags;
 use crate::bags::qr_code::BagFormats;
@@ -40,8 +40,8 @@ use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin::{self, CreatedAdmin};
 use crate::{
-    api_keys, audit, auth, bag_formats, bags, bills, consistency, dispatch_areas, events, exports, health, imports, note_writes, notifications,
-    openapi, promotion_requests, reports, scans, search, stats, system, users,
+    api_keys, audit, auth, background_tasks, bag_formats, bags, bills, consistency, dispatch_areas, events, exports, health, imports, note_writes,
+    notifications, openapi, promotion_requests, reports, scans, search, stats, system, users,
 };
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
@@ -118,7 +118,7 @@ pub struct Application {
     address: SocketAddr,
     state: Arc<AppState>,
     writer_tasks: ScanWriterTasks,
-    background: Vec<JoinHandle<()>>,
+    background: Driver,
     /// The admin that this start created, if it did.
     pub created_admin: Option<CreatedAdmin>,
 }
@@ -169,7 +169,7 @@ impl Application {
         let kept_bags = KeptBags::new(cache.clock(), if redis.is_some() { Duration::ZERO } else { config.cache_lifetime() });
         let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), kept_bags.clone(), !replicas.is_empty(), &config);
         health::heartbeat::write_first(&scan_writer).await;
-        let formats_kept = formats.clone();
+        let mut background = Driver::default();
         let parts = Parts {
             config,
             pool: pool.clone(),
@@ -183,41 +183,11 @@ impl Application {
             scan_writer,
             formats,
             connection_limit,
+            background: background.status(),
         };
         let state = web::Data::new(AppState::new(parts));
         state.revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
-        let background = vec![
-            tokio::spawn({
-                let (state, pool) = (state.clone(), pool.clone());
-                async move { state.revocations.keep_fresh(pool).await }
-            }),
-            tokio::spawn(formats_kept.keep_fresh(pool.clone())),
-            tokio::spawn({
-                let (state, pool) = (state.clone(), pool.clone());
-                async move { state.events.clone().keep_telling(&pool, &state.positions).await }
-            }),
-            tokio::spawn(state.replicas.clone().watch()),
-            tokio::spawn({
-                let (state, pool) = (state.clone(), pool.clone());
-                async move { state.positions.watch(&pool).await }
-            }),
-            tokio::spawn({
-                let state = state.clone();
-                async move { state.revocations.listen().await }
-            }),
-            tokio::spawn({
-                let (state, pool) = (state.clone(), pool.clone());
-                async move { state.token_keys.keep_fresh(pool).await }
-            }),
-            tokio::spawn(reports::end_of_day::keep_sending(state.clone())),
-            tokio::spawn(crate::jobs::worker::work(state.clone())),
-            tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
-            tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
-            tokio::spawn(users::erasure::keep_finishing(state.clone())),
-            tokio::spawn(health::heartbeat::run(state.scan_writer.clone())),
-            tokio::spawn(partitions::keep_ahead(pool)),
-            tokio::spawn(keep_metrics()),
-        ];
+        background_tasks::register_all(&mut background, &state);
         let server = http_server(state.clone(), listener)?;
         Ok(Self { server, address, state: state.into_inner(), writer_tasks, background, created_admin })
     }
@@ -225,6 +195,11 @@ impl Application {
     /// Where the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the program registers background tasks of its own.
+    pub fn background(&mut self) -> &mut Driver {
+        &mut self.background
     }
 
     /// Stops the server from elsewhere: no new connections, requests that run are finished.
@@ -238,11 +213,7 @@ impl Application {
     /// When a worker fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let served = self.server.await;
-        for task in self.background {
-            task.abort();
-            // An aborted task gives its pool and state back only once it has been waited for.
-            let _aborted = task.await;
-        }
+        self.background.stop().await;
         // The last sender of the scan writer goes with the state; then the queue empties and the tasks end.
         drop(self.state);
         self.writer_tasks.drained().await;
@@ -351,11 +322,4 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
 /// Where a person on this machine finds a server that listens at `address`.
 fn local_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
-}
-
-async fn keep_metrics() {
-    loop {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        metrics::handle().run_upkeep();
-    }
 }

@@ -8,6 +8,7 @@ use crate::api_keys::key_ring::KeyRing;
 use crate::auth::data_key::DataKey;
 use crate::auth::keys::TokenKeys;
 use crate::auth::revocations::Revocations;
+use crate::background::BackgroundStatus;
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags::kept_bags::KeptBags;
 use crate::cache::Cache;
@@ -53,6 +54,8 @@ pub struct AppState {
     pub data_key: DataKey,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
+    /// The status of the background tasks of this process.
+    pub background: BackgroundStatus,
     /// Bounds the exports that run at once.
     pub export_places: ExportPlaces,
     /// Held while a person is being erased: one at a time in this process.
@@ -74,6 +77,7 @@ pub struct Parts {
     pub scan_writer: ScanWriter,
     pub formats: SharedFormats,
     pub connection_limit: ConnectionLimit,
+    pub background: BackgroundStatus,
 }
 
 impl AppState {
@@ -100,6 +104,7 @@ impl AppState {
             mailer: parts.mailer,
             data_key: parts.data_key,
             jobs: WakeUp::default(),
+            background: parts.background,
             erasing: tokio::sync::Mutex::default(),
             stopping: AtomicBool::new(false),
         }

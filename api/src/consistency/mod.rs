@@ -11,7 +11,7 @@ mod token;
 mod writes;
 
 pub use document::describe;
-pub use positions::Positions;
+pub use positions::{LOOK_INTERVAL, Positions};
 pub use reads::Reads;
 pub use token::{HEADER, token_of};
 pub use writes::{Writes, middleware};
