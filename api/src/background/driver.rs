@@ -101,8 +101,8 @@ impl Driver {
         Runner { record, back_off: self.back_off, stop: self.stop.subscribe() }
     }
 
-    /// Stops all tasks: services at once, periodic tasks after the current run if it ends soon. When
-    /// this returns, no task holds anything any longer.
+    /// Stops all tasks: services at once, periodic tasks after the current run if it ends soon.
+    /// After this returns, the tasks and what they held are dropped.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         let mut handles = std::mem::take(&mut self.handles);

@@ -124,8 +124,8 @@ impl Positions {
         self.is_used
     }
 
-    /// Checks Redis, and advances the low watermark where it must. `raised_at` is the time of the last
-    /// advance by this process.
+    /// Checks Redis, and advances the low watermark where it must. `raised_at` is the time of the
+    /// last advance by this process.
     ///
     /// # Errors
     /// Fails if the primary can't be queried; reads go to the primary then.

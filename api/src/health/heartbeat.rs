@@ -21,8 +21,8 @@ pub async fn write_first(writer: &ScanWriter) {
     let _not_ready_yet = timeout(FIRST_TIMEOUT, writer.heartbeat()).await;
 }
 
-/// Writes a heartbeat through the scan writer, unless scans were just written. At most one is in the
-/// queue, because each is awaited.
+/// Writes a heartbeat through the scan writer, unless scans were just written. At most one is in
+/// the queue, because each is awaited.
 ///
 /// # Errors
 /// Fails if scans can't be written.

@@ -67,7 +67,8 @@ impl BackgroundJob for ImportJob {
     const KIND: &'static str = "import";
     type Context = web::Data<AppState>;
 
-    /// Runs the import. Fails permanently if the file or its rows are to blame: the import says why.
+    /// Runs the import. Fails permanently if the file or its rows are to blame: the import says
+    /// why.
     async fn run(&self, ctx: &JobContext<Self::Context>) -> Result<Value, JobError> {
         let (state, id) = (&ctx.app, self.import_id);
         let mut conn = connection(state).await?;

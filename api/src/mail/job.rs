@@ -38,8 +38,8 @@ pub fn register_jobs(registry: &mut JobRegistry<web::Data<AppState>>) {
 }
 
 impl MailJob {
-    /// Enqueues the e-mail in the transaction of `conn`. Wake the workers (`state.jobs.now()`) after
-    /// the commit.
+    /// Enqueues the e-mail in the transaction of `conn`. Wake the workers (`state.jobs.now()`)
+    /// after the commit.
     ///
     /// # Errors
     /// Fails if the database can't be written.

@@ -45,8 +45,8 @@ impl BackgroundJob for EndOfDayJob {
     const KIND: &'static str = "end_of_day";
     type Context = web::Data<AppState>;
 
-    /// Enqueues an e-mail for each recipient of the summary, and writes an audit entry. Idempotent: a
-    /// second run enqueues no e-mail twice.
+    /// Enqueues an e-mail for each recipient of the summary, and writes an audit entry. Idempotent:
+    /// a second run enqueues no e-mail twice.
     async fn run(&self, ctx: &JobContext<Self::Context>) -> Result<Value, JobError> {
         let recipients = enqueue_mails(&ctx.app, self.date).await?;
         ctx.app.jobs.now();

@@ -42,8 +42,8 @@ pub struct Plan {
 
 /// Erases in the background, and waits for it a little.
 pub async fn begin(state: &web::Data<AppState>, person: UserId) {
-    // Not a registered task: it belongs to one request, which stops waiting for it after a while. If
-    // it panics, the task that finishes erasures takes over.
+    // Not a registered task: it belongs to one request, which stops waiting for it after a while.
+    // If it panics, the task that finishes erasures takes over.
     let task = {
         let state = state.clone();
         tokio::spawn(async move { finish_or_log(&state, person).await })

@@ -30,7 +30,8 @@ pub struct Replicas {
 }
 
 impl Replicas {
-    /// Prepares pools; no replica is used before its [probe](Self::register_probes) has seen that it is fit.
+    /// Prepares pools. No replica is used before its [probe](Self::register_probes) has seen that it
+    /// is fit.
     ///
     /// # Errors
     /// When a URL is malformed.

@@ -227,8 +227,8 @@ impl ReplicaProbe {
 }
 
 impl PeriodicTask for ReplicaProbe {
-    /// A replica that does not answer is no failure of its probe: the health reports it as a part of
-    /// its own.
+    /// A replica that does not answer is no failure of its probe: the health reports replicas as a
+    /// part of its own.
     async fn run(&mut self) -> TaskResult {
         match self.replayed().await {
             Ok(replayed) => {
