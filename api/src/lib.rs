@@ -4,6 +4,8 @@ pub mod access;
 pub mod account;
 pub mod api_keys;
 pub mod audit;
+pub mod background;
+pub mod background_tasks;
 pub mod bag_formats;
 pub mod bags;
 pub mod bills;

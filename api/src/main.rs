@@ -248,10 +248,11 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let base_path = config.base_path.clone();
-        let application = Application::build(config).await?;
-        tokio::spawn(memory::give_back_forever());
+        let mut application = Application::build(config).await?;
+        memory::register(application.background());
         greet(&application, &base_path);
         let stopper = application.stopper();
+        // Not a registered task: it ends the server, which ends the registered tasks.
         tokio::spawn(async move {
             match stop_signal().await {
                 Ok(signal) => tracing::info!(signal, "stopping: requests that run are finished"),

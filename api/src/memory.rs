@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use traitortrack::background::{Driver, Schedule};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -11,18 +12,18 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Below this processor time per interval, the process is idle: then all free memory is returned.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// Periodically returns freed memory to the operating system, for as long as the program runs. The
-/// allocator does this by itself only during allocations, so an idle server would hold the memory
-/// that its busiest second needed.
-pub async fn give_back_forever() {
-    let mut ticks = tokio::time::interval(INTERVAL);
+/// Registers the task that returns freed memory to the operating system. The allocator does this by
+/// itself only during allocations, so an idle server would hold the memory that its busiest second
+/// needed.
+pub fn register(driver: &mut Driver) {
     let mut before = processor_time();
-    loop {
-        ticks.tick().await;
+    let schedule = Schedule::every(INTERVAL).starting_at_once().at_fixed_rate();
+    driver.register("return_free_memory", schedule, move || {
         let now = processor_time();
         collect(now.saturating_sub(before) < IDLE);
         before = now;
-    }
+        std::future::ready(Ok(String::new()))
+    });
 }
 
 /// Processor time of the process since its start.

@@ -9,7 +9,6 @@ use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use socket2::SockRef;
-use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
 
@@ -17,6 +16,7 @@ use crate::access::data_key::DataKey;
 use crate::access::keys::TokenKeys;
 use crate::access::revocations::Revocations;
 use crate::api_keys::key_ring::KeyRing;
+use crate::background::Driver;
 use crate::bag_formats::qr_code::BagFormats;
 use crate::bag_formats::shared::SharedFormats;
 use crate::bags::kept_bags::KeptBags;
@@ -41,7 +41,7 @@ use crate::routes::{Limits, routes};
 use crate::scans::record_scans::{ScanWriter, ScanWriterTasks};
 use crate::state::{AppState, Parts};
 use crate::users::first_admin::{self, CreatedAdmin};
-use crate::{access, api_keys, audit, consistency, health, note_writes, openapi, reports, system, users};
+use crate::{access, api_keys, audit, background_tasks, consistency, health, note_writes, openapi};
 
 /// Connections that wait to be accepted: a shift that starts is hundreds of phones in one second.
 const BACKLOG: i32 = 2048;
@@ -56,7 +56,7 @@ pub struct Application {
     address: SocketAddr,
     state: Arc<AppState>,
     writer_tasks: ScanWriterTasks,
-    background: Vec<JoinHandle<()>>,
+    background: Driver,
     /// The admin that this start created, if it did.
     pub created_admin: Option<CreatedAdmin>,
 }
@@ -107,43 +107,14 @@ impl Application {
         let kept_bags = KeptBags::new(cache.clock(), if redis.is_some() { Duration::ZERO } else { config.cache_lifetime() });
         let (scan_writer, writer_tasks) = ScanWriter::start(&url, formats.clone(), kept_bags.clone(), !replicas.is_empty(), &config);
         health::heartbeat::write_first(&scan_writer).await;
-        let formats_kept = formats.clone();
-        let parts = Parts { config, pool: pool.clone(), replicas, redis, cache, connection_limit };
-        let state = with_features(AppState::new(parts)).with(token_keys).with(data_key).with(mailer);
-        let state = web::Data::new(state.with(kept_bags).with(scan_writer).with(formats));
-        state.part::<Revocations>().refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
-        let background = vec![
-            tokio::spawn({
-                let (state, pool) = (state.clone(), pool.clone());
-                async move { state.part::<Revocations>().keep_fresh(pool).await }
-            }),
-            tokio::spawn(formats_kept.keep_fresh(pool.clone())),
-            tokio::spawn({
-                let (state, pool) = (state.clone(), pool.clone());
-                async move { state.part::<Hub>().clone().keep_telling(&pool, &state.positions).await }
-            }),
-            tokio::spawn(state.replicas.clone().watch()),
-            tokio::spawn({
-                let (state, pool) = (state.clone(), pool.clone());
-                async move { state.positions.watch(&pool).await }
-            }),
-            tokio::spawn({
-                let state = state.clone();
-                async move { state.part::<Revocations>().listen().await }
-            }),
-            tokio::spawn({
-                let (state, pool) = (state.clone(), pool.clone());
-                async move { state.part::<TokenKeys>().keep_fresh(pool).await }
-            }),
-            tokio::spawn(reports::end_of_day::keep_sending(state.clone())),
-            tokio::spawn(crate::jobs::worker::work(state.clone())),
-            tokio::spawn(audit::retention::keep_archiving(pool.clone(), state.config.clone())),
-            tokio::spawn(system::housekeeping::keep_clean(pool.clone())),
-            tokio::spawn(users::erasure::keep_finishing(state.clone())),
-            tokio::spawn(health::heartbeat::run(state.part::<ScanWriter>().clone())),
-            tokio::spawn(partitions::keep_ahead(pool)),
-            tokio::spawn(keep_metrics()),
-        ];
+        let mut background = Driver::default();
+        let background_status = background.status();
+        let parts = Parts { config, pool: pool.clone(), replicas, redis, cache, connection_limit, background: background_status };
+        let state = with_features(AppState::new(parts)).with(token_keys).with(data_key);
+        let state = web::Data::new(state.with(mailer).with(kept_bags).with(scan_writer).with(formats));
+        let revocations = state.part::<Revocations>();
+        revocations.refresh(&pool).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+        background_tasks::register_all(&mut background, &state);
         let server = http_server(state.clone(), listener)?;
         Ok(Self { server, address, state: state.into_inner(), writer_tasks, background, created_admin })
     }
@@ -151,6 +122,11 @@ impl Application {
     /// Where the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the program registers background tasks of its own.
+    pub fn background(&mut self) -> &mut Driver {
+        &mut self.background
     }
 
     /// Stops the server from elsewhere: no new connections, requests that run are finished.
@@ -164,11 +140,7 @@ impl Application {
     /// When a worker fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let served = self.server.await;
-        for task in self.background {
-            task.abort();
-            // An aborted task gives its pool and state back only once it has been waited for.
-            let _aborted = task.await;
-        }
+        self.background.stop().await;
         // The last sender of the scan writer goes with the state; then the queue empties and the tasks end.
         drop(self.state);
         self.writer_tasks.drained().await;
@@ -288,11 +260,4 @@ fn http_server(state: web::Data<AppState>, listener: TcpListener) -> anyhow::Res
 /// Where a person on this machine finds a server that listens at `address`.
 fn local_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") }
-}
-
-async fn keep_metrics() {
-    loop {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        metrics::handle().run_upkeep();
-    }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::background::BackgroundStatus;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::Pool;
@@ -32,6 +33,8 @@ pub struct AppState {
     pub connection_limit: ConnectionLimit,
     /// Wakes the job workers of this process.
     pub jobs: WakeUp,
+    /// The status of the background tasks of this process.
+    pub background: BackgroundStatus,
     /// Held while a person is being erased: one at a time in this process.
     pub erasing: tokio::sync::Mutex<()>,
     /// The parts of the features, by their types.
@@ -48,6 +51,7 @@ pub struct Parts {
     pub redis: Option<Redis>,
     pub cache: Cache,
     pub connection_limit: ConnectionLimit,
+    pub background: BackgroundStatus,
 }
 
 impl AppState {
@@ -63,6 +67,7 @@ impl AppState {
             pool: parts.pool,
             redis: parts.redis,
             jobs: WakeUp::default(),
+            background: parts.background,
             erasing: tokio::sync::Mutex::default(),
             parts: HashMap::new(),
             draining: Draining::default(),

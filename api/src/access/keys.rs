@@ -37,7 +37,7 @@ const AUDIENCE: &str = "traitortrack-api";
 /// Clocks of several servers may differ by this much, in seconds.
 const LEEWAY_SECONDS: u64 = 5;
 /// How often keys made elsewhere are looked for.
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
+pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// A new key signs only when every process has had two chances to read it.
 const SIGNS_AFTER: TimeDelta = TimeDelta::seconds(5);
 /// Tokens with made-up keys must not become queries: the keys are read for them no more often than this.
@@ -284,30 +284,28 @@ impl TokenKeys {
             }
             *learned_at = Instant::now();
         }
-        self.refresh(pool).await;
-    }
-
-    /// Keeps reading until the task is aborted; while the database is away, what is known stays.
-    pub async fn keep_fresh(&self, pool: Pool) {
-        if self.is_configured {
-            return;
-        }
-        loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
-            self.refresh(&pool).await;
+        if let Err(error) = self.refresh(pool).await {
+            tracing::warn!(error = format!("{error:#}"), "could not read the signing keys");
         }
     }
 
-    async fn refresh(&self, pool: &Pool) {
-        let read = async { anyhow::Ok(stored(&mut *pool.get().await?).await?) };
-        match read.await {
-            // Without any key nobody could sign in; then the old ones are better than none.
-            Ok(keys) if keys.iter().any(|key| key.algorithm == self.algorithm) => {
-                *self.keys.write().expect("no panic while held") = keys.into_iter().map(|key| (key.kid.clone(), Arc::new(key))).collect();
-            }
-            Ok(_) => tracing::error!("the database holds no signing key of the algorithm in use"),
-            Err(error) => tracing::warn!(%error, "could not read the signing keys"),
-        }
+    /// Returns `false` if the key is fixed by the settings: then there is nothing to refresh.
+    pub fn can_change(&self) -> bool {
+        !self.is_configured
+    }
+
+    /// Reads the keys. While the database is unavailable, the known keys stay.
+    ///
+    /// # Errors
+    /// Fails if the database can't be read or holds no key of the algorithm in use.
+    pub async fn refresh(&self, pool: &Pool) -> anyhow::Result<()> {
+        let keys = stored(&mut *pool.get().await?).await?;
+        // Without any key no user could sign in, so the old keys stay.
+        let has_usable = keys.iter().any(|key| key.algorithm == self.algorithm);
+        anyhow::ensure!(has_usable, "the database holds no signing key of the algorithm in use");
+        let keys = keys.into_iter().map(|key| (key.kid.clone(), Arc::new(key))).collect();
+        *self.keys.write().expect("no panic while held") = keys;
+        Ok(())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::db::schema::sessions;
 use crate::redis::Redis;
 
 /// How often the sessions that other processes ended are looked up.
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
+pub const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Redis is tried again after this when it was away.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 const CHANNEL: &str = "traitortrack:revoked";
@@ -98,7 +98,8 @@ impl Revocations {
     fn announce(&self, ended: &[Revoked]) {
         let Some(redis) = self.redis.clone().filter(|_| !ended.is_empty()) else { return };
         let message = ended.iter().map(|what| what.encode()).collect::<Vec<_>>().join(" ");
-        // Nobody waits for it: the poll brings what gets lost.
+        // One message, not a background task: the request does not wait for it, and if it is lost,
+        // the other processes find the revocation in the database.
         tokio::spawn(async move { redis.publish(CHANNEL, &message).await });
     }
 
@@ -120,19 +121,8 @@ impl Revocations {
         Ok(())
     }
 
-    /// Keeps reading until the task is aborted; while the database is away, what is known stays.
-    pub async fn keep_fresh(&self, pool: Pool) {
-        loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
-            if let Err(error) = self.refresh(&pool).await {
-                tracing::warn!(%error, "could not read revoked sessions");
-            }
-        }
-    }
-
-    /// Takes in what other processes tell over Redis until the task is aborted. Without Redis it returns at once.
-    pub async fn listen(&self) {
-        let Some(redis) = &self.redis else { return };
+    /// Receives the revocations of other processes over Redis, until the future is dropped.
+    pub async fn listen(&self, redis: &Redis) -> ! {
         let mut is_away = false;
         loop {
             match redis.subscribe(CHANNEL).await {

@@ -26,24 +26,11 @@ use crate::db::sql::Counted;
 use crate::db::{Pool, sql};
 
 /// How often old months are looked for.
-const INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
+pub const INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// Rows read at a time.
 const CHUNK: i64 = 5_000;
 /// One process at a time does this.
 const LOCK: i64 = 7_421_830_120;
-
-/// Looks for old months until the task is aborted.
-pub async fn keep_archiving(pool: Pool, config: Config) {
-    if config.audit_retention_days == 0 {
-        return;
-    }
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        if let Err(error) = archive_old_months(&pool, &config, Utc::now()).await {
-            tracing::error!(error = format!("{error:#}"), "old months of the audit log could not be archived: run `api maintenance`");
-        }
-    }
-}
 
 /// How long the audit log is kept in the database, and where it goes then.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use crate::db::Pool;
 use crate::error::Result;
 
 /// Changes made through other processes are seen within this.
-const POLL_INTERVAL: Duration = Duration::from_secs(3);
+pub const POLL_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Cheap to clone; all clones see the same formats.
 #[derive(Clone)]
@@ -33,15 +33,5 @@ impl SharedFormats {
         let formats = BagFormats::load(&mut *pool.get().await?).await?;
         *self.0.write().expect("no panic while held") = formats;
         Ok(())
-    }
-
-    /// Keeps reading until the task is aborted; while the database is away, what is known stays.
-    pub async fn keep_fresh(self, pool: Pool) {
-        loop {
-            tokio::time::sleep(POLL_INTERVAL).await;
-            if let Err(error) = self.refresh(&pool).await {
-                tracing::warn!(%error, "could not read bag formats");
-            }
-        }
     }
 }

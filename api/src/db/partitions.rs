@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::pool::Pool;
 use super::sql;
 use super::sqlstate::TemporaryFailure;
+use crate::background::{PeriodicTask, TaskResult};
 
 /// Repairs partitions, and tells what stands in the way.
 pub const REPAIR_COMMAND: &str = "api maintenance";
@@ -28,7 +29,7 @@ const INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// After a failure they are tried again this soon.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// The metrics are renewed this often.
-const METRICS_INTERVAL: Duration = Duration::from_secs(30);
+pub const METRICS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How the partitions of a table are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, QueryableByName)]
@@ -190,27 +191,30 @@ pub async fn ensure_at_start(conn: &mut AsyncPgConnection) {
     }
 }
 
-/// Renews the metrics of the partitions, and makes partitions every few hours, sooner when
-/// something is wrong with them, until the task is aborted.
-pub async fn keep_ahead(pool: Pool) {
-    let mut last = Instant::now();
-    loop {
-        tokio::time::sleep(METRICS_INTERVAL).await;
-        match keep_once(&pool, last).await {
-            Ok(true) => last = Instant::now(),
-            Ok(false) => {}
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "the partitions could not be looked after"),
-        }
+/// Updates the metrics of the partitions, and creates partitions every few hours, sooner when
+/// something is wrong with them.
+pub struct PartitionMaintenance {
+    pool: Pool,
+    ensured_at: Instant,
+}
+
+impl PartitionMaintenance {
+    /// Maintenance that begins after [`ensure_at_start`].
+    pub fn new(pool: Pool) -> Self {
+        Self { pool, ensured_at: Instant::now() }
     }
 }
 
-/// Returns whether it was time to make partitions.
-async fn keep_once(pool: &Pool, last: Instant) -> anyhow::Result<bool> {
-    let mut conn = pool.get().await?;
-    let interval = if publish(&mut conn).await? { INTERVAL } else { RETRY_INTERVAL };
-    let is_due = last.elapsed() >= interval;
-    if is_due {
-        ensure(&mut conn).await?;
+impl PeriodicTask for PartitionMaintenance {
+    async fn run(&mut self) -> TaskResult {
+        let mut conn = self.pool.get().await?;
+        let interval = if publish(&mut conn).await? { INTERVAL } else { RETRY_INTERVAL };
+        if self.ensured_at.elapsed() < interval {
+            return Ok(String::new());
+        }
+        let ensured = ensure(&mut conn).await?;
+        self.ensured_at = Instant::now();
+        anyhow::ensure!(ensured.failures.is_empty(), "{}", ensured.failures.join("; "));
+        Ok(format!("{} partitions created, {} rows moved", ensured.made, ensured.moved))
     }
-    Ok(is_due)
 }

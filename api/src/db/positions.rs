@@ -20,7 +20,7 @@ use crate::redis::Redis;
 
 const FLOOR: &str = "traitortrack:consistency:floor";
 /// Interval between checks of Redis.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// After an outage, Redis must respond for this long before it is trusted: longer than another
 /// process may still consider it unavailable.
 const GRACE: Duration = Duration::from_secs(2);
@@ -119,28 +119,17 @@ impl Positions {
         self.is_shared.store(false, Ordering::Release);
     }
 
-    /// Maintains the low watermark and monitors Redis until aborted. Returns at once if there are
-    /// no replicas.
-    pub async fn watch(&self, primary: &Pool) {
-        if !self.is_used {
-            return;
-        }
-        let mut is_away = false;
-        let mut raised_at = None;
-        loop {
-            match self.look(primary, &mut raised_at).await {
-                Ok(()) => is_away = false,
-                Err(error) => {
-                    if !std::mem::replace(&mut is_away, true) {
-                        tracing::warn!(%error, "could not read the primary's log position; reads go to the primary");
-                    }
-                }
-            }
-            tokio::time::sleep(LOOK_INTERVAL).await;
-        }
+    /// Returns `true` if there are replicas, so that the low watermark must be maintained.
+    pub fn is_used(&self) -> bool {
+        self.is_used
     }
 
-    async fn look(&self, primary: &Pool, raised_at: &mut Option<Instant>) -> Result<()> {
+    /// Checks Redis, and advances the low watermark where it must. `raised_at` is the time of the
+    /// last advance by this process.
+    ///
+    /// # Errors
+    /// Fails if the primary can't be queried; reads go to the primary then.
+    pub async fn look(&self, primary: &Pool, raised_at: &mut Option<Instant>) -> Result<()> {
         // Renewed well before it expires.
         let is_lasting = raised_at.is_some_and(|raised_at| raised_at.elapsed() < self.keep / 2);
         let Some(redis) = &self.redis else {

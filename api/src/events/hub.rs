@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
@@ -14,13 +15,15 @@ use tokio::sync::{Notify, broadcast, watch};
 use uuid::Uuid;
 
 use super::model::{Audience, Event, EventData, Topic};
+use crate::background::{PeriodicTask, TaskResult};
 use crate::db::ids::floor_id;
 use crate::db::positions::Positions;
 use crate::db::{Pool, sql};
 use crate::error::Result;
+use crate::state::AppState;
 
 /// What is new is looked for this often while somebody listens.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// A transaction that takes this long commits rows with older ids than others have seen: each look reaches back so far,
 /// and what was told is remembered.
 const OVERLAP: TimeDelta = TimeDelta::seconds(10);
@@ -63,28 +66,15 @@ impl Hub {
         listener.unwrap_or_else(|| self.events.subscribe())
     }
 
-    /// Tells until the task is aborted.
-    pub async fn keep_telling(self, pool: &Pool, positions: &Positions) {
-        let mut told = Told::default();
-        loop {
-            let _whichever = tokio::time::timeout(POLL_INTERVAL, self.begun.notified()).await;
-            if self.rests() {
-                told = Told::default();
-                continue;
-            }
-            match news(pool, &mut told).await {
-                Ok(events) => {
-                    if !events.is_empty() {
-                        include_everything(pool, positions).await;
-                    }
-                    for event in events {
-                        // Without a listener by now there is nobody to tell.
-                        let _ = self.events.send(Arc::new(event));
-                    }
-                    self.is_telling.send_replace(true);
-                }
-                Err(error) => tracing::warn!(%error, "events could not be read"),
-            }
+    /// A notification makes the next look start early.
+    pub fn begun(&self) -> Arc<Notify> {
+        self.begun.clone()
+    }
+
+    fn send(&self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            // Without a listener by now there is no recipient.
+            let _no_listener = self.events.send(Arc::new(event));
         }
     }
 
@@ -96,6 +86,50 @@ impl Hub {
             rests && std::mem::replace(is_telling, false)
         });
         rests
+    }
+}
+
+/// The background task that reads changes and sends them to the listeners.
+pub struct Publisher {
+    hub: Hub,
+    state: web::Data<AppState>,
+    /// What has been sent already; `None` while a run uses it, and after a run that panicked.
+    told: Option<Told>,
+}
+
+impl Publisher {
+    /// A publisher that has sent nothing yet.
+    pub fn new(state: &web::Data<AppState>) -> Self {
+        Self { hub: state.part::<Hub>().clone(), state: state.clone(), told: Some(Told::default()) }
+    }
+}
+
+impl PeriodicTask for Publisher {
+    async fn run(&mut self) -> TaskResult {
+        if self.hub.rests() {
+            self.told = Some(Told::default());
+            return Ok(String::new());
+        }
+        let has_lost_events = self.told.is_none();
+        let mut told = self.told.take().unwrap_or_default();
+        let mut events = match news(&self.state.pool, &mut told).await {
+            Ok(events) => events,
+            Err(error) => {
+                self.told = Some(told);
+                return Err(error.into());
+            }
+        };
+        if has_lost_events {
+            // The changes that the previous run had read were not sent.
+            events = vec![Event::reset()];
+        }
+        if !events.is_empty() {
+            include_everything(&self.state.pool, &self.state.positions).await;
+        }
+        self.hub.send(events);
+        self.told = Some(told);
+        self.hub.is_telling.send_replace(true);
+        Ok(String::new())
     }
 }
 

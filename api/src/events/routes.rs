@@ -71,6 +71,7 @@ pub async fn listen_to_events(caller: Caller, state: web::Data<AppState>, req: H
     state.positions.include_everything(&state.pool).await?;
     let (sender, receiver) = mpsc::channel::<String>(WINDOW);
     let ends_at = tokio::time::Instant::now() + Duration::from_secs(state.config.access_token_seconds.unsigned_abs());
+    // Not a registered task: it ends with the stream that it writes.
     actix_web::rt::spawn(async move {
         if sender.send(": listening\n\n".into()).await.is_err() {
             return;

@@ -98,6 +98,7 @@ pub async fn respond<S: Source>(state: &AppState, turn: Turn, export: Export<'_>
     let (sender, receiver) = mpsc::channel(1);
     let running = Running { conn, source, sender, _place: place };
     let format = export.format;
+    // Not a registered task: it ends with the response that it writes.
     actix_web::rt::spawn(async move { running.run(format, first).await }.in_current_span());
 
     let today = Utc::now().with_timezone(&state.config.time_zone).format("%Y-%m-%d");

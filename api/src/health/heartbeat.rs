@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
+use crate::error::Result;
 use crate::scans::record_scans::ScanWriter;
 
 /// Interval of heartbeats while no scans are written.
-const INTERVAL: Duration = Duration::from_secs(1);
+pub const INTERVAL: Duration = Duration::from_secs(1);
 /// No heartbeat is needed after a commit this recent.
 const RECENT: Duration = Duration::from_millis(500);
 /// The start of the server waits this long for the first heartbeat.
@@ -20,16 +21,12 @@ pub async fn write_first(writer: &ScanWriter) {
     let _not_ready_yet = timeout(FIRST_TIMEOUT, writer.heartbeat()).await;
 }
 
-/// Writes heartbeats through the scan writer until the task is aborted. At most one is in the
-/// queue, because each is awaited.
-pub async fn run(writer: ScanWriter) {
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let is_recent = writer.health().age().is_some_and(|age| age < RECENT);
-        if !is_recent && let Err(error) = writer.heartbeat().await {
-            tracing::debug!(%error, "heartbeat failed");
-        }
-    }
+/// Writes a heartbeat through the scan writer, unless scans were just written. At most one is in
+/// the queue, because each is awaited.
+///
+/// # Errors
+/// Fails if scans can't be written.
+pub async fn write_if_idle(writer: &ScanWriter) -> Result<()> {
+    let is_recent = writer.health().age().is_some_and(|age| age < RECENT);
+    if is_recent { Ok(()) } else { writer.heartbeat().await }
 }

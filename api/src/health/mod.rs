@@ -13,11 +13,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::background::{BackgroundTask, TaskState};
 use crate::db::partitions::{self, PartitionFigures};
 use crate::db::sql;
 use crate::http::metrics;
 use crate::http::responses::Always;
-use crate::identity::caller::authenticate;
+use crate::identity::Role;
+use crate::identity::caller::{Caller, authenticate};
 use crate::scans::record_scans::ScanWriter;
 use crate::scans::write_health::WriteProblem;
 use crate::state::AppState;
@@ -63,6 +65,18 @@ pub struct Checks {
     pub jobs: JobsCheck,
     pub replicas: ReplicasCheck,
     pub partitions: PartitionsCheck,
+    pub background_tasks: BackgroundTasksCheck,
+}
+
+/// The periodic tasks and services of this process.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BackgroundTasksCheck {
+    /// Degraded when a task fails repeatedly, or is overdue.
+    pub status: Status,
+    /// Every task. Shown only to admins who are signed in, because errors can name internals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub tasks: Option<Vec<BackgroundTask>>,
 }
 
 /// The database and the pool of connections to it.
@@ -225,7 +239,8 @@ async fn detailed(state: &AppState, req: &HttpRequest) -> HttpResponse {
     let (jobs, waiting_jobs) = jobs_status(state).await;
     let replicas = replicas_check(state, shows_figures);
     let partitions = partitions_check(state).await;
-    let parts = [database, disk_status, scan_writer.status, redis, jobs, replicas.status, partitions.status];
+    let background_tasks = background_tasks_check(state, req);
+    let parts = [database, disk_status, scan_writer.status, redis, jobs, replicas.status, partitions.status, background_tasks.status];
     let status = [Status::Unhealthy, Status::Degraded].into_iter().find(|bad| parts.contains(bad)).unwrap_or(Status::Healthy);
     answer(status).json(DetailedHealth {
         status,
@@ -247,6 +262,7 @@ async fn detailed(state: &AppState, req: &HttpRequest) -> HttpResponse {
             jobs: JobsCheck { status: jobs, waiting: waiting_jobs.filter(|_| shows_figures) },
             replicas,
             partitions,
+            background_tasks,
         },
     })
 }
@@ -298,6 +314,15 @@ async fn jobs_status(state: &AppState) -> (Status, Option<i64>) {
         // That the database is away is told by its own check.
         _ => (Status::Degraded, None),
     }
+}
+
+fn background_tasks_check(state: &AppState, req: &HttpRequest) -> BackgroundTasksCheck {
+    let tasks = state.background.tasks();
+    let is_healthy = tasks.iter().all(|task| task.state == TaskState::Ok);
+    // An API key acts for a machine, within its scopes.
+    let is_admin = |caller: Caller| caller.role == Role::Admin && caller.session_id().is_some();
+    let shows_tasks = authenticate(req).is_ok_and(is_admin);
+    BackgroundTasksCheck { status: if is_healthy { Status::Healthy } else { Status::Degraded }, tasks: shows_tasks.then_some(tasks) }
 }
 
 /// Reads go to the primary where replicas are left out: that is slower, not wrong.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::check_file;
 use super::model::{Import, ImportKind, ImportMode};
 use super::queries::{self, NewImport, StoredError};
+use super::run_import::ImportJob;
 use super::upload;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::bags::routes::PageQuery;
@@ -26,7 +27,6 @@ use crate::http::responses::{Always, SignedIn, WithQuery};
 use crate::idempotency::{Idempotency, Reply};
 use crate::identity::client::Client;
 use crate::identity::{Admin, RequireRole};
-use crate::jobs::model::JobKind;
 use crate::jobs::{NewJob, enqueue};
 use crate::state::AppState;
 
@@ -101,8 +101,8 @@ pub async fn create_import(
         actor: &actor,
     };
     let create = async |conn: &mut AsyncPgConnection| {
-        let job = NewJob { created_by: Some(admin.caller.user_id), ..NewJob::new(JobKind::Import, json!({"import_id": new.id})) };
-        let job_id = enqueue(conn, job).await?;
+        let job = ImportJob { import_id: new.id };
+        let job_id = enqueue(conn, NewJob::new(&job).created_by(admin.caller.user_id)).await?;
         queries::insert(conn, &new, job_id).await?;
         queries::store_file(conn, new.id, &upload.file, upload.bytes).await?;
         let after = json!({"status": "queued", "kind": new.kind, "mode": new.mode, "dry_run": new.dry_run,

@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 
+use actix_web::web;
+use anyhow::anyhow;
 use chrono::SubsecRound;
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
 use diesel::sql_types::{Integer, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -32,8 +35,7 @@ use crate::identity::caller::Credential;
 use crate::identity::client::Client;
 use crate::identity::{Role, UserId};
 use crate::jobs::model::JobStatus;
-use crate::jobs::queue::TakenJob;
-use crate::jobs::worker::JobError;
+use crate::jobs::{BackgroundJob, JobContext, JobError, JobRegistry};
 use crate::scans::record_scans::ScanWriter;
 use crate::scans::rules::ScannedBy;
 use crate::state::AppState;
@@ -52,45 +54,75 @@ const COMMIT_EARLY: &str = "SET LOCAL synchronous_commit = off";
 /// A batch that collides with somebody else's is tried this often in all.
 const TRIES: u32 = 5;
 
-/// Does the import that a job is about.
-///
-/// # Errors
-/// Permanent when the file or its rows are to blame: the import says why. Otherwise it is worth another try.
-pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
-    let id = job.payload.get("import_id").and_then(Value::as_str).and_then(|id| Uuid::try_parse(id).ok());
-    let id = id.ok_or_else(|| JobError::Permanent(anyhow::anyhow!("the job names no import")))?;
-    let mut conn = connection(state).await?;
-    let import = queries::find(&mut conn, id).await?.ok_or_else(|| JobError::Permanent(anyhow::anyhow!("the import is gone")))?;
-    if import.finished_at.is_some() {
-        // Finished by a worker that died before it could say so.
-        return Ok(json!({"import_id": id}));
+/// The job that imports a file.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ImportJob {
+    pub import_id: Uuid,
+}
+
+/// Adds the jobs of this feature.
+pub fn register_jobs(registry: &mut JobRegistry<web::Data<AppState>>) {
+    registry.register::<ImportJob>();
+}
+
+impl BackgroundJob for ImportJob {
+    const KIND: &'static str = "import";
+    type Context = web::Data<AppState>;
+
+    /// Runs the import. Fails permanently if the file or its rows are to blame: the import says
+    /// why.
+    async fn run(&self, ctx: &JobContext<Self::Context>) -> Result<Value, JobError> {
+        let (state, id) = (&ctx.app, self.import_id);
+        let mut conn = connection(state).await?;
+        let import = queries::find(&mut conn, id).await?;
+        let import = import.ok_or_else(|| JobError::Permanent(anyhow!("the import is gone")))?;
+        if import.finished_at.is_some() {
+            // Finished by a worker that died before it could record the job.
+            return Ok(json!({"import_id": id}));
+        }
+        queries::restart(&mut conn, id).await?;
+        let done = match importer(&mut conn, &import).await {
+            Ok(by) => {
+                let progress = ImportProgress::default();
+                let work = Work { state, import: &import, by: Arc::new(by), progress };
+                work.run(&mut conn).await
+            }
+            Err(error) => Err(error),
+        };
+        drop(conn);
+        // Before the import is shown as finished: its user must find what it wrote.
+        state.part::<KeptBags>().forget_all();
+        state.cache.writes().note_here(Person(import.user_id));
+        state.cache.writes().tell(Person(import.user_id)).await;
+        record_outcome(&mut *connection(state).await?, &import, done, ctx.is_last_attempt()).await
     }
-    queries::restart(&mut conn, id).await?;
-    let done = match importer(&mut conn, &import).await {
-        Ok(by) => Work { state, import: &import, by: Arc::new(by), progress: ImportProgress::default() }.run(&mut conn).await,
-        Err(error) => Err(error),
-    };
-    drop(conn);
-    // Before anybody is told that it is done: who handed it in must find what it wrote.
-    state.part::<KeptBags>().forget_all();
-    state.cache.writes().note_here(Person(import.user_id));
-    state.cache.writes().tell(Person(import.user_id)).await;
-    let mut conn = connection(state).await?;
+}
+
+/// Records the outcome of an attempt, unless the import will be attempted again.
+async fn record_outcome(
+    conn: &mut AsyncPgConnection,
+    import: &ImportRecord,
+    done: Result<ImportProgress, Error>,
+    is_last_attempt: bool,
+) -> Result<Value, JobError> {
+    let id = import.id;
     match done {
         Ok(progress) => {
-            finish(&mut conn, &import, JobStatus::Succeeded, progress, None).await?;
+            finish(conn, import, JobStatus::Succeeded, progress, None).await?;
             Ok(json!({"import_id": id, "progress": progress}))
         }
         Err(Error::Refused(refusal)) if refusal.retry_after_seconds.is_none() => {
-            let progress = queries::find(&mut conn, id).await?.map(progress_of).unwrap_or_default();
-            finish(&mut conn, &import, JobStatus::Failed, progress, Some((refusal.code.as_str(), &refusal.detail))).await?;
-            Err(JobError::Permanent(anyhow::anyhow!("{}: {}", refusal.code.as_str(), refusal.detail)))
+            let progress = queries::find(conn, id).await?.map(progress_of).unwrap_or_default();
+            let (code, detail) = (refusal.code.as_str(), &refusal.detail);
+            finish(conn, import, JobStatus::Failed, progress, Some((code, detail))).await?;
+            Err(JobError::Permanent(anyhow!("{code}: {detail}")))
         }
         Err(error) => {
-            if job.attempts >= job.max_attempts {
-                let progress = queries::find(&mut conn, id).await?.map(progress_of).unwrap_or_default();
-                let told = "The work failed too often. Send the file again: rows that are in stay in.";
-                finish(&mut conn, &import, JobStatus::Failed, progress, Some((ErrorCode::Internal.as_str(), told))).await?;
+            if is_last_attempt {
+                let progress = queries::find(conn, id).await?.map(progress_of).unwrap_or_default();
+                let detail = "The work failed too often. Send the file again: rows that are in stay in.";
+                let reason = (ErrorCode::Internal.as_str(), detail);
+                finish(conn, import, JobStatus::Failed, progress, Some(reason)).await?;
             }
             Err(JobError::Retry(error.into()))
         }

@@ -24,34 +24,6 @@ pg_enum! {
     }
 }
 
-/// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum JobKind {
-    /// Sends one e-mail.
-    Email,
-    /// Imports a file of bags or links.
-    Import,
-    /// Sends the end-of-day summary.
-    EndOfDay,
-}
-
-impl JobKind {
-    /// The name in SQL and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Import => "import",
-            Self::EndOfDay => "end_of_day",
-        }
-    }
-
-    /// The kind with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Email, Self::Import, Self::EndOfDay].into_iter().find(|kind| kind.as_str() == name)
-    }
-}
-
 /// A job as admins see it, without its payload, which is private.
 #[derive(Debug, Clone, Serialize, ToSchema, QueryableByName)]
 pub struct Job {

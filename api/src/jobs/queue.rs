@@ -3,12 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
+use diesel::result::Error as DbError;
 use diesel::sql_types::{BigInt, Bool, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::model::{Job, JobKind};
+use super::job::BackgroundJob;
 use crate::db::sql;
 use crate::identity::UserId;
 
@@ -16,24 +17,31 @@ use crate::identity::UserId;
 /// job no longer than this.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
 
-/// Columns of a [`Job`].
+/// Columns of a [`Job`](super::model::Job).
 pub const SELECT: &str = "SELECT j.id, j.kind, j.status, j.progress, j.result, j.error, j.attempts, j.max_attempts, j.run_at, j.created_at, \
      j.started_at, j.finished_at FROM jobs j ";
 
 /// A job to enqueue.
-pub struct NewJob {
-    pub kind: JobKind,
-    pub payload: Value,
-    /// At most one job ever has this key; a second one is not created.
-    pub unique_key: Option<String>,
-    pub created_by: Option<UserId>,
-    pub max_attempts: i16,
+pub struct NewJob<'a, J> {
+    job: &'a J,
+    unique_key: Option<String>,
+    created_by: Option<UserId>,
 }
 
-impl NewJob {
-    /// A job with up to five attempts.
-    pub fn new(kind: JobKind, payload: Value) -> Self {
-        Self { kind, payload, unique_key: None, created_by: None, max_attempts: 5 }
+impl<'a, J: BackgroundJob> NewJob<'a, J> {
+    /// A job that runs as soon as a worker is free.
+    pub fn new(job: &'a J) -> Self {
+        Self { job, unique_key: None, created_by: None }
+    }
+
+    /// At most one job ever has this key. A second one is not created.
+    pub fn unique_key(self, key: String) -> Self {
+        Self { unique_key: Some(key), ..self }
+    }
+
+    /// The user whose request needs the job.
+    pub fn created_by(self, user: UserId) -> Self {
+        Self { created_by: Some(user), ..self }
     }
 }
 
@@ -41,32 +49,39 @@ impl NewJob {
 ///
 /// # Errors
 /// Fails if the database can't be written.
-pub async fn enqueue(conn: &mut AsyncPgConnection, job: NewJob) -> QueryResult<Option<Uuid>> {
+pub async fn enqueue<J: BackgroundJob>(conn: &mut AsyncPgConnection, new: NewJob<'_, J>) -> QueryResult<Option<Uuid>> {
     let id = Uuid::now_v7();
-    let inserted = sql("INSERT INTO jobs (id, kind, payload, unique_key, created_by, max_attempts) VALUES ($1, $2, $3, $4, $5, $6) \
-                    ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING")
+    let inserted = sql("INSERT INTO jobs (id, kind, payload, unique_key, created_by, max_attempts) \
+         VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING")
     .bind::<SqlUuid, _>(id)
-    .bind::<Text, _>(job.kind.as_str())
-    .bind::<Jsonb, _>(job.payload)
-    .bind::<Nullable<Text>, _>(job.unique_key)
-    .bind::<Nullable<BigInt>, _>(job.created_by)
-    .bind::<SmallInt, _>(job.max_attempts)
+    .bind::<Text, _>(J::KIND)
+    .bind::<Jsonb, _>(payload_of(new.job)?)
+    .bind::<Nullable<Text>, _>(new.unique_key)
+    .bind::<Nullable<BigInt>, _>(new.created_by)
+    .bind::<SmallInt, _>(J::MAX_ATTEMPTS)
     .execute_on(conn)
     .await?;
     Ok((inserted == 1).then_some(id))
 }
 
+/// The payload of a job as it is stored.
+///
+/// # Errors
+/// Fails if the job is not representable as JSON.
+pub fn payload_of(job: &impl BackgroundJob) -> QueryResult<Value> {
+    serde_json::to_value(job).map_err(|error| DbError::SerializationError(error.into()))
+}
+
 /// A job that a worker has claimed.
 #[derive(Debug, QueryableByName)]
-pub struct TakenJob {
+pub struct ClaimedJob {
     #[diesel(sql_type = SqlUuid)]
     pub id: Uuid,
     #[diesel(sql_type = Text)]
     pub kind: String,
     #[diesel(sql_type = Jsonb)]
     pub payload: Value,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    pub created_by: Option<UserId>,
     #[diesel(sql_type = SmallInt)]
     pub attempts: i16,
     #[diesel(sql_type = SmallInt)]
@@ -74,17 +89,17 @@ pub struct TakenJob {
 }
 
 /// Claims the job that has been due longest, if any: a queued job, or one whose worker died.
-pub async fn take(conn: &mut AsyncPgConnection) -> QueryResult<Option<TakenJob>> {
+pub async fn claim(conn: &mut AsyncPgConnection) -> QueryResult<Option<ClaimedJob>> {
     // A job whose worker died on the last attempt has failed. Only the next worker can record that.
     sql("UPDATE jobs SET status = 'failed', finished_at = now(), leased_until = NULL, error = coalesce(error, 'The worker died.') \
          WHERE status = 'running' AND leased_until < now() AND attempts >= max_attempts")
     .execute_on(conn)
     .await?;
-    let rows: Vec<TakenJob> = sql("UPDATE jobs SET status = 'running', attempts = attempts + 1, leased_until = now() + $1 * interval '1 second', \
+    let rows: Vec<ClaimedJob> = sql("UPDATE jobs SET status = 'running', attempts = attempts + 1, leased_until = now() + $1 * interval '1 second', \
                 started_at = coalesce(started_at, now()) \
          WHERE id = (SELECT id FROM jobs WHERE status IN ('queued', 'running') AND run_at <= now() \
                      AND (status = 'queued' OR leased_until < now()) ORDER BY run_at, id LIMIT 1 FOR UPDATE SKIP LOCKED) \
-         RETURNING id, kind, payload, created_by, attempts, max_attempts")
+         RETURNING id, kind, payload, attempts, max_attempts")
     .bind::<BigInt, _>(LEASE.num_seconds())
     .load(conn)
     .await?;
@@ -132,10 +147,4 @@ pub async fn fail(conn: &mut AsyncPgConnection, id: Uuid, attempt: i16, error: &
     .execute_on(conn)
     .await?;
     Ok(())
-}
-
-/// The job with this id and kind.
-pub async fn find(conn: &mut AsyncPgConnection, id: Uuid, kind: JobKind) -> QueryResult<Option<Job>> {
-    let rows: Vec<Job> = sql(SELECT).sql("WHERE j.id = $1 AND j.kind = $2").bind::<SqlUuid, _>(id).bind::<Text, _>(kind.as_str()).load(conn).await?;
-    Ok(rows.into_iter().next())
 }

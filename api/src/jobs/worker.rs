@@ -1,17 +1,20 @@
-//! The workers of this process: claim a job, run it, record the result.
+//! The workers of this process: claim a job, run it, record the result. They know no kind of job.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web;
+use anyhow::anyhow;
 use chrono::{TimeDelta, Utc};
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::model::JobKind;
-use super::queue::{self, TakenJob};
-use crate::state::AppState;
+use super::job::{JobContext, JobError};
+use super::queue::{self, ClaimedJob};
+use super::registry::JobRegistry;
+use crate::db::Pool;
+use crate::error::{Error, Result};
 
 /// Interval at which workers poll for retries and for jobs of other processes.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -19,21 +22,6 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 const RENEW_INTERVAL: Duration = Duration::from_secs(20);
 /// Delay before the first retry. Each further retry waits four times as long.
 const FIRST_RETRY: TimeDelta = TimeDelta::seconds(15);
-
-/// Why a job failed.
-#[derive(Debug)]
-pub enum JobError {
-    /// A retry may succeed: for example, a mail server is unavailable.
-    Retry(anyhow::Error),
-    /// A retry can't succeed: for example, a file has the wrong content.
-    Permanent(anyhow::Error),
-}
-
-impl<E: Into<anyhow::Error>> From<E> for JobError {
-    fn from(cause: E) -> Self {
-        Self::Retry(cause.into())
-    }
-}
 
 /// Wakes the workers of this process when this process has enqueued a job.
 #[derive(Clone, Default)]
@@ -46,62 +34,83 @@ impl WakeUp {
     }
 }
 
-/// Runs jobs until the task is aborted.
-pub async fn work(state: web::Data<AppState>) {
-    loop {
-        match claim_and_run(&state).await {
-            Ok(true) => {}
-            Ok(false) => {
-                let _timed_out = tokio::time::timeout(POLL_INTERVAL, state.jobs.0.notified()).await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "could not claim a job");
-                tokio::time::sleep(POLL_INTERVAL).await;
+/// Runs jobs, one after the other.
+pub struct Worker<C> {
+    pool: Pool,
+    registry: JobRegistry<C>,
+    wake_up: WakeUp,
+    app: C,
+}
+
+impl<C: Clone + Send + Sync + 'static> Worker<C> {
+    /// A worker for the registered kinds. `app` is what the jobs need of the application.
+    pub fn new(pool: Pool, registry: JobRegistry<C>, wake_up: WakeUp, app: C) -> Self {
+        Self { pool, registry, wake_up, app }
+    }
+
+    /// Runs jobs until the future is dropped.
+    pub async fn run(&self) -> ! {
+        loop {
+            match self.claim_and_run().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let woken = self.wake_up.0.notified();
+                    let _timed_out = tokio::time::timeout(POLL_INTERVAL, woken).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "could not claim a job");
+                    tokio::time::sleep(POLL_INTERVAL).await;
+                }
             }
         }
     }
-}
 
-async fn claim_and_run(state: &web::Data<AppState>) -> crate::error::Result<bool> {
-    let Some(job) = queue::take(&mut *state.pool.get().await?).await? else { return Ok(false) };
-    tracing::info!(job_id = %job.id, kind = job.kind, attempt = job.attempts, "job claimed");
-    let outcome = tokio::select! {
-        outcome = std::panic::AssertUnwindSafe(run(state, &job)).catch_unwind() => outcome.unwrap_or_else(|_| Err(JobError::Permanent(anyhow::anyhow!("the job panicked")))),
-        () = keep_lease(state, &job) => return Ok(true),
-    };
-    let mut conn = state.pool.get().await?;
-    match outcome {
-        Ok(result) => queue::succeed(&mut conn, job.id, job.attempts, &result).await?,
-        Err(error) => {
-            let (cause, may_retry) = match error {
-                JobError::Retry(cause) => (cause, job.attempts < job.max_attempts),
-                JobError::Permanent(cause) => (cause, false),
+    /// Returns `false` if no job is due.
+    async fn claim_and_run(&self) -> Result<bool> {
+        let Some(job) = queue::claim(&mut *self.pool.get().await?).await? else { return Ok(false) };
+        tracing::info!(job_id = %job.id, kind = job.kind, attempt = job.attempts, "job claimed");
+        let outcome = tokio::select! {
+            outcome = AssertUnwindSafe(self.run_job(&job)).catch_unwind() => outcome,
+            () = self.keep_lease(&job) => return Ok(true),
+        };
+        let panicked = |_| Err(JobError::Permanent(anyhow!("the job panicked")));
+        self.record(&job, outcome.unwrap_or_else(panicked)).await?;
+        Ok(true)
+    }
+
+    async fn run_job(&self, job: &ClaimedJob) -> Result<Value, JobError> {
+        let (attempt, max_attempts) = (job.attempts, job.max_attempts);
+        let ctx = JobContext { app: self.app.clone(), id: job.id, attempt, max_attempts };
+        self.registry.run(&job.kind, job.payload.clone(), ctx).await
+    }
+
+    async fn record(&self, job: &ClaimedJob, outcome: Result<Value, JobError>) -> Result<()> {
+        let mut conn = self.pool.get().await?;
+        let (cause, may_retry) = match outcome {
+            Ok(result) => {
+                return Ok(queue::succeed(&mut conn, job.id, job.attempts, &result).await?);
+            }
+            Err(JobError::Retry(cause)) => (cause, job.attempts < job.max_attempts),
+            Err(JobError::Permanent(cause)) => (cause, false),
+        };
+        let error = format!("{cause:#}");
+        tracing::warn!(job_id = %job.id, kind = job.kind, error, may_retry, "job failed");
+        let retry_at = may_retry.then(|| Utc::now() + back_off(job.attempts));
+        Ok(queue::fail(&mut conn, job.id, job.attempts, &error, retry_at).await?)
+    }
+
+    /// Returns only if another worker has claimed the job.
+    async fn keep_lease(&self, job: &ClaimedJob) {
+        loop {
+            tokio::time::sleep(RENEW_INTERVAL).await;
+            let renewed = async {
+                let mut conn = self.pool.get().await?;
+                Ok::<_, Error>(queue::renew(&mut conn, job.id, job.attempts).await?)
             };
-            tracing::warn!(job_id = %job.id, kind = job.kind, error = format!("{cause:#}"), may_retry, "job failed");
-            let retry_at = may_retry.then(|| Utc::now() + back_off(job.attempts));
-            queue::fail(&mut conn, job.id, job.attempts, &format!("{cause:#}"), retry_at).await?;
-        }
-    }
-    Ok(true)
-}
-
-async fn run(state: &web::Data<AppState>, job: &TakenJob) -> Result<Value, JobError> {
-    match JobKind::from_name(&job.kind) {
-        Some(JobKind::Email) => crate::mail::job::run(state, job).await,
-        Some(JobKind::Import) => crate::imports::run_import::run(state, job).await,
-        Some(JobKind::EndOfDay) => crate::reports::end_of_day::send(state, job).await,
-        None => Err(JobError::Permanent(anyhow::anyhow!("this version does not support jobs of kind {}", job.kind))),
-    }
-}
-
-/// Returns only if another worker has claimed the job.
-async fn keep_lease(state: &AppState, job: &TakenJob) {
-    loop {
-        tokio::time::sleep(RENEW_INTERVAL).await;
-        let renewed = async { queue::renew(&mut *state.pool.get().await?, job.id, job.attempts).await.map_err(crate::error::Error::from) };
-        if let Ok(false) = renewed.await {
-            tracing::warn!(job_id = %job.id, "another worker has claimed the job");
-            return;
+            if let Ok(false) = renewed.await {
+                tracing::warn!(job_id = %job.id, "another worker has claimed the job");
+                return;
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! E-mails as jobs. A job names what to write to whom; addresses and links are made when it is sent, so that the queue
 //! holds no secret and nothing goes to an address that is no longer theirs.
 
+use actix_web::web;
 use anyhow::{Context, anyhow};
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::QueryResult;
@@ -14,36 +15,38 @@ use crate::account::password_reset;
 use crate::db::sql;
 use crate::db::sql::Counted;
 use crate::identity::UserId;
-use crate::jobs::model::JobKind;
-use crate::jobs::queue::TakenJob;
-use crate::jobs::worker::JobError;
-use crate::jobs::{NewJob, enqueue};
+use crate::jobs::{BackgroundJob, JobContext, JobError, JobRegistry, NewJob, enqueue};
 use crate::mail::Mailer;
 use crate::state::AppState;
 use crate::users::model::UserRow;
 use crate::users::queries;
 
-/// An e-mail to be.
+/// An e-mail in the job queue.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "mail", rename_all = "snake_case")]
 pub enum MailJob {
-    /// The link to a new password. Nobody's, when someone asked for an address that is unknown here: then there is
-    /// nothing to send, but asking took as long.
+    /// The link to a new password. Without a user when the requested address is unknown: nothing is
+    /// sent then, but the request took as long.
     PasswordReset { user_id: Option<UserId> },
-    /// Tells that the password was changed.
+    /// A notice that the password was changed.
     PasswordChanged { user_id: UserId, at: DateTime<Utc> },
     /// The summary of a day.
     EndOfDay { user_id: UserId, date: NaiveDate },
 }
 
+/// Adds the jobs of this feature.
+pub fn register_jobs(registry: &mut JobRegistry<web::Data<AppState>>) {
+    registry.register::<MailJob>();
+}
+
 impl MailJob {
-    /// Writes the job in the transaction that `conn` is in. Wake the workers (`state.jobs.now()`) after the commit.
+    /// Enqueues the e-mail in the transaction of `conn`. Wake the workers (`state.jobs.now()`)
+    /// after the commit.
     ///
     /// # Errors
-    /// When the database can't be written.
+    /// Fails if the database can't be written.
     pub async fn enqueue(&self, conn: &mut AsyncPgConnection) -> QueryResult<()> {
-        let payload = serde_json::to_value(self).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
-        enqueue(conn, NewJob::new(JobKind::Email, payload)).await?;
+        enqueue(conn, NewJob::new(self)).await?;
         Ok(())
     }
 
@@ -55,27 +58,31 @@ impl MailJob {
     }
 }
 
-/// Sends the e-mail of a job; what comes of it says whether there was anybody to send it to.
-///
-/// # Errors
-/// As [`super::Mailer::send`].
-pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
-    let mail: MailJob = serde_json::from_value(job.payload.clone()).map_err(|error| JobError::Permanent(error.into()))?;
-    let erased_before = erased_people(state).await?;
-    let found = match mail.user_id() {
-        Some(id) => queries::find(&mut *state.pool.get().await?, id).await?,
-        None => None,
-    };
-    let addressee = found.filter(|(row, _)| row.is_active).and_then(|(row, _)| row.email.clone().map(|email| (row, email)));
-    let Some((row, to)) = addressee else { return Ok(json!({"sent": false})) };
-    let content = write(state, &mail, &row).await?;
-    state.part::<Mailer>().send(&Mail { id: job.id, to, content }).await?;
-    // A file must not hold the name of somebody who was erased while it was being written.
-    if state.part::<Mailer>().keeps_files() && erased_people(state).await? != erased_before {
-        state.part::<Mailer>().delete_file(job.id).await?;
-        return Err(JobError::Retry(anyhow!("a user was deleted while the e-mail was being written")));
+impl BackgroundJob for MailJob {
+    const KIND: &'static str = "email";
+    type Context = web::Data<AppState>;
+
+    /// Sends the e-mail. The result says whether there was a recipient.
+    async fn run(&self, ctx: &JobContext<Self::Context>) -> Result<Value, JobError> {
+        let state = &ctx.app;
+        let erased_before = erased_people(state).await?;
+        let found = match self.user_id() {
+            Some(id) => queries::find(&mut *state.pool.get().await?, id).await?,
+            None => None,
+        };
+        let active = found.map(|(row, _)| row).filter(|row| row.is_active);
+        let recipient = active.and_then(|row| row.email.clone().map(|to| (row, to)));
+        let Some((row, to)) = recipient else { return Ok(json!({"sent": false})) };
+        let content = write(state, self, &row).await?;
+        state.part::<Mailer>().send(&Mail { id: ctx.id, to, content }).await?;
+        // A file must not hold the name of a person who was erased while it was being written.
+        if state.part::<Mailer>().keeps_files() && erased_people(state).await? != erased_before {
+            state.part::<Mailer>().delete_file(ctx.id).await?;
+            let error = anyhow!("a user was deleted while the e-mail was being written");
+            return Err(JobError::Retry(error));
+        }
+        Ok(json!({"sent": true}))
     }
-    Ok(json!({"sent": true}))
 }
 
 /// How many people have been deleted.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::templates::Content;
 use crate::config::{Config, Secret};
-use crate::jobs::worker::JobError;
+use crate::jobs::JobError;
 
 /// A mail server that has not answered by then counts as away.
 const TIMEOUT: Duration = Duration::from_secs(20);

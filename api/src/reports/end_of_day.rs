@@ -5,8 +5,9 @@ use std::time::Duration;
 use actix_web::web;
 use anyhow::Context;
 use chrono::{DateTime, NaiveDate, Utc};
+use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Jsonb, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Jsonb, SmallInt, Text, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,31 +19,38 @@ use crate::db::sql;
 use crate::documents::document::decimal;
 use crate::error::Result;
 use crate::identity::UserId;
-use crate::jobs::model::JobKind;
-use crate::jobs::queue::TakenJob;
-use crate::jobs::worker::JobError;
-use crate::jobs::{NewJob, enqueue};
+use crate::jobs::queue::payload_of;
+use crate::jobs::{BackgroundJob, JobContext, JobError, JobRegistry, NewJob, enqueue};
 use crate::mail::MailJob;
 use crate::state::AppState;
 use crate::stats::breakdowns::Day;
 
 /// Interval at which the time is checked.
-const INTERVAL: Duration = Duration::from_secs(20);
+pub const INTERVAL: Duration = Duration::from_secs(20);
 /// Number of people listed in the e-mail. The report lists all.
 const MAX_PEOPLE: usize = 10;
 
-#[derive(Serialize, Deserialize)]
-struct Payload {
+/// The job that sends the summary of a day.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct EndOfDayJob {
     date: NaiveDate,
 }
 
-/// Checks the time until the task is aborted.
-pub async fn keep_sending(state: web::Data<AppState>) {
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        if let Err(error) = enqueue_when_due(&state, Utc::now()).await {
-            tracing::warn!(%error, "could not enqueue the end-of-day summary");
-        }
+/// Adds the jobs of this feature.
+pub fn register_jobs(registry: &mut JobRegistry<web::Data<AppState>>) {
+    registry.register::<EndOfDayJob>();
+}
+
+impl BackgroundJob for EndOfDayJob {
+    const KIND: &'static str = "end_of_day";
+    type Context = web::Data<AppState>;
+
+    /// Enqueues an e-mail for each recipient of the summary, and writes an audit entry. Idempotent:
+    /// a second run enqueues no e-mail twice.
+    async fn run(&self, ctx: &JobContext<Self::Context>) -> Result<Value, JobError> {
+        let recipients = enqueue_mails(&ctx.app, self.date).await?;
+        ctx.app.jobs.now();
+        Ok(json!({"recipients": recipients}))
     }
 }
 
@@ -57,27 +65,22 @@ pub async fn enqueue_when_due(state: &AppState, now: DateTime<Utc>) -> Result<bo
         return Ok(false);
     }
     let date = local.date_naive();
-    let payload = serde_json::to_value(Payload { date }).map_err(anyhow::Error::from)?;
-    let job = NewJob { unique_key: Some(format!("end_of_day:{date}")), ..NewJob::new(JobKind::EndOfDay, payload) };
-    let is_enqueued = enqueue(&mut *state.pool.get().await?, job).await?.is_some();
+    let job = EndOfDayJob { date };
+    let new = NewJob::new(&job).unique_key(format!("end_of_day:{date}"));
+    let is_enqueued = enqueue(&mut *state.pool.get().await?, new).await?.is_some();
     if is_enqueued {
         state.jobs.now();
     }
     Ok(is_enqueued)
 }
 
-/// Enqueues an e-mail for each recipient of the summary, and writes an audit entry. Idempotent: a
-/// second run enqueues no e-mail twice.
-///
-/// # Errors
-/// Fails if the database can't be read or written.
-pub async fn send(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
+/// Returns the number of e-mails enqueued.
+async fn enqueue_mails(state: &AppState, date: NaiveDate) -> Result<i64> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
         n: i64,
     }
-    let Payload { date } = serde_json::from_value(job.payload.clone()).map_err(|error| JobError::Permanent(error.into()))?;
     let mut conn = state.pool.get().await?;
     let roles: Vec<&str> = state.config.end_of_day_roles.iter().map(|role| role.as_str()).collect();
     let people: Vec<Row> = sql("SELECT id AS n FROM users WHERE is_active AND email IS NOT NULL AND role::text = ANY($1) ORDER BY id")
@@ -86,11 +89,12 @@ pub async fn send(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
         .await?;
     let ids: Vec<Uuid> = people.iter().map(|_| Uuid::now_v7()).collect();
     let keys: Vec<String> = people.iter().map(|person| format!("end_of_day:{date}:{}", person.n)).collect();
-    let payloads = people.iter().map(|person| serde_json::to_value(MailJob::EndOfDay { user_id: UserId(person.n), date }));
-    let payloads: Vec<Value> = payloads.collect::<Result<_, _>>()?;
+    let mails = people.iter().map(|person| MailJob::EndOfDay { user_id: UserId(person.n), date });
+    let payloads: Vec<Value> = mails.map(|mail| payload_of(&mail)).collect::<QueryResult<_>>()?;
     // One statement, so that an e-mail is in the queue if and only if it is in the audit log.
     let sent: Vec<Row> = sql("WITH queued AS ( \
-           INSERT INTO jobs (id, kind, payload, unique_key) SELECT * FROM unnest($1, array_fill('email'::text, ARRAY[cardinality($1)]), $2, $3) \
+           INSERT INTO jobs (id, kind, payload, unique_key, max_attempts) \
+             SELECT id, $7, payload, unique_key, $8 FROM unnest($1, $2, $3) AS new (id, payload, unique_key) \
            ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL DO NOTHING RETURNING id), \
          audited AS ( \
            INSERT INTO audit_logs (id, action, entity_type, entity_id, after) \
@@ -102,10 +106,11 @@ pub async fn send(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     .bind::<SqlUuid, _>(Uuid::now_v7())
     .bind::<Text, _>(Action::ReportSent.as_str())
     .bind::<Text, _>(date.to_string())
+    .bind::<Text, _>(MailJob::KIND)
+    .bind::<SmallInt, _>(MailJob::MAX_ATTEMPTS)
     .load(&mut conn)
     .await?;
-    state.jobs.now();
-    Ok(json!({"recipients": sent.into_iter().next().map_or(0, |row| row.n)}))
+    Ok(sent.into_iter().next().map_or(0, |row| row.n))
 }
 
 /// The template variables of the e-mail.

@@ -108,6 +108,8 @@ impl ScanWriter {
                     conn: None,
                     prepared: Prepared::default(),
                 };
+                // Not a registered task: it catches its panics, and it must outlive the registered
+                // tasks, because the server writes every accepted scan before it stops.
                 tokio::spawn(task.run())
             })
             .collect();

@@ -9,7 +9,7 @@ use crate::db::{Pool, sql};
 use crate::error::Result;
 
 /// How often.
-const INTERVAL: Duration = Duration::from_secs(15 * 60);
+pub const INTERVAL: Duration = Duration::from_secs(15 * 60);
 /// Rows of one statement: a long delete would hold locks and bloat.
 const CHUNK: usize = 5_000;
 
@@ -37,16 +37,6 @@ const SWEEPS: [(&str, &str); 7] = [
     // Heartbeats of processes that have ended.
     ("write_heartbeats", "DELETE FROM write_heartbeats WHERE written_at < now() - interval '1 day'"),
 ];
-
-/// Clears away until the task is aborted.
-pub async fn keep_clean(pool: Pool) {
-    loop {
-        tokio::time::sleep(INTERVAL).await;
-        if let Err(error) = sweep(&pool).await {
-            tracing::warn!(%error, "old rows could not be cleared away");
-        }
-    }
-}
 
 /// Clears away everything that has served its time. Returns how many rows went.
 ///

@@ -32,7 +32,7 @@ const CHUNK: i32 = 5_000;
 /// with millions of entries goes on.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Erasures that were left unfinished are looked for this often.
-const INTERVAL: Duration = Duration::from_secs(60);
+pub const INTERVAL: Duration = Duration::from_secs(60);
 
 /// What to look for, as `erasure_plan` says it.
 #[derive(Debug, Clone, QueryableByName)]
@@ -43,6 +43,8 @@ pub struct Plan {
 
 /// Erases in the background, and waits for it a little.
 pub async fn begin(state: &web::Data<AppState>, person: UserId) {
+    // Not a registered task: it belongs to one request, which stops waiting for it after a while.
+    // If it panics, the task that finishes erasures takes over.
     let task = {
         let state = state.clone();
         tokio::spawn(async move { finish_or_log(&state, person).await })
@@ -52,19 +54,20 @@ pub async fn begin(state: &web::Data<AppState>, person: UserId) {
     }
 }
 
-/// Finishes erasures that another process, or an earlier start, has left, until the task is aborted.
-pub async fn keep_finishing(state: web::Data<AppState>) {
-    loop {
-        match pending(&state.pool).await {
-            Ok(people) => {
-                for person in people {
-                    finish_or_log(&state, person).await;
-                }
-            }
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "unfinished erasures could not be read"),
-        }
-        tokio::time::sleep(INTERVAL).await;
+/// Finishes erasures that another process, or an earlier start, has left. Returns how many there
+/// were.
+///
+/// # Errors
+/// Fails if the pending erasures can't be read, or if one of them could not be finished. The others
+/// are finished all the same.
+pub async fn finish_pending(state: &AppState) -> anyhow::Result<usize> {
+    let people = pending(&state.pool).await?;
+    let mut failed = 0;
+    for person in &people {
+        failed += usize::from(!finish_or_log(state, *person).await);
     }
+    anyhow::ensure!(failed == 0, "{failed} of {} erasures could not be finished", people.len());
+    Ok(people.len())
 }
 
 async fn pending(pool: &Pool) -> anyhow::Result<Vec<UserId>> {
@@ -77,8 +80,10 @@ async fn pending(pool: &Pool) -> anyhow::Result<Vec<UserId>> {
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
-async fn finish_or_log(state: &AppState, person: UserId) {
-    match finish(state, person).await {
+/// Returns `false` if it failed.
+async fn finish_or_log(state: &AppState, person: UserId) -> bool {
+    let finished = finish(state, person).await;
+    match &finished {
         Ok(true) => tracing::info!(user_id = person.0, "all traces of a person are erased"),
         Ok(false) => {}
         Err(error) => tracing::error!(
@@ -87,6 +92,7 @@ async fn finish_or_log(state: &AppState, person: UserId) {
             "a person could not be erased everywhere; it is tried again within a minute"
         ),
     }
+    finished.is_ok()
 }
 
 /// Erases what is left of a person. Returns whether there was anything to do.

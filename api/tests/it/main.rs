@@ -8,6 +8,7 @@ mod area_isolation;
 mod audit;
 mod auth;
 mod auth_matrix;
+mod background;
 mod backup;
 mod bag_lists;
 mod bags;

@@ -118,6 +118,7 @@ async fn open_at(
     let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|error| refused(&error))?;
     is_started.store(true, Relaxed);
     let (in_use, dropped) = oneshot::channel();
+    // Not a registered task: it ends with the connection that it drives.
     tokio::spawn(drive(connection, watch.clone(), dropped, url.to_owned(), limit.max_silence()));
     let mut conn = AsyncPgConnection::try_from(client).await?;
     conn.set_instrumentation(WatchHandle { watch: watch.clone(), _in_use: in_use });
@@ -175,6 +176,7 @@ async fn drive(
             watch.record_silence();
             tracing::warn!(seconds = silence.as_secs(), "database connection dropped: a response is due, and no data arrives");
             if let Some(session) = watch.session() {
+                // Not a registered task: it asks once about a connection that is gone.
                 tokio::spawn(check_session(url, session));
             }
         }

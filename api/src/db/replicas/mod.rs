@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub use connection::ReadConnection;
-use primary::Primary;
-use replica::Replica;
+use primary::{Primary, PrimaryProbe};
 pub use replica::ReplicaFigures;
+use replica::{LOOK_INTERVAL, Replica, ReplicaProbe};
 
 use super::Lsn;
+use crate::background::{Driver, Schedule};
 use crate::config::Config;
 
 /// The replicas of the settings; none by default.
@@ -29,7 +30,8 @@ pub struct Replicas {
 }
 
 impl Replicas {
-    /// Prepares pools; no replica is used before [`watch`](Self::watch) has seen that it is fit.
+    /// Prepares pools. No replica is used before its [probe](Self::register_probes) has seen that it
+    /// is fit.
     ///
     /// # Errors
     /// When a URL is malformed.
@@ -83,14 +85,20 @@ impl Replicas {
         fit
     }
 
-    /// Looks after all of them until aborted; returns at once when there are none.
-    pub async fn watch(self: Arc<Self>) {
+    /// Registers the probes of the primary and of each replica; none if there are no replicas.
+    pub fn register_probes(&self, driver: &mut Driver) {
         if self.is_empty() {
             return;
         }
-        let primary = self.primary.clone().watch(self.database_url.clone(), self.statement_timeout_seconds);
-        let replicas = self.replicas.iter().map(|replica| replica.clone().watch(&self.primary, self.max_lag));
-        tokio::join!(primary, futures_util::future::join_all(replicas));
+        let (url, timeout) = (self.database_url.clone(), self.statement_timeout_seconds);
+        let schedule = Schedule::every(LOOK_INTERVAL).starting_at_once();
+        let probe = PrimaryProbe::new(self.primary.clone(), url, timeout);
+        driver.register("probe_primary", schedule.clone(), probe);
+        for (index, replica) in self.replicas.iter().enumerate() {
+            let probe = ReplicaProbe::new(replica.clone(), self.primary.clone(), self.max_lag);
+            let schedule = schedule.clone().woken_by(replica.suspicion());
+            driver.register(format!("probe_replica_{}", index + 1), schedule, probe);
+        }
     }
 
     /// How each is, in the order of the settings.

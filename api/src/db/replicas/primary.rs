@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use diesel_async::AsyncPgConnection;
 
-use super::replica::{LOOK_INTERVAL, LOOK_TIMEOUT};
+use super::replica::LOOK_TIMEOUT;
+use crate::background::{PeriodicTask, TaskResult};
 use crate::db::{Lsn, lsn, pool};
 
 /// Maximum number of stored positions: at four per second, a quarter of an hour. A replica that is
@@ -19,6 +20,34 @@ pub struct Primary {
     positions: Mutex<VecDeque<(Instant, Lsn)>>,
 }
 
+/// Polls the primary's position. While the primary is unavailable, the last known position counts.
+pub struct PrimaryProbe {
+    primary: Arc<Primary>,
+    url: String,
+    statement_timeout_seconds: u64,
+    conn: Option<AsyncPgConnection>,
+}
+
+impl PrimaryProbe {
+    pub fn new(primary: Arc<Primary>, url: String, statement_timeout_seconds: u64) -> Self {
+        Self { primary, url, statement_timeout_seconds, conn: None }
+    }
+}
+
+impl PeriodicTask for PrimaryProbe {
+    async fn run(&mut self) -> TaskResult {
+        // A connection whose statement failed or timed out is dropped.
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => pool::connect(self.url.clone(), self.statement_timeout_seconds).await?,
+        };
+        let position = tokio::time::timeout(LOOK_TIMEOUT, lsn::flushed(&mut conn)).await??;
+        self.conn = Some(conn);
+        self.primary.note(Instant::now(), position);
+        Ok(String::new())
+    }
+}
+
 /// How far behind a replica is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lag {
@@ -28,29 +57,6 @@ pub struct Lag {
 }
 
 impl Primary {
-    /// Polls the primary until aborted. While it is unavailable, the last known position counts.
-    pub async fn watch(self: Arc<Self>, url: String, statement_timeout_seconds: u64) {
-        let mut conn: Option<AsyncPgConnection> = None;
-        loop {
-            let position = async {
-                let conn = match &mut conn {
-                    Some(conn) => conn,
-                    None => conn.insert(pool::connect(url.clone(), statement_timeout_seconds).await?),
-                };
-                anyhow::Ok(tokio::time::timeout(LOOK_TIMEOUT, lsn::flushed(conn)).await??)
-            };
-            match position.await {
-                Ok(position) => self.note(Instant::now(), position),
-                // Code that needs the primary logs its own, louder error.
-                Err(error) => {
-                    tracing::debug!(error = format!("{error:#}"), "could not read the primary's log position");
-                    conn = None;
-                }
-            }
-            tokio::time::sleep(LOOK_INTERVAL).await;
-        }
-    }
-
     fn note(&self, now: Instant, position: Lsn) {
         let mut positions = self.positions.lock().expect("no panic while held");
         match positions.back() {

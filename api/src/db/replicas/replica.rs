@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::connection::ReadConnection;
 use super::primary::{Lag, Primary};
+use crate::background::{PeriodicTask, TaskResult};
 use crate::config::DatabaseConfig;
 use crate::db::{Lsn, Pool, lsn, pool};
 
@@ -61,7 +62,7 @@ pub struct Replica {
     pool: Pool,
     /// `None` while it does not answer.
     seen: Mutex<Option<Seen>>,
-    suspicion: Notify,
+    suspicion: Arc<Notify>,
 }
 
 impl Replica {
@@ -76,7 +77,7 @@ impl Replica {
             statement_timeout_seconds: config.statement_timeout_seconds,
             pool: pool::create_read_only(url, config)?,
             seen: Mutex::default(),
-            suspicion: Notify::new(),
+            suspicion: Arc::default(),
         })
     }
 
@@ -162,31 +163,14 @@ impl Replica {
         metrics::gauge!("db_replica_healthy", "replica" => self.name.clone()).set(0.0);
     }
 
-    /// Looks at it until aborted.
-    pub async fn watch(self: Arc<Self>, primary: &Primary, max_lag: Duration) {
-        let mut conn: Option<AsyncPgConnection> = None;
-        loop {
-            match self.look(&mut conn).await {
-                Ok(replayed) => self.note(replayed, primary, max_lag),
-                Err(error) => {
-                    conn = None;
-                    self.leave_out(&format!("{error:#}"));
-                }
-            }
-            // Woken early or not: the next look comes.
-            let _ = tokio::time::timeout(LOOK_INTERVAL, self.suspicion.notified()).await;
-        }
+    /// A notification makes the next probe start early.
+    pub fn suspicion(&self) -> Arc<Notify> {
+        self.suspicion.clone()
     }
 
-    async fn look(&self, conn: &mut Option<AsyncPgConnection>) -> anyhow::Result<Lsn> {
-        let conn = match conn {
-            Some(conn) => conn,
-            None => {
-                let connect = pool::connect_read_only(self.url.clone(), self.statement_timeout_seconds);
-                conn.insert(tokio::time::timeout(CONNECT_TIMEOUT, connect).await??)
-            }
-        };
-        Ok(tokio::time::timeout(LOOK_TIMEOUT, lsn::replayed(conn)).await??)
+    async fn connect_for_probes(&self) -> anyhow::Result<AsyncPgConnection> {
+        let connect = pool::connect_read_only(self.url.clone(), self.statement_timeout_seconds);
+        Ok(tokio::time::timeout(CONNECT_TIMEOUT, connect).await??)
     }
 
     fn note(&self, replayed: Lsn, primary: &Primary, max_lag: Duration) {
@@ -213,6 +197,49 @@ impl Replica {
             lag_seconds: seen.map(|seen| (seen.lag.time.as_secs_f64() * 1e3).round() / 1e3),
             lag_bytes: seen.map(|seen| seen.lag.bytes),
             connections: self.pool.status().size,
+        }
+    }
+}
+
+/// Looks at a replica, and leaves it out or takes it back.
+pub struct ReplicaProbe {
+    replica: Arc<Replica>,
+    primary: Arc<Primary>,
+    max_lag: Duration,
+    conn: Option<AsyncPgConnection>,
+}
+
+impl ReplicaProbe {
+    pub fn new(replica: Arc<Replica>, primary: Arc<Primary>, max_lag: Duration) -> Self {
+        Self { replica, primary, max_lag, conn: None }
+    }
+
+    async fn replayed(&mut self) -> anyhow::Result<Lsn> {
+        // A connection whose statement failed or timed out is dropped.
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.replica.connect_for_probes().await?,
+        };
+        let replayed = tokio::time::timeout(LOOK_TIMEOUT, lsn::replayed(&mut conn)).await??;
+        self.conn = Some(conn);
+        Ok(replayed)
+    }
+}
+
+impl PeriodicTask for ReplicaProbe {
+    /// A replica that does not answer is no failure of its probe: the health reports replicas as a
+    /// part of its own.
+    async fn run(&mut self) -> TaskResult {
+        match self.replayed().await {
+            Ok(replayed) => {
+                self.replica.note(replayed, &self.primary, self.max_lag);
+                Ok(String::new())
+            }
+            Err(error) => {
+                let reason = format!("{error:#}");
+                self.replica.leave_out(&reason);
+                Ok(format!("{} does not answer: {reason}", self.replica.name))
+            }
         }
     }
 }

@@ -1788,6 +1788,46 @@ export interface components {
             user_agent: string | null;
             request_id: string | null;
         };
+        /** @description A background task of this process. */
+        BackgroundTask: {
+            /** @example refresh_bag_formats */
+            name: string;
+            /**
+             * Format: double
+             * @description Seconds between two runs; null for a service, which runs all the time.
+             * @example 3
+             */
+            period_seconds: number | null;
+            state: components["schemas"]["TaskState"];
+            is_running: boolean;
+            /** Format: date-time */
+            last_started_at: string | null;
+            /**
+             * Format: double
+             * @description Duration of the last run that has ended.
+             */
+            last_duration_ms: number | null;
+            last_result: components["schemas"]["RunResult"] | null;
+            /** @description What the last run did, or why it failed. */
+            last_detail: string | null;
+            /**
+             * Format: int64
+             * @description Runs that have started since the start of the process.
+             */
+            runs: number;
+            /**
+             * Format: int64
+             * @description Runs that failed or panicked.
+             */
+            failures: number;
+        };
+        /** @description The periodic tasks and services of this process. */
+        BackgroundTasksCheck: {
+            /** @description Degraded when a task fails repeatedly, or is overdue. */
+            status: components["schemas"]["Status"];
+            /** @description Every task. Shown only to admins who are signed in, because errors can name internals. */
+            tasks?: components["schemas"]["BackgroundTask"][] | null;
+        };
         /** @description A physical bag. */
         Bag: {
             /** @example SB12345 */
@@ -2141,6 +2181,7 @@ export interface components {
             jobs: components["schemas"]["JobsCheck"];
             replicas: components["schemas"]["ReplicasCheck"];
             partitions: components["schemas"]["PartitionsCheck"];
+            background_tasks: components["schemas"]["BackgroundTasksCheck"];
         };
         /** @description A child in a parent. */
         ChildBag: {
@@ -3831,6 +3872,11 @@ export interface components {
          * @enum {string}
          */
         Role: "dispatcher" | "biller" | "admin";
+        /**
+         * @description The result of a run.
+         * @enum {string}
+         */
+        RunResult: "succeeded" | "failed" | "panicked";
         /** @description One scan event: who, when, which code, what came of it. */
         Scan: {
             /**
@@ -4130,6 +4176,11 @@ export interface components {
              */
             dead_rows: number;
         };
+        /**
+         * @description Whether a task needs attention.
+         * @enum {string}
+         */
+        TaskState: "ok" | "failing" | "overdue";
         /** @description A fresh access token, and whose it is. The refresh token comes as the cookie `tt_refresh`. */
         TokenResponse: {
             /** @description Send it as `Authorization: Bearer …`. */

@@ -29,7 +29,8 @@ export function lookOf(status: Status): Look {
 	}
 }
 
-export type Part = keyof Schemas['Checks'];
+/** Background tasks have a table of their own. */
+export type Part = Exclude<keyof Schemas['Checks'], 'background_tasks'>;
 
 /** What each part is, in the order a person would look. */
 export const PARTS: Record<Part, () => string> = {
