@@ -13,6 +13,7 @@ pub mod kept_bags;
 pub mod label_fault;
 mod list_bags;
 pub mod model;
+pub mod packing;
 pub mod qr_code;
 pub mod queries;
 pub mod routes;

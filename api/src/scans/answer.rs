@@ -10,6 +10,7 @@ use super::model::{ScanKind, ScanOutcome, ScanRow};
 use super::rules::{Decision, ScanCommand};
 use crate::bags::label_fault::LabelFault;
 use crate::bags::model::{Bag, BagKind, BagRecord};
+use crate::bags::packing::ON_COMPLETED_BILL;
 use crate::bags::qr_code::QrCode;
 use crate::error::{Error, Problem};
 
@@ -143,7 +144,9 @@ impl RecordedScan {
             ScanOutcome::ParentCompleted => {
                 format!("{parent} was completed with {count} of {capacity} child bags. Reopen it, or open the next parent.")
             }
-            ScanOutcome::ParentOnCompletedBill => format!("{parent} is on a completed bill and can't be changed. Open the next parent."),
+            ScanOutcome::ParentOnCompletedBill => {
+                format!("{parent} {ON_COMPLETED_BILL} Open the next parent.")
+            }
             ScanOutcome::KindMismatch => {
                 format!("{child} can't go into {parent}: a child bag goes into a parent bag. Scan a parent alone to open it, then its children.")
             }

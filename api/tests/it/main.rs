@@ -35,6 +35,7 @@ mod maintenance;
 mod migrations;
 mod openapi;
 mod overview;
+mod packing;
 mod partitions;
 mod password_reset;
 mod pooler;
