@@ -1,6 +1,7 @@
 //! Connections, transactions, types and migrations. Knows no feature and no HTTP.
 
 pub mod connect;
+pub mod list;
 pub mod lsn;
 pub mod migrations;
 pub mod partition_indexes;
