@@ -24,6 +24,7 @@ mod erasure;
 mod errors;
 mod events;
 mod exports;
+mod exports_match_lists;
 mod ground;
 mod imports;
 mod key_traces;

@@ -5031,9 +5031,9 @@ export interface operations {
                 before?: string;
                 /** @description Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code. */
                 q?: string;
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -6177,11 +6177,11 @@ export interface operations {
                 created_before?: string;
                 /** @description `newest` first by default. */
                 sort?: "newest" | "oldest";
-                /** @description `exact` adds `total`, the rows of the whole list; it costs a count. */
+                /** @description `exact` adds `total`, the number of rows in the whole list. This runs a count query. */
                 count?: "exact";
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -6859,9 +6859,9 @@ export interface operations {
     list_bag_children: {
         parameters: {
             query?: {
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -7079,9 +7079,9 @@ export interface operations {
     list_bag_history: {
         parameters: {
             query?: {
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -8034,9 +8034,9 @@ export interface operations {
     list_bill_bags: {
         parameters: {
             query?: {
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -9145,17 +9145,29 @@ export interface operations {
     export_audit_logs: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
+                /** @description Id of the user who acted. */
                 actor_id?: number;
                 /** @description Id of the API key that was used. */
                 api_key_id?: number;
+                /** @example bill_changed */
                 action?: string;
+                /**
+                 * @description `user`, `session`, `bag`, `bill`, …
+                 * @example bill
+                 */
                 entity_type?: string;
+                /**
+                 * @description With `entity_type`, the whole history of one thing.
+                 * @example BILL-000001
+                 */
                 entity_id?: string;
                 request_id?: string;
                 ip?: string;
                 after?: string;
                 before?: string;
-                /** @description Part of the actor's name, of the entity's id, or of a changed value. */
+                /** @description Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code. */
                 q?: string;
             };
             header?: {
@@ -9255,6 +9267,8 @@ export interface operations {
     export_bags: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 /** @description Part of the code; with one or two characters, its beginning. */
                 q?: string;
                 kind?: components["schemas"]["BagKind"];
@@ -9366,14 +9380,16 @@ export interface operations {
     export_bills: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 /** @description Part of the number, destination or vehicle number. */
                 q?: string;
                 status?: components["schemas"]["BillStatus"];
-                /** @description Id of the user who made it. */
+                /** @description Id of the user who created it. */
                 created_by?: number;
                 created_after?: string;
                 created_before?: string;
-                /** @description Code of a dispatch area: bills with bags of it. */
+                /** @description Code of a dispatch area: only bills with bags of this area. */
                 area?: string;
             };
             header?: {
@@ -9473,6 +9489,8 @@ export interface operations {
     export_links: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 /** @description Code of the parent's dispatch area. */
                 area?: string;
                 /** @description Code of a parent. */
@@ -9575,6 +9593,8 @@ export interface operations {
     export_scans: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 user_id?: number;
                 /** @description Code of a bag: scans of it, or into it. */
                 bag?: string;
@@ -9682,6 +9702,8 @@ export interface operations {
     export_users: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 /** @description Part of the user name or e-mail address. */
                 q?: string;
                 role?: components["schemas"]["Role"];
@@ -9784,9 +9806,9 @@ export interface operations {
     list_imports: {
         parameters: {
             query?: {
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -12313,11 +12335,11 @@ export interface operations {
                 scanned_before?: string;
                 /** @description `newest` first by default. */
                 sort?: "newest" | "oldest";
-                /** @description `exact` adds `total`, the rows of the whole list; it costs a count. */
+                /** @description `exact` adds `total`, the number of rows in the whole list. This runs a count query. */
                 count?: "exact";
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -13553,9 +13575,9 @@ export interface operations {
                 q?: string;
                 role?: components["schemas"]["Role"];
                 is_active?: boolean;
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
