@@ -86,8 +86,6 @@ pub async fn list(
 
 /// The placeholders of a term.
 struct Term {
-    /// The part of the code of a bag that the index of code parts is asked for.
-    code: String,
     /// Matches what contains the term.
     pattern: String,
     /// Matches codes of bags, of which a short term is the beginning, as in the list of bags.
@@ -96,20 +94,19 @@ struct Term {
 
 impl Term {
     fn place(conditions: &mut Conditions, term: &str) -> Self {
-        let (code, escaped) = (term.to_ascii_uppercase(), escape_like(term));
-        let is_short = code.chars().count() < 3;
-        let code = conditions.place(Value::Text(code));
+        let escaped = escape_like(term);
+        let is_short = term.chars().count() < 3;
         let pattern = conditions.place(Value::Text(format!("%{escaped}%")));
         let code_pattern = match is_short {
             true => conditions.place(Value::Text(format!("{escaped}%"))),
             false => pattern.clone(),
         };
-        Self { code, pattern, code_pattern }
+        Self { pattern, code_pattern }
     }
 
     /// The condition that an entry matches the term.
     fn matches(&self) -> String {
-        let Self { pattern, code_pattern, .. } = self;
+        let Self { pattern, code_pattern } = self;
         let of_entity = if pattern == code_pattern {
             format!("entity_id ILIKE {pattern}")
         } else {
@@ -164,9 +161,10 @@ fn narrowed(query: &AuditFilter, cursor: Option<Uuid>) -> Conditions {
 /// them. Otherwise those of the people of that name (now or before a change of it), those about anything but bags, and those
 /// of the bags with such a code; or, when there are many such bags, as far along the list as a page takes.
 fn with_term(conditions: &mut Conditions, narrowed: &str, term: &str, limit: &str) -> String {
+    let code = conditions.place(Value::Text(term.to_ascii_uppercase()));
     let term = Term::place(conditions, term);
     let matches = term.matches();
-    let Term { code, pattern, code_pattern } = term;
+    let Term { pattern, code_pattern } = term;
     let kinds = Entity::ALL_BUT_BAGS.map(|entity| format!("'{}'", entity.as_str())).join(", ");
     format!(
         "WITH newest AS MATERIALIZED ( \

@@ -117,7 +117,7 @@ pub async fn check_bags(conn: &mut AsyncPgConnection, import_id: Uuid) -> QueryR
 ///
 /// The declared exception to [`crate::bags::packing`], the one place of the rules of packing: a million rows are
 /// checked as sets, as an admin would scan them. A property test holds both to the same answers
-/// (`tests/it/packing.rs`). Two things differ. A parent that does not exist is created. A child that the file names twice
+/// (`tests/it/packing`). Two things differ. A parent that does not exist is created. A child that the file names twice
 /// belongs to its first parent, also if that line is refused for another reason; then the whole file is refused anyway.
 pub async fn check_links(conn: &mut AsyncPgConnection, import_id: Uuid, is_final: bool) -> QueryResult<()> {
     conn.batch_execute("CREATE INDEX ON import_rows (qr_code); CREATE INDEX ON import_rows (parent); ANALYZE import_rows").await?;

@@ -200,6 +200,11 @@ async fn every_export_has_the_rows_of_its_list_under_every_filter() {
             document["paths"][&list]["get"]["parameters"].to_string().contains("\"count\"");
         let mut found_some = BTreeSet::new();
         for query in scene.queries(&document, &of_list) {
+            if !query.contains('&') {
+                // A workbook is counted before it is written, by the same conditions.
+                let path = format!("/exports/{what}?format=xlsx&{query}");
+                scene.admin.get(&path).await.expect(200);
+            }
             // The file first: that it was written is an entry of the audit log too.
             let file = scene.exported(what, &query).await;
             let list = scene.listed(&format!("/{what}"), &query).await;
