@@ -11,14 +11,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::list_entries;
+use super::list_entries::{self, AuditFilter};
 use crate::consistency::Reads;
 use crate::db::sql;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::etag;
-use crate::http::page::{Limit, Page, Position};
-use crate::http::query::Query;
+use crate::http::page::{Page, PageQuery, Position, fingerprint_of};
+use crate::http::query::FilterQuery;
 use crate::http::responses::{Always, SignedIn, WithQuery};
+use crate::http::text::{search_term, without_nul};
 use crate::identity::{Admin, RequireRole};
 
 /// Who did something.
@@ -154,11 +155,11 @@ impl From<Row> for AuditEntry {
 pub const SELECT: &str = "SELECT id, at, actor_id, actor_name, action, entity_type, entity_id, before, after, ip, user_agent, request_id, api_key_id, \
      (SELECT k.name FROM api_keys k WHERE k.id = audit_logs.api_key_id) AS api_key_name FROM audit_logs ";
 
-/// Filters and paging of the audit log.
-#[derive(Debug, Deserialize, IntoParams)]
+/// The filters of the audit log.
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListAuditLogsQuery {
+pub struct AuditLogsQuery {
     /// Id of the user who acted.
     pub actor_id: Option<i64>,
     /// Id of the API key that was used.
@@ -177,47 +178,47 @@ pub struct ListAuditLogsQuery {
     pub before: Option<DateTime<Utc>>,
     /// Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code.
     pub q: Option<String>,
-    /// Rows of a page.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
-    pub limit: Limit,
-    /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
+}
+
+impl AuditLogsQuery {
+    /// The filter.
+    pub fn filter(&self) -> AuditFilter {
+        AuditFilter {
+            actor_id: self.actor_id,
+            api_key_id: self.api_key_id,
+            action: without_nul(self.action.as_ref()),
+            entity_type: without_nul(self.entity_type.as_ref()),
+            entity_id: without_nul(self.entity_id.as_ref()),
+            request_id: without_nul(self.request_id.as_ref()),
+            ip: without_nul(self.ip.as_ref()),
+            after: self.after,
+            before: self.before,
+            q: search_term(self.q.as_ref()),
+        }
+    }
 }
 
 /// List the audit log, newest first.
 #[utoipa::path(
-    operation_id = "list_audit_logs", tag = "audit-logs", params(ListAuditLogsQuery),
+    operation_id = "list_audit_logs", tag = "audit-logs", params(AuditLogsQuery, PageQuery),
     responses((status = 200, description = "One page of entries", body = Page<AuditEntry>), Always, SignedIn, WithQuery),
 )]
 #[get("/audit-logs")]
-pub async fn list_audit_logs(_admin: RequireRole<Admin>, reads: Reads, req: HttpRequest, query: Query<ListAuditLogsQuery>) -> Result<impl Responder> {
-    let Query(mut query) = query;
-    for text in
-        [&mut query.action, &mut query.entity_type, &mut query.entity_id, &mut query.request_id, &mut query.ip, &mut query.q].into_iter().flatten()
-    {
-        // NUL can be in a query string, but not in the database.
-        text.retain(|c| c != '\0');
-    }
-    let filters = format!(
-        "{:?}",
-        (
-            query.actor_id,
-            query.api_key_id,
-            &query.action,
-            &query.entity_type,
-            &query.entity_id,
-            &query.request_id,
-            &query.ip,
-            query.after,
-            query.before,
-            &query.q
-        )
-    );
+pub async fn list_audit_logs(
+    _admin: RequireRole<Admin>,
+    reads: Reads,
+    req: HttpRequest,
+    query: FilterQuery<AuditLogsQuery, PageQuery>,
+) -> Result<impl Responder> {
+    let FilterQuery(query, page) = query;
+    let filters = fingerprint_of(&query);
     let position = Position::new("audit_logs", &filters);
-    let cursor: Option<Uuid> = position.key(query.cursor.as_deref())?;
-    let rows = list_entries::list(&mut *reads.get().await?, &query, cursor).await?;
-    Ok(Page::new(rows, query.limit, &position, |row| row.id).map(AuditEntry::from).into_response(&req))
+    let cursor: Option<Uuid> = position.key(page.cursor.as_deref())?;
+    let mut conn = reads.get().await?;
+    let wanted = page.limit.rows_to_read();
+    let rows = list_entries::list(&mut conn, &query.filter(), cursor, wanted).await?;
+    let page = Page::new(rows, page.limit, &position, |row| row.id);
+    Ok(page.map(AuditEntry::from).into_response(&req))
 }
 
 /// Show one entry of the audit log.

@@ -1,14 +1,15 @@
 //! Moving a child to another parent, or out of any: both counts change in one transaction.
 
 use diesel::QueryResult;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{BigInt, Integer, Nullable};
 use diesel_async::AsyncPgConnection;
 use serde_json::json;
 
 use super::model::{BagRecord, BagStatus};
+use super::packing::{self, Child, Parent, Refusal};
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
-use crate::bag_formats::kind::BagKind;
+use crate::bag_formats::label_fault::LabelFault;
 use crate::bag_formats::qr_code::{BagFormats, QrCode};
 use crate::db::transaction::Abort;
 use crate::db::{sql, transaction};
@@ -31,101 +32,102 @@ pub async fn change_parent(
     parent: Option<&QrCode>,
 ) -> Result<BagRecord> {
     let actor = Actor::person(caller.user_id, &caller.username, client);
+    let label_fault = formats.fault_of(child);
     transaction(conn, async |conn| {
-        if let (Some(fault), Some(parent)) = (formats.fault_of(child), parent)
-            && queries::find(conn, child).await?.is_none_or(|bag| bag.kind == BagKind::Child && bag.parent.as_ref() != Some(parent))
-        {
-            return Err(Error::from(fault).into());
-        }
-        let bags = lock_with_present_parent(conn, child, parent).await?;
+        let Some(seen) = queries::find(conn, child).await? else {
+            let fault = label_fault.filter(|_| parent.is_some());
+            return Err(fault.map_or_else(|| not_found(child), Error::from).into());
+        };
+        let bags = lock_with_present_parent(conn, &seen, parent).await?;
         let find = |code: &QrCode| bags.iter().find(|bag| bag.qr_code == *code);
         let child = find(child).ok_or_else(|| not_found(child))?;
-        if child.kind != BagKind::Child {
-            return Err(Error::refused(ErrorCode::KindMismatch, format!("{} is a parent bag; only child bags are moved.", child.qr_code)).into());
-        }
+        let (leaves, enters) = (child.parent.as_ref().and_then(find), parent.and_then(find));
+        check_move(child, label_fault, leaves, parent, enters)?;
         if child.parent.as_ref() == parent {
             return Ok(child.clone());
         }
-        let leaves = child.parent.as_ref().and_then(find);
-        if let Some(leaves) = leaves {
-            check_not_billed(leaves)?;
-        }
-        let enters = parent.map(|code| check_can_enter(find(code), code)).transpose()?;
         let mut entries = vec![moved(child, leaves, enters)];
+        let mut child_after = child.clone();
         if let Some(leaves) = leaves {
+            let mut after = leaves.clone();
+            packing::remove(&mut child_after, &mut after);
             unlink(conn, child).await?;
-            entries.extend(store_parent(conn, leaves, remove_child(leaves), "child_removed").await?);
+            entries.extend(store_parent(conn, leaves, &after, "child_removed").await?);
         }
         if let Some(enters) = enters {
-            link(conn, caller, child, enters).await?;
-            entries.extend(store_parent(conn, enters, add_child(enters), "last_child").await?);
+            let mut after = enters.clone();
+            packing::add(&mut child_after, &mut after);
+            link(conn, caller, &child_after, enters).await?;
+            entries.extend(store_parent(conn, enters, &after, "last_child").await?);
         }
         audit::record(conn, &actor, entries).await?;
-        queries::find(conn, &child.qr_code).await?.ok_or_else(|| not_found(&child.qr_code).into())
+        let stored = queries::find(conn, &child.qr_code).await?;
+        stored.ok_or_else(|| not_found(&child.qr_code).into())
     })
     .await
 }
 
-/// Locks the child, the parent it is in and the one it goes to. Which one it is in is only certain under its own
-/// lock, so a child that was moved in between is looked at again.
-async fn lock_with_present_parent(conn: &mut AsyncPgConnection, child: &QrCode, parent: Option<&QrCode>) -> Result<Vec<BagRecord>, Abort> {
-    let present = queries::find(conn, child).await?.ok_or_else(|| not_found(child))?.parent;
-    let codes: Vec<&QrCode> = [Some(child), parent, present.as_ref()].into_iter().flatten().collect();
+/// Locks the child, the parent it is in and the one it goes to. Which one it is in is only certain
+/// under its own lock, so a child that was moved since it was `seen` is refused for now.
+async fn lock_with_present_parent(conn: &mut AsyncPgConnection, seen: &BagRecord, parent: Option<&QrCode>) -> Result<Vec<BagRecord>, Abort> {
+    let child = &seen.qr_code;
+    let codes = [Some(child), parent, seen.parent.as_ref()];
+    let codes: Vec<&QrCode> = codes.into_iter().flatten().collect();
     let bags = queries::lock(conn, &codes).await?;
-    let is_still_there = bags.iter().any(|bag| bag.qr_code == *child && bag.parent == present);
-    if !is_still_there {
-        return Err(Error::unavailable(format!("{child} is being moved by someone else. Try again.")).into());
+    let is_there = bags.iter().any(|bag| bag.qr_code == *child && bag.parent == seen.parent);
+    if !is_there {
+        let detail = format!("{child} is being moved by someone else. Try again.");
+        return Err(Error::unavailable(detail).into());
     }
     Ok(bags)
 }
 
-fn check_not_billed(parent: &BagRecord) -> Result<()> {
-    if parent.is_on_completed_bill {
-        return Err(Error::refused(ErrorCode::ParentOnCompletedBill, format!("{} is on a completed bill and can't be changed.", parent.qr_code)));
-    }
-    Ok(())
+/// Refuses a move that the rules of packing forbid. Billers and admins move bags of every area.
+fn check_move(
+    child: &BagRecord,
+    label_fault: Option<LabelFault>,
+    leaves: Option<&BagRecord>,
+    parent: Option<&QrCode>,
+    enters: Option<&BagRecord>,
+) -> Result<()> {
+    let moved = Child { code: &child.qr_code, kind: child.kind, parent: child.parent.as_ref(), label_fault, is_within_reach: true };
+    let checked = match parent {
+        Some(code) => {
+            let to = Parent { code, bag: enters, is_within_reach: true };
+            packing::transfer(&moved, leaves, &to).map(|_| ())
+        }
+        None => packing::release(&moved, leaves),
+    };
+    let places = enters.map_or((0, 0), |bag| (bag.child_count, bag.capacity));
+    let code_of_parent = parent.map_or("The parent", QrCode::as_str);
+    checked.map_err(|refusal| refused(&refusal, &child.qr_code, code_of_parent, places))
 }
 
-fn check_can_enter<'a>(parent: Option<&'a BagRecord>, code: &QrCode) -> Result<&'a BagRecord> {
-    let parent =
-        parent.ok_or_else(|| Error::refused(ErrorCode::UnknownParent, format!("No parent bag has the code {code}. Scan the parent first.")))?;
-    if parent.kind != BagKind::Parent {
-        return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag; a child goes into a parent bag.")));
-    }
-    check_not_billed(parent)?;
-    if parent.child_count >= parent.capacity {
-        let detail = format!("{code} already holds {} of {} child bags.", parent.child_count, parent.capacity);
-        return Err(Error::refused(ErrorCode::ParentFull, detail));
-    }
-    if parent.status == Some(BagStatus::Completed) {
-        return Err(Error::refused(ErrorCode::ParentCompleted, format!("{code} was completed. Reopen it first.")));
-    }
-    Ok(parent)
+/// The problem of a refused move, for a person.
+fn refused(refusal: &Refusal, child: &QrCode, parent: &str, places: (i16, i16)) -> Error {
+    let (count, capacity) = places;
+    let detail = match refusal {
+        Refusal::NotAChild => format!("{child} is a parent bag; only child bags are moved."),
+        Refusal::WrongLabel(fault) => return Error::from(*fault),
+        Refusal::UnknownParent => {
+            format!("No parent bag has the code {parent}. Scan the parent first.")
+        }
+        Refusal::NotAParent => {
+            format!("{parent} is a child bag; a child goes into a parent bag.")
+        }
+        Refusal::ParentOutOfReach | Refusal::ChildOutOfReach => {
+            format!("{child} or {parent} belongs to another dispatch area.")
+        }
+        Refusal::OnCompletedBill(code) => format!("{code} {}", packing::ON_COMPLETED_BILL),
+        Refusal::LinkedElsewhere(elsewhere) => format!("{child} is in {elsewhere}."),
+        Refusal::Full => format!("{parent} already holds {count} of {capacity} child bags."),
+        Refusal::Completed => format!("{parent} was completed. Reopen it first."),
+    };
+    Error::refused(refusal.code(), detail)
 }
 
-/// A parent with one child fewer. It opens again when that child had completed it, or was its last.
-pub fn remove_child(parent: &BagRecord) -> BagRecord {
-    let mut after = parent.clone();
-    after.child_count -= 1;
-    if after.auto_completed || after.child_count == 0 {
-        after.status = Some(BagStatus::Open);
-        after.auto_completed = false;
-    }
-    after
-}
-
-fn add_child(parent: &BagRecord) -> BagRecord {
-    let mut after = parent.clone();
-    after.child_count += 1;
-    if after.child_count == after.capacity {
-        after.status = Some(BagStatus::Completed);
-        after.auto_completed = true;
-    }
-    after
-}
-
-async fn store_parent(conn: &mut AsyncPgConnection, before: &BagRecord, after: BagRecord, by: &str) -> QueryResult<Option<Entry>> {
-    queries::update_parent(conn, &after).await?;
+async fn store_parent(conn: &mut AsyncPgConnection, before: &BagRecord, after: &BagRecord, by: &str) -> QueryResult<Option<Entry>> {
+    queries::update_parent(conn, after).await?;
     if before.status == after.status {
         return Ok(None);
     }
@@ -147,10 +149,10 @@ async fn link(conn: &mut AsyncPgConnection, caller: &Caller, child: &BagRecord, 
         .bind::<BigInt, _>(caller.user_id)
         .execute_on(conn)
         .await?;
-    // A child stands where its parent stands.
+    // A child is where its parent is.
     sql("UPDATE bags SET dispatch_area_id = $2 WHERE id = $1 AND dispatch_area_id IS DISTINCT FROM $2")
         .bind::<Nullable<BigInt>, _>(child.id)
-        .bind::<Nullable<diesel::sql_types::Integer>, _>(parent.area_id)
+        .bind::<Nullable<Integer>, _>(child.area_id)
         .execute_on(conn)
         .await?;
     Ok(())

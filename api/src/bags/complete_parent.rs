@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::change_parent::not_found;
 use super::model::{BagRecord, BagStatus};
+use super::packing;
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::bag_formats::kind::BagKind;
@@ -34,9 +35,7 @@ pub async fn set_status(
     if parent.status == Some(status) {
         return Ok(parent);
     }
-    if parent.is_on_completed_bill {
-        return Err(Error::refused(ErrorCode::ParentOnCompletedBill, format!("{code} is on a completed bill and can't be changed.")).into());
-    }
+    packing::ensure_unlocked(&parent)?;
     if status == BagStatus::Completed && parent.child_count == 0 {
         return Err(Error::refused(ErrorCode::EmptyParent, format!("{code} is empty. Scan at least one child bag into it first.")).into());
     }

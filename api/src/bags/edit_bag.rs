@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::change_parent::not_found;
 use super::model::BagRecord;
+use super::packing;
 use super::queries;
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::bag_formats::kind::BagKind;
@@ -78,9 +79,7 @@ pub async fn change(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     if name == before.name && area_id == before.area_id {
         return Ok(before);
     }
-    if before.is_on_completed_bill {
-        return Err(Error::refused(ErrorCode::ParentOnCompletedBill, format!("{code} is on a completed bill and can't be changed.")).into());
-    }
+    packing::ensure_unlocked(&before)?;
     if let (Some(parent), true) = (&before.parent, area_id != before.area_id) {
         let detail = format!("{code} is in {parent} and stands where that stands. Move the parent, or take the child out first.");
         return Err(Error::refused(ErrorCode::BagInUse, detail).into());

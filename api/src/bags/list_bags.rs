@@ -8,8 +8,9 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::model::{BagRecord, BagStatus};
 use super::queries::SELECT;
 use crate::bag_formats::kind::BagKind;
+use crate::db::list::ListSource;
 use crate::db::sql;
-use crate::db::sql::{Conditions, Counted, Sql, Value, cut, escape_like, limit_in_text};
+use crate::db::sql::{Conditions, Counted, Value, cut, escape_like, limit_in_text};
 use crate::http::page::Sort;
 
 /// Number of bags at the start of the list that are searched for a part of a code before any index
@@ -112,7 +113,7 @@ impl BagFilter {
 
     /// All other filters except the part of the code and the area. Values are inlined instead of
     /// bound where the planner must see them to choose an index.
-    fn conditions(&self, is_next_page: bool) -> Conditions {
+    fn bag_conditions(&self, is_next_page: bool) -> Conditions {
         let mut conditions = Conditions::default();
         if let Some(kind) = self.kind {
             conditions.and(&format!("b.kind = '{kind}'"));
@@ -157,7 +158,7 @@ pub async fn list_sorted(
     wanted: i64,
 ) -> QueryResult<Vec<BagRecord>> {
     let (direction, comparison) = sort.sql();
-    let mut conditions = filter.conditions(cursor.is_some());
+    let mut conditions = filter.bag_conditions(cursor.is_some());
     let order = filter.look_along_area(&mut conditions, sort);
     if let Some(cursor) = cursor {
         conditions.and_with(&format!("b.id {comparison} $"), Value::BigInt(cursor));
@@ -247,7 +248,7 @@ pub async fn count(conn: &mut AsyncPgConnection, filter: &BagFilter) -> QueryRes
     {
         return count_from_counters(conn, filter).await;
     }
-    let mut conditions = filter.conditions(false);
+    let mut conditions = filter.bag_conditions(false);
     filter.look_in_area(&mut conditions);
     filter.look_for_part(&mut conditions);
     let parts: Vec<String> = filter.parts(Sort::Newest).iter().map(|part| format!("(SELECT count(*) FROM {part}{})", conditions.text())).collect();
@@ -275,25 +276,35 @@ async fn count_from_counters(conn: &mut AsyncPgConnection, filter: &BagFilter) -
     Ok(rows.into_iter().next().map_or(0, |row| row.n))
 }
 
-/// The bags of a filter, read by `select` (which is [`SELECT`] or contains it), and the number of
-/// bound values.
-pub fn narrowed(select: &str, filter: &BagFilter, before: Option<i64>) -> (Sql<'static>, usize) {
-    let mut conditions = filter.conditions(false);
-    filter.look_in_area(&mut conditions);
-    filter.look_for_part(&mut conditions);
-    match filter.linked {
-        Some(true) => conditions.and("l.child_id IS NOT NULL"),
-        Some(false) => conditions.and("l.child_id IS NULL"),
-        None => {}
+impl ListSource for BagFilter {
+    type Row = BagRecord;
+    type Key = i64;
+
+    const FROM: &'static str = "FROM bags b LEFT JOIN bag_links l ON l.child_id = b.id \
+         LEFT JOIN bill_bags bb ON bb.bag_id = CASE b.kind WHEN 'parent' THEN b.id ELSE l.parent_id END";
+
+    fn conditions(&self) -> Conditions {
+        let mut conditions = self.bag_conditions(false);
+        self.look_in_area(&mut conditions);
+        self.look_for_part(&mut conditions);
+        match self.linked {
+            Some(true) => conditions.and("l.child_id IS NOT NULL"),
+            Some(false) => conditions.and("l.child_id IS NULL"),
+            None => {}
+        }
+        match self.billed {
+            Some(true) => conditions.and("bb.bill_id IS NOT NULL"),
+            Some(false) => conditions.and("bb.bill_id IS NULL"),
+            None => {}
+        }
+        conditions
     }
-    match filter.billed {
-        Some(true) => conditions.and("bi.id IS NOT NULL"),
-        Some(false) => conditions.and("bi.id IS NULL"),
-        None => {}
+
+    fn key(row: &BagRecord) -> i64 {
+        row.id.unwrap_or_default()
     }
-    if let Some(before) = before {
-        conditions.and_with("b.id < $", Value::BigInt(before));
+
+    async fn page(&self, conn: &mut AsyncPgConnection, after: Option<i64>, limit: i64) -> QueryResult<Vec<BagRecord>> {
+        list(conn, self, after, limit).await
     }
-    let (text, places) = (format!("{select} WHERE true{}", conditions.text()), conditions.places());
-    (conditions.statement(&text), places)
 }

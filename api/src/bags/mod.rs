@@ -11,5 +11,6 @@ pub mod history;
 pub mod kept_bags;
 mod list_bags;
 pub mod model;
+pub mod packing;
 pub mod queries;
 pub mod routes;

@@ -5,7 +5,7 @@ use diesel::QueryResult;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-pub use super::list_bags::{BagFilter, count, list, list_sorted, narrowed};
+pub use super::list_bags::{BagFilter, count, list, list_sorted};
 use super::model::{BagRecord, BagStatus, ChildBag};
 use crate::bag_formats::qr_code::QrCode;
 use crate::db::sql;

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, Responder, get, post, put, web};
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -25,19 +25,20 @@ use crate::dispatch_areas;
 use crate::error::{Problem, Result};
 use crate::http::etag::Tagged;
 use crate::http::json::Json;
-use crate::http::page::{Count, Limit, Page, Position, Sort};
-use crate::http::query::Query;
+use crate::http::page::{Count, Page, PageQuery, Position, SortedPageQuery, fingerprint_of};
+use crate::http::query::{FilterQuery, Query};
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
+use crate::http::text::search_term;
 use crate::idempotency::{Idempotency, Reply};
 use crate::identity::client::Client;
 use crate::identity::{Biller, Caller, RequireRole};
 use crate::state::AppState;
 
-/// Filters and paging of the list of bags.
-#[derive(Debug, Deserialize, IntoParams)]
+/// The filters of bags.
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListBagsQuery {
+pub struct BagsQuery {
     /// Part of the code; with one or two characters, its beginning.
     pub q: Option<String>,
     pub kind: Option<BagKind>,
@@ -51,32 +52,25 @@ pub struct ListBagsQuery {
     pub linked: Option<bool>,
     pub created_after: Option<DateTime<Utc>>,
     pub created_before: Option<DateTime<Utc>>,
-    /// `newest` first by default.
-    #[serde(default)]
-    #[param(inline, value_type = Option<Sort>)]
-    pub sort: Sort,
-    /// `exact` adds `total`, the rows of the whole list; it costs a count.
-    #[param(inline)]
-    pub count: Option<Count>,
-    /// Rows of a page.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
-    pub limit: Limit,
-    /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
 }
 
-/// Paging of a list without filters.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PageQuery {
-    /// Rows of a page.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
-    pub limit: Limit,
-    /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
+impl BagsQuery {
+    /// The filter for a caller who sees only their `own` area, if any.
+    ///
+    /// # Errors
+    /// Fails if the database can't be read.
+    pub async fn filter(&self, conn: &mut AsyncPgConnection, own: Option<i32>) -> Result<BagFilter> {
+        Ok(BagFilter {
+            q: search_term(self.q.as_ref()),
+            kind: self.kind,
+            status: self.status,
+            area_id: dispatch_areas::narrowed(conn, own, self.area.as_deref()).await?,
+            billed: self.billed,
+            linked: self.linked,
+            created_after: self.created_after,
+            created_before: self.created_before,
+        })
+    }
 }
 
 /// Where a child is to go.
@@ -92,34 +86,25 @@ pub struct ChangeParentRequest {
 
 /// List bags, newest first.
 #[utoipa::path(
-    operation_id = "list_bags", tag = "bags", params(ListBagsQuery),
+    operation_id = "list_bags", tag = "bags", params(BagsQuery, SortedPageQuery),
     responses((status = 200, description = "One page of bags the caller may see", body = Page<Bag>), Always, SignedIn, WithQuery),
 )]
 #[get("/bags")]
-pub async fn list_bags(caller: Caller, reads: Reads, req: HttpRequest, query: Query<ListBagsQuery>) -> Result<impl Responder> {
-    let Query(query) = query;
+pub async fn list_bags(caller: Caller, reads: Reads, req: HttpRequest, query: FilterQuery<BagsQuery, SortedPageQuery>) -> Result<impl Responder> {
+    let FilterQuery(query, page) = query;
     let mut conn = reads.get().await?;
-    let q = query.q.map(|q| q.replace('\0', "")).filter(|q| !q.trim().is_empty());
-    let area_id = dispatch_areas::narrowed(&mut conn, caller.own_area_only(), query.area.as_deref()).await?;
-    let filter = BagFilter {
-        q,
-        kind: query.kind,
-        status: query.status,
-        area_id,
-        billed: query.billed,
-        linked: query.linked,
-        created_after: query.created_after,
-        created_before: query.created_before,
-    };
-    let filters = format!("{filter:?} {:?}", query.sort);
+    let filter = query.filter(&mut conn, caller.own_area_only()).await?;
+    let filters = fingerprint_of(&(&query, page.sort, caller.own_area_only()));
     let position = Position::new("bags", &filters);
-    let before = position.key(query.cursor.as_deref())?;
-    let bags = queries::list_sorted(&mut conn, &filter, query.sort, before, query.limit.rows_to_read()).await?;
-    let total = match query.count {
+    let before = position.key(page.cursor.as_deref())?;
+    let wanted = page.limit.rows_to_read();
+    let bags = queries::list_sorted(&mut conn, &filter, page.sort, before, wanted).await?;
+    let total = match page.count {
         Some(Count::Exact) => Some(queries::count(&mut conn, &filter).await?),
         None => None,
     };
-    Ok(Page::new(bags, query.limit, &position, |bag| bag.id).map(Bag::from).with_total(total).into_response(&req))
+    let page = Page::new(bags, page.limit, &position, |bag| bag.id);
+    Ok(page.map(Bag::from).with_total(total).into_response(&req))
 }
 
 /// Show a bag.

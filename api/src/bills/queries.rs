@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Integer, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::model::{BillNumber, BillRecord, BillStatus, BilledBag};
+use crate::db::list::{ListSource, PageOf, count_all};
 use crate::db::sql;
-use crate::db::sql::{Counted, Sql, cut, escape_like, limit_in_text};
+use crate::db::sql::{Conditions, Value, cut, escape_like};
 use crate::http::page::Sort;
 use crate::identity::Caller;
 
@@ -118,57 +119,54 @@ pub async fn list_sorted(
     cursor: Option<i64>,
     wanted: i64,
 ) -> QueryResult<Vec<BillRecord>> {
-    let (mut query, mut places) = narrowed(SELECT, filter, None);
-    let (direction, comparison) = sort.sql();
-    if let Some(cursor) = cursor {
-        places += 1;
-        query = query.sql(&format!(" AND b.id {comparison} ${places}")).bind::<BigInt, _>(cursor);
-    }
-    let rows = query.sql(&format!(" ORDER BY b.id {direction} LIMIT {}", limit_in_text(wanted))).load(conn).await?;
-    Ok(cut(rows, wanted))
+    let (direction, _) = sort.sql();
+    let page = PageOf { select: SELECT, column: "b.id", direction, limit: wanted, has_limit_in_text: true };
+    let statement = page.statement(filter.conditions(), cursor.map(Value::BigInt));
+    Ok(cut(statement.load(conn).await?, wanted))
 }
 
-/// How many there are of a filter.
+/// The number of bills that match a filter.
 pub async fn count(conn: &mut AsyncPgConnection, filter: &BillFilter) -> QueryResult<i64> {
-    let (query, _places) = narrowed("SELECT count(*) AS n FROM bills b ", filter, None);
-    let rows: Vec<Counted> = query.load(conn).await?;
-    Ok(rows.into_iter().next().map_or(0, |row| row.n))
+    count_all(conn, BillFilter::FROM, filter.conditions()).await
 }
 
-/// The bills of a filter, read by `select` (which is [`SELECT`], or has it inside), with the number of values bound.
-pub fn narrowed(select: &str, filter: &BillFilter, before: Option<i64>) -> (Sql<'static>, usize) {
-    let mut query = sql(select).sql("WHERE true");
-    let mut place = 0;
-    let mut next_place = || {
-        place += 1;
-        place
-    };
-    if let Some(q) = &filter.q {
-        let n = next_place();
-        let pattern = format!("%{}%", escape_like(q.trim()));
-        query = query
-            .sql(&format!(" AND (b.bill_number ILIKE ${n} OR b.destination ILIKE ${n} OR b.vehicle_number ILIKE ${n})"))
-            .bind::<Text, _>(pattern);
+impl ListSource for BillFilter {
+    type Row = BillRecord;
+    type Key = i64;
+
+    const FROM: &'static str = "FROM bills b";
+
+    fn conditions(&self) -> Conditions {
+        let mut conditions = Conditions::default();
+        if let Some(q) = &self.q {
+            let columns = "(b.bill_number ILIKE $ OR b.destination ILIKE $ OR b.vehicle_number ILIKE $)";
+            conditions.and_with(columns, Value::Text(format!("%{}%", escape_like(q))));
+        }
+        if let Some(status) = self.status {
+            conditions.and(&format!("b.status = '{status}'"));
+        }
+        if let Some(created_by) = self.created_by {
+            conditions.and_with("b.created_by = $", Value::BigInt(created_by));
+        }
+        if let Some(area_id) = self.area_id {
+            conditions.and_with(&format!("{OF_AREA}$)"), Value::Integer(area_id));
+        }
+        if let Some(after) = self.created_after {
+            conditions.and_with("b.created_at >= $", Value::Time(after));
+        }
+        if let Some(before) = self.created_before {
+            conditions.and_with("b.created_at < $", Value::Time(before));
+        }
+        conditions
     }
-    if let Some(status) = filter.status {
-        query = query.sql(&format!(" AND b.status = '{status}'"));
+
+    fn key(row: &BillRecord) -> i64 {
+        row.id
     }
-    if let Some(created_by) = filter.created_by {
-        query = query.sql(&format!(" AND b.created_by = ${}", next_place())).bind::<BigInt, _>(created_by);
+
+    async fn page(&self, conn: &mut AsyncPgConnection, after: Option<i64>, limit: i64) -> QueryResult<Vec<BillRecord>> {
+        list(conn, self, after, limit).await
     }
-    if let Some(area_id) = filter.area_id {
-        query = query.sql(&format!(" AND {OF_AREA}${})", next_place())).bind::<Integer, _>(area_id);
-    }
-    if let Some(after) = filter.created_after {
-        query = query.sql(&format!(" AND b.created_at >= ${}", next_place())).bind::<Timestamptz, _>(after);
-    }
-    if let Some(created_before) = filter.created_before {
-        query = query.sql(&format!(" AND b.created_at < ${}", next_place())).bind::<Timestamptz, _>(created_before);
-    }
-    if let Some(before) = before {
-        query = query.sql(&format!(" AND b.id < ${}", next_place())).bind::<BigInt, _>(before);
-    }
-    (query, place)
 }
 
 /// Parents on a bill by id, after the given one; of one area only, if asked.

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, Responder, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use diesel_async::AsyncPgConnection;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
@@ -15,7 +15,6 @@ use super::model::{Bill, BillNumber, BillStatus, BilledBag};
 use super::queries::{self, BillFilter};
 use super::report;
 use crate::bag_formats::qr_code::QrCode;
-use crate::bags::routes::PageQuery;
 use crate::consistency::Reads;
 use crate::db::transaction;
 use crate::dispatch_areas;
@@ -23,10 +22,10 @@ use crate::documents::document::Format;
 use crate::error::{Error, FieldError, Problem, Result};
 use crate::http::etag::{self, IfMatch};
 use crate::http::json::{Json, MergePatch, present};
-use crate::http::page::{Count, Limit, Page, Position, Sort};
-use crate::http::query::Query;
+use crate::http::page::{Count, Page, PageQuery, Position, SortedPageQuery, fingerprint_of};
+use crate::http::query::{FilterQuery, Query};
 use crate::http::responses::{Always, SignedIn, WithBody, WithIfMatch, WithQuery};
-use crate::http::text::{is_filled, no_control_characters};
+use crate::http::text::{is_filled, no_control_characters, search_term};
 use crate::idempotency::{Idempotency, Reply};
 use crate::identity::client::Client;
 use crate::identity::{Admin, Biller, Caller, RequireRole};
@@ -93,11 +92,11 @@ pub struct ReopenBillRequest {
     pub reason: String,
 }
 
-/// Filters and pagination of the list of bills.
-#[derive(Debug, Deserialize, IntoParams)]
+/// The filters of bills.
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListBillsQuery {
+pub struct BillsQuery {
     /// Part of the number, destination or vehicle number.
     pub q: Option<String>,
     pub status: Option<BillStatus>,
@@ -107,19 +106,23 @@ pub struct ListBillsQuery {
     pub created_before: Option<DateTime<Utc>>,
     /// Code of a dispatch area: only bills with bags of this area.
     pub area: Option<String>,
-    /// `newest` first by default.
-    #[serde(default)]
-    #[param(inline, value_type = Option<Sort>)]
-    pub sort: Sort,
-    /// `exact` adds `total`, the number of rows in the whole list. This runs a count query.
-    #[param(inline)]
-    pub count: Option<Count>,
-    /// Rows per page.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
-    pub limit: Limit,
-    /// `next_cursor` of the previous page.
-    pub cursor: Option<String>,
+}
+
+impl BillsQuery {
+    /// The filter for a caller who sees only their `own` area, if any.
+    ///
+    /// # Errors
+    /// Fails if the database can't be read.
+    pub async fn filter(&self, conn: &mut AsyncPgConnection, own: Option<i32>) -> Result<BillFilter> {
+        Ok(BillFilter {
+            q: search_term(self.q.as_ref()),
+            status: self.status,
+            created_by: self.created_by,
+            area_id: dispatch_areas::narrowed(conn, own, self.area.as_deref()).await?,
+            created_after: self.created_after,
+            created_before: self.created_before,
+        })
+    }
 }
 
 /// Format of a report.
@@ -137,29 +140,25 @@ pub struct ReportQuery {
 ///
 /// Dispatchers see bills with bags of their own area.
 #[utoipa::path(
-    operation_id = "list_bills", tag = "bills", params(ListBillsQuery),
+    operation_id = "list_bills", tag = "bills", params(BillsQuery, SortedPageQuery),
     responses((status = 200, description = "One page of the bills that the caller may see", body = Page<Bill>), Always, SignedIn, WithQuery),
 )]
 #[get("/bills")]
-pub async fn list_bills(caller: Caller, reads: Reads, req: HttpRequest, query: Query<ListBillsQuery>) -> Result<impl Responder> {
-    let Query(query) = query;
+pub async fn list_bills(caller: Caller, reads: Reads, req: HttpRequest, query: FilterQuery<BillsQuery, SortedPageQuery>) -> Result<impl Responder> {
+    let FilterQuery(query, page) = query;
     let mut conn = reads.get().await?;
-    let filter = BillFilter {
-        q: query.q.map(|q| q.replace('\0', "")).filter(|q| !q.trim().is_empty()),
-        status: query.status,
-        created_by: query.created_by,
-        area_id: dispatch_areas::narrowed(&mut conn, caller.own_area_only(), query.area.as_deref()).await?,
-        created_after: query.created_after,
-        created_before: query.created_before,
-    };
-    let filters = format!("{filter:?} {:?}", query.sort);
+    let filter = query.filter(&mut conn, caller.own_area_only()).await?;
+    let filters = fingerprint_of(&(&query, page.sort, caller.own_area_only()));
     let position = Position::new("bills", &filters);
-    let bills = queries::list_sorted(&mut conn, &filter, query.sort, position.key(query.cursor.as_deref())?, query.limit.rows_to_read()).await?;
-    let total = match query.count {
+    let before = position.key(page.cursor.as_deref())?;
+    let wanted = page.limit.rows_to_read();
+    let bills = queries::list_sorted(&mut conn, &filter, page.sort, before, wanted).await?;
+    let total = match page.count {
         Some(Count::Exact) => Some(queries::count(&mut conn, &filter).await?),
         None => None,
     };
-    Ok(Page::new(bills, query.limit, &position, |bill| bill.id).map(Bill::from).with_total(total).into_response(&req))
+    let page = Page::new(bills, page.limit, &position, |bill| bill.id);
+    Ok(page.map(Bill::from).with_total(total).into_response(&req))
 }
 
 /// Create a bill.

@@ -4,6 +4,7 @@ pub mod connect;
 mod errors;
 pub mod ids;
 pub mod index_report;
+pub mod list;
 pub mod lsn;
 pub mod migrations;
 pub mod partition_indexes;

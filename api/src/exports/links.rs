@@ -3,15 +3,15 @@
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
 use diesel::prelude::QueryableByName;
-use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 
 use super::format::Cell;
 use super::rows::Row;
 use crate::bag_formats::qr_code::QrCode;
-use crate::db::sql;
-use crate::db::sql::Sql;
+use crate::db::list::{ListSource, PageOf};
+use crate::db::sql::{Conditions, Value};
 
 /// A child in a parent.
 #[derive(Debug, Serialize, QueryableByName)]
@@ -48,7 +48,7 @@ impl Row for Link {
     }
 }
 
-/// The filters of a list of links.
+/// The filters of links.
 #[derive(Debug, Default)]
 pub struct LinkFilter {
     /// Area of the parent.
@@ -57,29 +57,35 @@ pub struct LinkFilter {
 }
 
 /// Columns of a [`Link`].
-pub const SELECT: &str = "SELECT p.qr_code AS parent_qr_code, c.qr_code AS child_qr_code, a.code AS dispatch_area, l.linked_at, \
-     u.username AS linked_by, l.child_id \
+const SELECT: &str = "SELECT p.qr_code AS parent_qr_code, c.qr_code AS child_qr_code, \
+     a.code AS dispatch_area, l.linked_at, u.username AS linked_by, l.child_id \
      FROM bag_links l JOIN bags c ON c.id = l.child_id JOIN bags p ON p.id = l.parent_id \
      LEFT JOIN dispatch_areas a ON a.id = p.dispatch_area_id LEFT JOIN users u ON u.id = l.linked_by ";
 
-/// The links of a filter, read by `select` (which is [`SELECT`] or contains it), and the number of
-/// bound values.
-pub fn narrowed(select: &str, filter: &LinkFilter, after: Option<i64>) -> (Sql<'static>, usize) {
-    let mut query = sql(select).sql("WHERE l.child_id > $1").bind::<BigInt, _>(after.unwrap_or(0));
-    let mut places = 1;
-    if let Some(area_id) = filter.area_id {
-        places += 1;
-        query = query.sql(&format!(" AND p.dispatch_area_id = ${places}")).bind::<Integer, _>(area_id);
-    }
-    if let Some(parent) = &filter.parent {
-        places += 1;
-        query = query.sql(&format!(" AND p.qr_code = ${places}")).bind::<Text, _>(parent.clone());
-    }
-    (query, places)
-}
+impl ListSource for LinkFilter {
+    type Row = Link;
+    type Key = i64;
 
-/// Links by child, after the child with id `after`.
-pub async fn list(conn: &mut AsyncPgConnection, filter: &LinkFilter, after: Option<i64>, limit: i64) -> QueryResult<Vec<Link>> {
-    let (query, places) = narrowed(SELECT, filter, after);
-    query.sql(&format!(" ORDER BY l.child_id LIMIT ${}", places + 1)).bind::<BigInt, _>(limit).load(conn).await
+    const FROM: &'static str = "FROM bag_links l JOIN bags p ON p.id = l.parent_id";
+
+    fn conditions(&self) -> Conditions {
+        let mut conditions = Conditions::default();
+        if let Some(area_id) = self.area_id {
+            conditions.and_with("p.dispatch_area_id = $", Value::Integer(area_id));
+        }
+        if let Some(parent) = &self.parent {
+            conditions.and_with("p.qr_code = $", Value::Text(parent.to_string()));
+        }
+        conditions
+    }
+
+    fn key(row: &Link) -> i64 {
+        row.child_id
+    }
+
+    /// Links by child.
+    async fn page(&self, conn: &mut AsyncPgConnection, after: Option<i64>, limit: i64) -> QueryResult<Vec<Link>> {
+        let page = PageOf { select: SELECT, column: "l.child_id", direction: "ASC", limit, has_limit_in_text: false };
+        page.statement(self.conditions(), after.map(Value::BigInt)).load(conn).await
+    }
 }

@@ -2,7 +2,6 @@
 //!
 //! Owns no table. Runs the same queries as the lists, over one consistent snapshot.
 
-mod audit_logs;
 mod format;
 mod links;
 pub mod places;

@@ -1,151 +1,58 @@
 //! Exports over HTTP.
 
 use actix_web::{Responder, get, web};
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::audit_logs::AuditFilter;
 use super::format::ExportFormat;
-use super::links::LinkFilter;
-use super::sources::{AuditLogs, Bags, Bills, Links, Scans, Users};
+use super::links::{Link, LinkFilter};
+use super::sources::Listed;
 use super::stream::{self, Export, Turn};
-use crate::bag_formats::kind::BagKind;
+use crate::audit::routes::{AuditEntry, AuditLogsQuery};
 use crate::bag_formats::qr_code::QrCode;
-use crate::bags::model::BagStatus;
-use crate::bags::queries::BagFilter;
-use crate::bills::model::BillStatus;
-use crate::bills::queries::BillFilter;
+use crate::bags::model::Bag;
+use crate::bags::routes::BagsQuery;
+use crate::bills::model::Bill;
+use crate::bills::routes::BillsQuery;
 use crate::consistency::Reads;
 use crate::dispatch_areas;
 use crate::error::{Problem, Result};
-use crate::http::query::Query;
+use crate::http::query::{BesideFilters, FilterQuery};
 use crate::http::responses::{Always, SignedIn, WithQuery};
 use crate::identity::client::Client;
 use crate::identity::{Admin, Biller, RequireRole};
-use crate::identity::{Role, UserId};
-use crate::scans::model::{ScanKind, ScanOutcome};
-use crate::scans::queries::ScanFilter;
+use crate::scans::model::Scan;
+use crate::scans::routes::ScansQuery;
 use crate::state::AppState;
-use crate::users::queries::UserFilter;
+use crate::users::model::User;
+use crate::users::routes::UsersQuery;
 
-/// Form and filters of an export of bags.
-#[derive(Debug, Deserialize, Serialize, IntoParams)]
+/// The format of an export.
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ExportBagsQuery {
+pub struct FormatQuery {
     /// `csv` by default.
-    #[serde(default, skip_serializing)]
-    #[param(value_type = Option<ExportFormat>)]
+    #[serde(default)]
+    #[param(inline, value_type = Option<ExportFormat>)]
     pub format: ExportFormat,
-    /// Part of the code; with one or two characters, its beginning.
-    pub q: Option<String>,
-    pub kind: Option<BagKind>,
-    /// Parents of this status.
-    pub status: Option<BagStatus>,
-    /// Code of a dispatch area.
-    pub area: Option<String>,
-    /// Only bags that are (not) on a bill.
-    pub billed: Option<bool>,
-    /// Only children that are (not) in a parent.
-    pub linked: Option<bool>,
-    pub created_after: Option<DateTime<Utc>>,
-    pub created_before: Option<DateTime<Utc>>,
 }
 
-/// Form and filters of an export of links.
+impl BesideFilters for FormatQuery {
+    const NAMES: &'static [&'static str] = &["format"];
+}
+
+/// The filters of links.
 #[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ExportLinksQuery {
-    /// `csv` by default.
-    #[serde(default, skip_serializing)]
-    #[param(value_type = Option<ExportFormat>)]
-    pub format: ExportFormat,
+pub struct LinksQuery {
     /// Code of the parent's dispatch area.
     pub area: Option<String>,
     /// Code of a parent.
     pub parent: Option<String>,
-}
-
-/// Form and filters of an export of bills.
-#[derive(Debug, Deserialize, Serialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ExportBillsQuery {
-    /// `csv` by default.
-    #[serde(default, skip_serializing)]
-    #[param(value_type = Option<ExportFormat>)]
-    pub format: ExportFormat,
-    /// Part of the number, destination or vehicle number.
-    pub q: Option<String>,
-    pub status: Option<BillStatus>,
-    /// Id of the user who made it.
-    pub created_by: Option<i64>,
-    pub created_after: Option<DateTime<Utc>>,
-    pub created_before: Option<DateTime<Utc>>,
-    /// Code of a dispatch area: bills with bags of it.
-    pub area: Option<String>,
-}
-
-/// Form and filters of an export of scans.
-#[derive(Debug, Deserialize, Serialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ExportScansQuery {
-    /// `csv` by default.
-    #[serde(default, skip_serializing)]
-    #[param(value_type = Option<ExportFormat>)]
-    pub format: ExportFormat,
-    pub user_id: Option<i64>,
-    /// Code of a bag: scans of it, or into it.
-    pub bag: Option<String>,
-    pub kind: Option<ScanKind>,
-    pub outcome: Option<ScanOutcome>,
-    /// Code of a dispatch area.
-    pub area: Option<String>,
-    pub scanned_after: Option<DateTime<Utc>>,
-    pub scanned_before: Option<DateTime<Utc>>,
-}
-
-/// Form and filters of an export of the audit log.
-#[derive(Debug, Deserialize, Serialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ExportAuditLogsQuery {
-    /// `csv` by default.
-    #[serde(default, skip_serializing)]
-    #[param(value_type = Option<ExportFormat>)]
-    pub format: ExportFormat,
-    pub actor_id: Option<i64>,
-    /// Id of the API key that was used.
-    pub api_key_id: Option<i64>,
-    pub action: Option<String>,
-    pub entity_type: Option<String>,
-    pub entity_id: Option<String>,
-    pub request_id: Option<String>,
-    pub ip: Option<String>,
-    pub after: Option<DateTime<Utc>>,
-    pub before: Option<DateTime<Utc>>,
-    /// Part of the actor's name, of the entity's id, or of a changed value.
-    pub q: Option<String>,
-}
-
-/// Form and filters of an export of users.
-#[derive(Debug, Deserialize, Serialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ExportUsersQuery {
-    /// `csv` by default.
-    #[serde(default, skip_serializing)]
-    #[param(value_type = Option<ExportFormat>)]
-    pub format: ExportFormat,
-    /// Part of the user name or e-mail address.
-    pub q: Option<String>,
-    pub role: Option<Role>,
-    pub is_active: Option<bool>,
 }
 
 /// The filters that were given, without the empty ones.
@@ -163,14 +70,9 @@ fn given<T: Serialize>(query: &T) -> Value {
     filters
 }
 
-/// What was searched for, if anything: NUL can be in a query string, but not in the database.
-fn text(given: Option<&String>) -> Option<String> {
-    given.map(|text| text.replace('\0', "")).filter(|text| !text.trim().is_empty())
-}
-
 /// Export bags, newest first.
 #[utoipa::path(
-    operation_id = "export_bags", tag = "exports", params(ExportBagsQuery),
+    operation_id = "export_bags", tag = "exports", params(FormatQuery, BagsQuery),
     responses((status = 200, description = "All bags of the filters, as they were when the answer began", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
@@ -183,27 +85,21 @@ pub async fn export_bags(
     client: Client,
     state: web::Data<AppState>,
     reads: Reads,
-    query: Query<ExportBagsQuery>,
+    query: FilterQuery<BagsQuery, FormatQuery>,
 ) -> Result<impl Responder> {
-    let Query(query) = query;
+    let FilterQuery(query, FormatQuery { format }) = query;
     let mut turn = Turn::take(&state, &reads).await?;
-    let filter = BagFilter {
-        q: text(query.q.as_ref()),
-        kind: query.kind,
-        status: query.status,
-        area_id: dispatch_areas::narrowed(&mut turn.conn, None, query.area.as_deref()).await?,
-        billed: query.billed,
-        linked: query.linked,
-        created_after: query.created_after,
-        created_before: query.created_before,
-    };
-    let export = Export { name: "bags", format: query.format, filters: given(&query), caller: &biller.caller, client: &client };
-    stream::respond(&state, turn, export, Bags { filter, before: None }).await
+    let filter = query.filter(&mut turn.conn, None).await?;
+    let filters = given(&query);
+    let caller = &biller.caller;
+    let export = Export { name: "bags", format, filters, caller, client: &client };
+    let source: Listed<_, Bag> = Listed::new(filter);
+    stream::respond(&state, turn, export, source).await
 }
 
 /// Export which child is in which parent.
 #[utoipa::path(
-    operation_id = "export_links", tag = "exports", params(ExportLinksQuery),
+    operation_id = "export_links", tag = "exports", params(FormatQuery, LinksQuery),
     responses((status = 200, description = "All links of the filters, as they were when the answer began", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
@@ -216,19 +112,24 @@ pub async fn export_links(
     client: Client,
     state: web::Data<AppState>,
     reads: Reads,
-    query: Query<ExportLinksQuery>,
+    query: FilterQuery<LinksQuery, FormatQuery>,
 ) -> Result<impl Responder> {
-    let Query(query) = query;
+    let FilterQuery(query, FormatQuery { format }) = query;
     let parent = query.parent.as_deref().map(QrCode::parse).transpose()?;
     let mut turn = Turn::take(&state, &reads).await?;
-    let filter = LinkFilter { area_id: dispatch_areas::narrowed(&mut turn.conn, None, query.area.as_deref()).await?, parent };
-    let export = Export { name: "links", format: query.format, filters: given(&query), caller: &biller.caller, client: &client };
-    stream::respond(&state, turn, export, Links { filter, after: None }).await
+    let area = query.area.as_deref();
+    let area_id = dispatch_areas::narrowed(&mut turn.conn, None, area).await?;
+    let filter = LinkFilter { area_id, parent };
+    let filters = given(&query);
+    let caller = &biller.caller;
+    let export = Export { name: "links", format, filters, caller, client: &client };
+    let source: Listed<_, Link> = Listed::new(filter);
+    stream::respond(&state, turn, export, source).await
 }
 
 /// Export bills, newest first.
 #[utoipa::path(
-    operation_id = "export_bills", tag = "exports", params(ExportBillsQuery),
+    operation_id = "export_bills", tag = "exports", params(FormatQuery, BillsQuery),
     responses((status = 200, description = "All bills of the filters, as they were when the answer began", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
@@ -241,25 +142,21 @@ pub async fn export_bills(
     client: Client,
     state: web::Data<AppState>,
     reads: Reads,
-    query: Query<ExportBillsQuery>,
+    query: FilterQuery<BillsQuery, FormatQuery>,
 ) -> Result<impl Responder> {
-    let Query(query) = query;
+    let FilterQuery(query, FormatQuery { format }) = query;
     let mut turn = Turn::take(&state, &reads).await?;
-    let filter = BillFilter {
-        q: text(query.q.as_ref()),
-        status: query.status,
-        created_by: query.created_by,
-        area_id: dispatch_areas::narrowed(&mut turn.conn, None, query.area.as_deref()).await?,
-        created_after: query.created_after,
-        created_before: query.created_before,
-    };
-    let export = Export { name: "bills", format: query.format, filters: given(&query), caller: &biller.caller, client: &client };
-    stream::respond(&state, turn, export, Bills { filter, before: None }).await
+    let filter = query.filter(&mut turn.conn, None).await?;
+    let filters = given(&query);
+    let caller = &biller.caller;
+    let export = Export { name: "bills", format, filters, caller, client: &client };
+    let source: Listed<_, Bill> = Listed::new(filter);
+    stream::respond(&state, turn, export, source).await
 }
 
 /// Export scans, newest first.
 #[utoipa::path(
-    operation_id = "export_scans", tag = "exports", params(ExportScansQuery),
+    operation_id = "export_scans", tag = "exports", params(FormatQuery, ScansQuery),
     responses((status = 200, description = "All scans of the filters, as they were when the answer began", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
@@ -272,27 +169,21 @@ pub async fn export_scans(
     client: Client,
     state: web::Data<AppState>,
     reads: Reads,
-    query: Query<ExportScansQuery>,
+    query: FilterQuery<ScansQuery, FormatQuery>,
 ) -> Result<impl Responder> {
-    let Query(query) = query;
-    let bag = query.bag.as_deref().map(QrCode::parse).transpose()?;
+    let FilterQuery(query, FormatQuery { format }) = query;
     let mut turn = Turn::take(&state, &reads).await?;
-    let filter = ScanFilter {
-        user_id: query.user_id.map(UserId),
-        bag,
-        kind: query.kind,
-        outcome: query.outcome,
-        area_id: dispatch_areas::narrowed(&mut turn.conn, None, query.area.as_deref()).await?,
-        scanned_after: query.scanned_after,
-        scanned_before: query.scanned_before,
-    };
-    let export = Export { name: "scans", format: query.format, filters: given(&query), caller: &biller.caller, client: &client };
-    stream::respond(&state, turn, export, Scans { filter, before: None }).await
+    let filter = query.filter(&mut turn.conn, None).await?;
+    let filters = given(&query);
+    let caller = &biller.caller;
+    let export = Export { name: "scans", format, filters, caller, client: &client };
+    let source: Listed<_, Scan> = Listed::new(filter);
+    stream::respond(&state, turn, export, source).await
 }
 
 /// Export the audit log, newest first.
 #[utoipa::path(
-    operation_id = "export_audit_logs", tag = "exports", params(ExportAuditLogsQuery),
+    operation_id = "export_audit_logs", tag = "exports", params(FormatQuery, AuditLogsQuery),
     responses((status = 200, description = "All entries of the filters, as they were when the answer began", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
@@ -305,30 +196,21 @@ pub async fn export_audit_logs(
     client: Client,
     state: web::Data<AppState>,
     reads: Reads,
-    query: Query<ExportAuditLogsQuery>,
+    query: FilterQuery<AuditLogsQuery, FormatQuery>,
 ) -> Result<impl Responder> {
-    let Query(query) = query;
-    let wanted = |given: &Option<String>| given.as_ref().map(|text| text.replace('\0', ""));
-    let filter = AuditFilter {
-        actor_id: query.actor_id,
-        api_key_id: query.api_key_id,
-        action: wanted(&query.action),
-        entity_type: wanted(&query.entity_type),
-        entity_id: wanted(&query.entity_id),
-        request_id: wanted(&query.request_id),
-        ip: wanted(&query.ip),
-        after: query.after,
-        before: query.before,
-        q: text(query.q.as_ref()),
-    };
-    let export = Export { name: "audit-logs", format: query.format, filters: given(&query), caller: &admin.caller, client: &client };
+    let FilterQuery(query, FormatQuery { format }) = query;
     let turn = Turn::take(&state, &reads).await?;
-    stream::respond(&state, turn, export, AuditLogs { filter, before: None }).await
+    let filter = query.filter();
+    let filters = given(&query);
+    let caller = &admin.caller;
+    let export = Export { name: "audit-logs", format, filters, caller, client: &client };
+    let source: Listed<_, AuditEntry> = Listed::new(filter);
+    stream::respond(&state, turn, export, source).await
 }
 
 /// Export users.
 #[utoipa::path(
-    operation_id = "export_users", tag = "exports", params(ExportUsersQuery),
+    operation_id = "export_users", tag = "exports", params(FormatQuery, UsersQuery),
     responses((status = 200, description = "All users of the filters, as they were when the answer began", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
@@ -341,13 +223,16 @@ pub async fn export_users(
     client: Client,
     state: web::Data<AppState>,
     reads: Reads,
-    query: Query<ExportUsersQuery>,
+    query: FilterQuery<UsersQuery, FormatQuery>,
 ) -> Result<impl Responder> {
-    let Query(query) = query;
-    let filter = UserFilter { q: text(query.q.as_ref()), role: query.role, is_active: query.is_active };
-    let export = Export { name: "users", format: query.format, filters: given(&query), caller: &admin.caller, client: &client };
+    let FilterQuery(query, FormatQuery { format }) = query;
     let turn = Turn::take(&state, &reads).await?;
-    stream::respond(&state, turn, export, Users { filter, after: None }).await
+    let filter = query.filter();
+    let filters = given(&query);
+    let caller = &admin.caller;
+    let export = Export { name: "users", format, filters, caller, client: &client };
+    let source: Listed<_, User> = Listed::new(filter);
+    stream::respond(&state, turn, export, source).await
 }
 
 /// Mounts the calls of this feature.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::format::Cell;
+use crate::audit::routes::AuditEntry;
 use crate::bags::model::Bag;
 use crate::bills::model::Bill;
 use crate::scans::model::Scan;
@@ -161,6 +162,45 @@ impl Row for User {
             Cell::Time(self.created_at),
             Cell::Integer(self.version),
             Cell::Truth(self.password_change_required),
+        ]
+    }
+}
+
+impl Row for AuditEntry {
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "at",
+        "actor_id",
+        "actor_username",
+        "action",
+        "entity_type",
+        "entity_id",
+        "before",
+        "after",
+        "ip",
+        "user_agent",
+        "request_id",
+        "api_key_id",
+        "api_key_name",
+    ];
+
+    fn cells(&self) -> Vec<Cell<'_>> {
+        let (actor, key) = (self.actor.as_ref(), self.api_key.as_ref());
+        vec![
+            Cell::made(self.id),
+            Cell::Time(self.at),
+            Cell::maybe(actor.and_then(|actor| actor.id), Cell::Integer),
+            Cell::maybe(actor.and_then(|actor| actor.username.as_deref()), Cell::text),
+            Cell::text(&self.action),
+            Cell::text(&self.entity_type),
+            Cell::text(&self.entity_id),
+            Cell::maybe(self.before.as_ref(), Cell::made),
+            Cell::maybe(self.after.as_ref(), Cell::made),
+            Cell::maybe(self.ip.as_deref(), Cell::text),
+            Cell::maybe(self.user_agent.as_deref(), Cell::text),
+            Cell::maybe(self.request_id.as_deref(), Cell::text),
+            Cell::maybe(key.map(|key| key.id), Cell::Integer),
+            Cell::maybe(key.and_then(|key| key.name.as_deref()), Cell::text),
         ]
     }
 }

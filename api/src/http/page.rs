@@ -7,8 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
+use super::query::BesideFilters;
 use crate::error::{Error, ErrorCode, Result};
 
 /// Rows per page by default.
@@ -76,7 +77,7 @@ impl<T: Serialize> Page<T> {
 }
 
 /// Order of a list by the creation time of its rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sort {
     #[default]
@@ -139,6 +140,52 @@ impl<'de> Deserialize<'de> for Limit {
         }
         Ok(Self(limit))
     }
+}
+
+/// Paging of a list in one order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Rows per page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    pub limit: Limit,
+    /// `next_cursor` of the previous page.
+    pub cursor: Option<String>,
+}
+
+impl BesideFilters for PageQuery {
+    const NAMES: &'static [&'static str] = &["limit", "cursor"];
+}
+
+/// Paging of a list that is sorted in either order, and counted on request.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SortedPageQuery {
+    /// `newest` first by default.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Sort>)]
+    pub sort: Sort,
+    /// `exact` adds `total`, the number of rows in the whole list. This runs a count query.
+    #[param(inline)]
+    pub count: Option<Count>,
+    /// Rows per page.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    pub limit: Limit,
+    /// `next_cursor` of the previous page.
+    pub cursor: Option<String>,
+}
+
+impl BesideFilters for SortedPageQuery {
+    const NAMES: &'static [&'static str] = &["sort", "count", "limit", "cursor"];
+}
+
+/// The text of filters for a [`Position`]: their JSON, which does not change with the program.
+pub fn fingerprint_of(filters: &impl Serialize) -> String {
+    serde_json::to_string(filters).expect("filters are plain values")
 }
 
 /// The list and the filters that a cursor belongs to. A cursor is not valid for any other.

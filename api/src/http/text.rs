@@ -23,3 +23,14 @@ pub fn is_filled(text: &str) -> Result<(), ValidationError> {
     }
     Ok(())
 }
+
+/// A text of a query string as it is looked for: it can contain NUL, but the database can't.
+pub fn without_nul(text: Option<&String>) -> Option<String> {
+    text.map(|text| text.replace('\0', ""))
+}
+
+/// The trimmed search term of a query string, if there is one.
+pub fn search_term(text: Option<&String>) -> Option<String> {
+    let term = without_nul(text)?.trim().to_owned();
+    Some(term).filter(|term| !term.is_empty())
+}

@@ -15,6 +15,7 @@ use super::write_rows::scan_id;
 use crate::audit::Actor;
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::QrCode;
+use crate::bags::packing::ON_COMPLETED_BILL;
 use crate::db::sql::Sql;
 use crate::db::{connect, sql};
 
@@ -114,8 +115,10 @@ pub async fn check_bags(conn: &mut AsyncPgConnection, import_id: Uuid) -> QueryR
 /// Checks the staged links by the rules of packing, and notes the refused rows. With `is_final` the bags are locked
 /// first, in id order as everyone locks bags, so that what was found stays true until the end of the transaction.
 ///
-/// The rules are those of [`crate::scans::rules`] for an admin; a test holds both to the same answers. A child that the
-/// file names twice belongs to its first parent.
+/// The declared exception to [`crate::bags::packing`], the one place of the rules of packing: a million rows are
+/// checked as sets, as an admin would scan them. A property test holds both to the same answers
+/// (`tests/it/packing`). Two things differ. A parent that does not exist is created. A child that the file names twice
+/// belongs to its first parent, also if that line is refused for another reason; then the whole file is refused anyway.
 pub async fn check_links(conn: &mut AsyncPgConnection, import_id: Uuid, is_final: bool) -> QueryResult<()> {
     conn.batch_execute("CREATE INDEX ON import_rows (qr_code); CREATE INDEX ON import_rows (parent); ANALYZE import_rows").await?;
     if is_final {
@@ -123,7 +126,10 @@ pub async fn check_links(conn: &mut AsyncPgConnection, import_id: Uuid, is_final
             .execute_on(conn)
             .await?;
     }
-    sql("UPDATE import_rows r SET child_id = c.id, parent_id = p.id, is_linked = coalesce(l.parent_id = p.id, false), \
+    // A fixed sentence of the program, with its apostrophe doubled for SQL.
+    let locked = ON_COMPLETED_BILL.replace('\'', "''");
+    let statement = format!(
+        "UPDATE import_rows r SET child_id = c.id, parent_id = p.id, is_linked = coalesce(l.parent_id = p.id, false), \
                 parent_capacity = coalesce(p.capacity, r.parent_capacity), code = d.code, reason = d.reason \
          FROM (SELECT line, first_value(parent) OVER (PARTITION BY qr_code ORDER BY line) AS first_parent FROM import_rows) AS f, \
               import_rows s LEFT JOIN bags c ON c.qr_code = s.qr_code LEFT JOIN bags p ON p.qr_code = s.parent \
@@ -142,13 +148,13 @@ pub async fn check_links(conn: &mut AsyncPgConnection, import_id: Uuid, is_final
                     WHEN p.id IS NULL AND s.parent_label_fault IS NOT NULL THEN s.parent_label_reason \
                     WHEN k.code = s.label_fault THEN s.label_reason ELSE CASE k.code \
                     WHEN 'kind_mismatch' THEN format('%s can''t go into %s: a child bag goes into a parent bag.', s.qr_code, s.parent) \
-                    WHEN 'parent_on_completed_bill' THEN format('%s is on a completed bill and can''t be changed.', s.parent) \
+                    WHEN 'parent_on_completed_bill' THEN s.parent || ' {locked}' \
                     WHEN 'linked_elsewhere' THEN format('%s is in %s.', s.qr_code, e.qr_code) \
                     WHEN 'parent_completed' THEN format('%s was completed with %s of %s child bags.', s.parent, p.child_count, p.capacity) \
                     END END AS reason) AS d \
-         WHERE s.line = r.line AND f.line = r.line")
-    .execute_on(conn)
-    .await?;
+         WHERE s.line = r.line AND f.line = r.line"
+    );
+    sql(&statement).execute_on(conn).await?;
     sql("UPDATE import_rows r SET code = 'linked_elsewhere', reason = format('%s is in %s, by an earlier line of this file.', r.qr_code, f.parent) \
          FROM (SELECT line, first_value(parent) OVER (PARTITION BY qr_code ORDER BY line) AS parent FROM import_rows WHERE code IS NULL) AS f \
          WHERE f.line = r.line AND f.parent <> r.parent")

@@ -12,6 +12,7 @@ use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::label_fault::LabelFault;
 use crate::bag_formats::qr_code::QrCode;
 use crate::bags::model::{Bag, BagRecord};
+use crate::bags::packing::ON_COMPLETED_BILL;
 use crate::error::{Error, Problem};
 
 /// What came of a scan, with the bags as they were right after it.
@@ -144,7 +145,9 @@ impl RecordedScan {
             ScanOutcome::ParentCompleted => {
                 format!("{parent} was completed with {count} of {capacity} child bags. Reopen it, or open the next parent.")
             }
-            ScanOutcome::ParentOnCompletedBill => format!("{parent} is on a completed bill and can't be changed. Open the next parent."),
+            ScanOutcome::ParentOnCompletedBill => {
+                format!("{parent} {ON_COMPLETED_BILL} Open the next parent.")
+            }
             ScanOutcome::KindMismatch => {
                 format!("{child} can't go into {parent}: a child bag goes into a parent bag. Scan a parent alone to open it, then its children.")
             }

@@ -10,6 +10,7 @@ use uuid::{Uuid, Version};
 use crate::bag_formats::label_fault::LabelFault;
 use crate::bag_formats::qr_code::QrCode;
 use crate::bags::model::{BagStatus, BagStatusSql};
+use crate::bags::packing::Refusal;
 use crate::error::{Error, ErrorCode, Result};
 use crate::identity::UserId;
 use crate::pg_enum;
@@ -112,6 +113,21 @@ impl From<LabelFault> for ScanOutcome {
         match fault {
             LabelFault::LooksLikeParent => Self::LooksLikeParent,
             LabelFault::ProductBarcode => Self::ProductBarcode,
+        }
+    }
+}
+
+impl From<&Refusal> for ScanOutcome {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::NotAChild | Refusal::NotAParent => Self::KindMismatch,
+            Refusal::WrongLabel(fault) => Self::from(*fault),
+            Refusal::UnknownParent => Self::UnknownParent,
+            Refusal::ParentOutOfReach | Refusal::ChildOutOfReach => Self::OtherDispatchArea,
+            Refusal::OnCompletedBill(_) => Self::ParentOnCompletedBill,
+            Refusal::LinkedElsewhere(_) => Self::LinkedElsewhere,
+            Refusal::Full => Self::ParentFull,
+            Refusal::Completed => Self::ParentCompleted,
         }
     }
 }

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::model::{Scan, ScanKind, ScanOutcome, ScanRow, ScanUser};
 use crate::bag_formats::qr_code::QrCode;
 use crate::db::ids::floor_id;
+use crate::db::list::{ListSource, PageOf, count_all};
 use crate::db::sql;
-use crate::db::sql::Counted;
-use crate::db::sql::Sql;
+use crate::db::sql::{Conditions, Counted, Value};
 use crate::http::page::Sort;
 use crate::identity::UserId;
 
@@ -110,14 +110,10 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &ScanFilter, before: Opt
 
 /// As [`list`], in either order; `cursor` is the last one seen.
 pub async fn list_sorted(conn: &mut AsyncPgConnection, filter: &ScanFilter, sort: Sort, cursor: Option<Uuid>, limit: i64) -> QueryResult<Vec<Scan>> {
-    let (mut query, mut places) = narrowed(LISTED, filter, None);
-    let (direction, comparison) = sort.sql();
-    if let Some(cursor) = cursor {
-        places += 1;
-        query = query.sql(&format!(" AND s.id {comparison} ${places}")).bind::<SqlUuid, _>(cursor);
-    }
-    let query = query.sql(&format!(" ORDER BY s.id {direction} LIMIT ${}", places + 1)).bind::<BigInt, _>(limit);
-    let rows: Vec<ListedScan> = query.load(conn).await?;
+    let (direction, _) = sort.sql();
+    let page = PageOf { select: LISTED, column: "s.id", direction, limit, has_limit_in_text: false };
+    let statement = page.statement(filter.conditions(), cursor.map(Value::Uuid));
+    let rows: Vec<ListedScan> = statement.load(conn).await?;
     Ok(rows.into_iter().map(Scan::from).collect())
 }
 
@@ -130,74 +126,87 @@ pub async fn count(conn: &mut AsyncPgConnection, filter: &ScanFilter) -> QueryRe
     let is_of_children = filter.kind == Some(ScanKind::Child) && filter.outcome.is_none();
     let is_of_linked = filter.outcome == Some(ScanOutcome::Linked) && filter.kind.is_none_or(|kind| kind == ScanKind::Child);
     if !is_of_children && !is_of_linked {
-        return count_rows(conn, filter, "").await;
+        return count_rows(conn, filter, None).await;
     }
     let whole = ScanFilter { kind: None, outcome: None, ..filter.clone() };
-    let others = if is_of_linked { " AND s.outcome <> 'linked'" } else { " AND s.kind <> 'child'" };
-    Ok(count_rows(conn, &whole, "").await? - count_rows(conn, &whole, others).await?)
+    let others = if is_of_linked { "s.outcome <> 'linked'" } else { "s.kind <> 'child'" };
+    Ok(count_rows(conn, &whole, None).await? - count_rows(conn, &whole, Some(others)).await?)
 }
 
-async fn count_rows(conn: &mut AsyncPgConnection, filter: &ScanFilter, condition: &str) -> QueryResult<i64> {
-    let is_counted = filter.user_id.is_none() && filter.bag.is_none() && filter.kind.is_none() && filter.outcome.is_none();
-    let rows: Vec<Counted> = if is_counted && condition.is_empty() && filter.scanned_after.is_none() && filter.scanned_before.is_none() {
-        // Kept by triggers, whatever the number of scans. Area 0 holds those that have none, which no filter asks for.
-        sql("SELECT coalesce(sum(value), 0)::bigint AS n FROM stat_counters WHERE metric = 'scans' AND ($1 IS NULL OR area_id = $1 AND area_id <> 0)")
-            .bind::<Nullable<Integer>, _>(filter.area_id)
-            .load(conn)
-            .await?
-    } else {
-        let (query, _places) = narrowed("SELECT count(*) AS n FROM scans s ", filter, None);
-        query.sql(condition).load(conn).await?
-    };
+async fn count_rows(conn: &mut AsyncPgConnection, filter: &ScanFilter, condition: Option<&str>) -> QueryResult<i64> {
+    let is_of_area_only = filter.user_id.is_none()
+        && filter.bag.is_none()
+        && filter.kind.is_none()
+        && filter.outcome.is_none()
+        && filter.scanned_after.is_none()
+        && filter.scanned_before.is_none();
+    if !is_of_area_only || condition.is_some() {
+        let mut conditions = filter.conditions();
+        if let Some(condition) = condition {
+            conditions.and(condition);
+        }
+        return count_all(conn, ScanFilter::FROM, conditions).await;
+    }
+    // Counted by triggers, which takes the same time for any number of scans. Area 0 holds the
+    // scans without an area, which no filter selects.
+    let rows: Vec<Counted> = sql("SELECT coalesce(sum(value), 0)::bigint AS n FROM stat_counters \
+         WHERE metric = 'scans' AND ($1 IS NULL OR area_id = $1 AND area_id <> 0)")
+    .bind::<Nullable<Integer>, _>(filter.area_id)
+    .load(conn)
+    .await?;
     Ok(rows.into_iter().next().map_or(0, |row| row.n))
 }
 
-/// The scans of a filter, read by `select` (which ends in `FROM scans s` and joins), with the number of values bound.
-pub fn narrowed(select: &str, filter: &ScanFilter, before: Option<Uuid>) -> (Sql<'static>, usize) {
-    let mut query = sql(select).sql("WHERE true");
-    let mut place = 0;
-    let mut next_place = || {
-        place += 1;
-        place
-    };
-    if let Some(user_id) = filter.user_id {
-        query = query.sql(&format!(" AND s.user_id = ${}", next_place())).bind::<BigInt, _>(user_id.0);
+impl ListSource for ScanFilter {
+    type Row = Scan;
+    type Key = Uuid;
+
+    const FROM: &'static str = "FROM scans s";
+
+    fn conditions(&self) -> Conditions {
+        let mut conditions = Conditions::default();
+        if let Some(user_id) = self.user_id {
+            conditions.and_with("s.user_id = $", Value::BigInt(user_id.0));
+        }
+        if let Some(bag) = &self.bag {
+            // A bag has some tens of scans. For a short page of them, the planner would walk along
+            // all scans of all bags.
+            let of_bag = "s.id = ANY(ARRAY(SELECT id FROM scans WHERE qr_code = $ \
+                          UNION ALL SELECT id FROM scans WHERE parent_qr_code = $))";
+            conditions.and_with(of_bag, Value::Text(bag.to_string()));
+        }
+        if let Some(kind) = self.kind {
+            conditions.and(&format!("s.kind = '{kind}'"));
+        }
+        if let Some(outcome) = self.outcome {
+            conditions.and(&format!("s.outcome = '{outcome}'"));
+        }
+        if let (Some(kind), Some(outcome)) = (self.kind, self.outcome)
+            && !outcome.is_of(kind)
+        {
+            // Otherwise all scans of that outcome would be searched for rows that can't exist.
+            conditions.and("false");
+        }
+        if let Some(area_id) = self.area_id {
+            conditions.and_with("s.dispatch_area_id = $", Value::Integer(area_id));
+        }
+        // Times are ranges on the primary key, which prunes the partitions.
+        if let Some(after) = self.scanned_after {
+            conditions.and_with("s.id >= $", Value::Uuid(floor_id(after)));
+        }
+        if let Some(before) = self.scanned_before {
+            conditions.and_with("s.id < $", Value::Uuid(floor_id(before)));
+        }
+        conditions
     }
-    if let Some(bag) = &filter.bag {
-        let n = next_place();
-        // A bag has some tens of scans: for a short page of them the planner would go along all scans of all bags.
-        query = query
-            .sql(&format!(
-                " AND s.id = ANY(ARRAY(SELECT id FROM scans WHERE qr_code = ${n} UNION ALL SELECT id FROM scans WHERE parent_qr_code = ${n}))"
-            ))
-            .bind::<Text, _>(bag.clone());
+
+    fn key(row: &Scan) -> Uuid {
+        row.id
     }
-    if let Some(kind) = filter.kind {
-        query = query.sql(&format!(" AND s.kind = '{kind}'"));
+
+    async fn page(&self, conn: &mut AsyncPgConnection, after: Option<Uuid>, limit: i64) -> QueryResult<Vec<Scan>> {
+        list(conn, self, after, limit).await
     }
-    if let Some(outcome) = filter.outcome {
-        query = query.sql(&format!(" AND s.outcome = '{outcome}'"));
-    }
-    if let (Some(kind), Some(outcome)) = (filter.kind, filter.outcome)
-        && !outcome.is_of(kind)
-    {
-        // Or all scans of that outcome would be looked through for what can't be among them.
-        query = query.sql(" AND false");
-    }
-    if let Some(area_id) = filter.area_id {
-        query = query.sql(&format!(" AND s.dispatch_area_id = ${}", next_place())).bind::<Integer, _>(area_id);
-    }
-    // Times are ranges on the primary key, which prunes the partitions.
-    if let Some(after) = filter.scanned_after {
-        query = query.sql(&format!(" AND s.id >= ${}", next_place())).bind::<SqlUuid, _>(floor_id(after));
-    }
-    if let Some(scanned_before) = filter.scanned_before {
-        query = query.sql(&format!(" AND s.id < ${}", next_place())).bind::<SqlUuid, _>(floor_id(scanned_before));
-    }
-    if let Some(before) = before {
-        query = query.sql(&format!(" AND s.id < ${}", next_place())).bind::<SqlUuid, _>(before);
-    }
-    (query, place)
 }
 
 #[cfg(test)]

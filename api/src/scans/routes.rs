@@ -27,8 +27,8 @@ use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, Problem, Result};
 use crate::http::etag;
 use crate::http::json::{self, Json};
-use crate::http::page::{Count, Limit, Page, Position, Sort};
-use crate::http::query::Query;
+use crate::http::page::{Count, Page, Position, SortedPageQuery, fingerprint_of};
+use crate::http::query::FilterQuery;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
 use crate::idempotency::{Idempotency, Reply};
 use crate::identity::Caller;
@@ -302,11 +302,11 @@ pub async fn get_scan(caller: Caller, reads: Reads, req: HttpRequest, path: web:
     etag::respond(&req, &scan, None)
 }
 
-/// Filters and paging of the list of scans.
-#[derive(Debug, Deserialize, IntoParams)]
+/// The filters of scans.
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListScansQuery {
+pub struct ScansQuery {
     pub user_id: Option<i64>,
     /// Code of a bag: scans of it, or into it.
     pub bag: Option<String>,
@@ -316,50 +316,48 @@ pub struct ListScansQuery {
     pub area: Option<String>,
     pub scanned_after: Option<DateTime<Utc>>,
     pub scanned_before: Option<DateTime<Utc>>,
-    /// `newest` first by default.
-    #[serde(default)]
-    #[param(inline, value_type = Option<Sort>)]
-    pub sort: Sort,
-    /// `exact` adds `total`, the rows of the whole list; it costs a count.
-    #[param(inline)]
-    pub count: Option<Count>,
-    /// Rows of a page.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
-    pub limit: Limit,
-    /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
+}
+
+impl ScansQuery {
+    /// The filter for a caller who sees only their `own` area, if any.
+    ///
+    /// # Errors
+    /// Returns 422 `invalid_qr_code`. Fails if the database can't be read.
+    pub async fn filter(&self, conn: &mut AsyncPgConnection, own: Option<i32>) -> Result<ScanFilter> {
+        Ok(ScanFilter {
+            user_id: self.user_id.map(UserId),
+            bag: self.bag.as_deref().map(QrCode::parse).transpose()?,
+            kind: self.kind,
+            outcome: self.outcome,
+            area_id: dispatch_areas::narrowed(conn, own, self.area.as_deref()).await?,
+            scanned_after: self.scanned_after,
+            scanned_before: self.scanned_before,
+        })
+    }
 }
 
 /// List scans, newest first.
 #[utoipa::path(
-    operation_id = "list_scans", tag = "scans", params(ListScansQuery),
+    operation_id = "list_scans", tag = "scans", params(ScansQuery, SortedPageQuery),
     responses((status = 200, description = "One page of scans the caller may see", body = Page<Scan>),
               (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithQuery),
 )]
 #[get("")]
-pub async fn list_scans(caller: Caller, reads: Reads, req: HttpRequest, query: Query<ListScansQuery>) -> Result<impl Responder> {
-    let Query(query) = query;
+pub async fn list_scans(caller: Caller, reads: Reads, req: HttpRequest, query: FilterQuery<ScansQuery, SortedPageQuery>) -> Result<impl Responder> {
+    let FilterQuery(query, page) = query;
     let mut conn = reads.get().await?;
-    let area_id = dispatch_areas::narrowed(&mut conn, caller.own_area_only(), query.area.as_deref()).await?;
-    let filter = ScanFilter {
-        user_id: query.user_id.map(UserId),
-        bag: query.bag.as_deref().map(QrCode::parse).transpose()?,
-        kind: query.kind,
-        outcome: query.outcome,
-        area_id,
-        scanned_after: query.scanned_after,
-        scanned_before: query.scanned_before,
-    };
-    let filters = format!("{filter:?} {:?}", query.sort);
+    let filter = query.filter(&mut conn, caller.own_area_only()).await?;
+    let filters = fingerprint_of(&(&query, page.sort, caller.own_area_only()));
     let position = Position::new("scans", &filters);
-    let before = position.key(query.cursor.as_deref())?;
-    let scans = queries::list_sorted(&mut conn, &filter, query.sort, before, query.limit.rows_to_read()).await?;
-    let total = match query.count {
+    let before = position.key(page.cursor.as_deref())?;
+    let wanted = page.limit.rows_to_read();
+    let scans = queries::list_sorted(&mut conn, &filter, page.sort, before, wanted).await?;
+    let total = match page.count {
         Some(Count::Exact) => Some(queries::count(&mut conn, &filter).await?),
         None => None,
     };
-    Ok(Page::new(scans, query.limit, &position, |scan| scan.id).with_total(total).into_response(&req))
+    let page = Page::new(scans, page.limit, &position, |scan| scan.id);
+    Ok(page.with_total(total).into_response(&req))
 }
 
 fn scanned_by(caller: Caller, client: Client) -> Arc<ScannedBy> {

@@ -14,6 +14,7 @@ use crate::audit::Actor;
 use crate::bag_formats::kind::BagKind;
 use crate::bag_formats::qr_code::{BagFormats, QrCode};
 use crate::bags::model::{BagRecord, BagStatus};
+use crate::bags::packing::{self, Admission, Child, Parent, Refusal};
 use crate::identity::Caller;
 
 /// A well-formed scan that waits to be decided.
@@ -178,12 +179,12 @@ impl Warehouse {
     }
 
     fn scan_child(&mut self, scan: &ScanCommand, parent_code: &QrCode) -> Decision {
-        if let Some(refusal) = self.refusal_of_child(scan, parent_code) {
-            return refusal;
-        }
-        let is_linked_already = self.bags.get(&scan.code).is_some_and(|child| child.parent.as_ref() == Some(parent_code));
+        let admission = match self.admit(scan, parent_code) {
+            Ok(admission) => admission,
+            Err(refusal) => return self.refuse_child(parent_code, refusal),
+        };
         let mut events = Vec::new();
-        if !is_linked_already {
+        if admission == Admission::Enters {
             events.extend(self.take_into_area(scan, parent_code));
             events.extend(self.link(scan, parent_code));
         }
@@ -191,7 +192,10 @@ impl Warehouse {
         self.touch(parent_code, scan.scanned_at);
         Decision {
             kind: ScanKind::Child,
-            outcome: if is_linked_already { ScanOutcome::AlreadyLinked } else { ScanOutcome::Linked },
+            outcome: match admission {
+                Admission::Enters => ScanOutcome::Linked,
+                Admission::AlreadyInside => ScanOutcome::AlreadyLinked,
+            },
             bag: self.bags.get(&scan.code).cloned(),
             parent: self.bags.get(parent_code).cloned(),
             linked_parent: None,
@@ -200,77 +204,47 @@ impl Warehouse {
         }
     }
 
-    /// Why a child can't go into a parent, the most basic reason first. A child that is in this very parent is
-    /// never refused: nothing would change, and a packer who scans a bag twice must see that it is safe.
-    fn refusal_of_child(&self, scan: &ScanCommand, parent_code: &QrCode) -> Option<Decision> {
-        let refuse = |outcome| Some(refuse(ScanKind::Child, outcome));
-        if self.kind_of(&scan.code) == BagKind::Parent {
-            return refuse(ScanOutcome::KindMismatch);
-        }
+    fn admit(&self, scan: &ScanCommand, parent_code: &QrCode) -> Result<Admission, Refusal> {
         let child = self.bags.get(&scan.code);
-        let in_parent = child.and_then(|child| child.parent.as_ref());
-        // Also where a bag has the code: an earlier version took such codes, and every further one is a mistake too.
-        if in_parent != Some(parent_code)
-            && let Some(fault) = self.formats.fault_of(&scan.code)
-        {
-            return refuse(fault.into());
-        }
-        let Some(parent) = self.bags.get(parent_code) else { return refuse(ScanOutcome::UnknownParent) };
-        if parent.kind != BagKind::Parent {
-            return refuse(ScanOutcome::KindMismatch);
-        }
-        if !self.may_touch(scan, parent) {
-            return refuse(ScanOutcome::OtherDispatchArea);
-        }
-        if in_parent == Some(parent_code) {
-            return None;
-        }
-        let refuse_with_parent = |outcome| Some(Decision { parent: Some(parent.clone()), ..self::refuse(ScanKind::Child, outcome) });
-        if parent.is_on_completed_bill {
-            return refuse_with_parent(ScanOutcome::ParentOnCompletedBill);
-        }
-        if let Some(elsewhere) = in_parent {
-            if !child.is_some_and(|child| self.may_touch(scan, child)) {
-                return refuse_with_parent(ScanOutcome::OtherDispatchArea);
-            }
-            let refusal = refuse_with_parent(ScanOutcome::LinkedElsewhere);
-            return refusal.map(|refusal| Decision { linked_parent: Some(elsewhere.clone()), ..refusal });
-        }
-        // Full before completed: the last child completes a parent, and "full" is what the packer sees.
-        if parent.child_count >= parent.capacity {
-            return refuse_with_parent(ScanOutcome::ParentFull);
-        }
-        if parent.status == Some(BagStatus::Completed) {
-            return refuse_with_parent(ScanOutcome::ParentCompleted);
-        }
-        if child.is_some_and(|child| !self.may_touch(scan, child)) {
-            return refuse_with_parent(ScanOutcome::OtherDispatchArea);
-        }
-        None
+        let parent = self.bags.get(parent_code);
+        let child = Child {
+            code: &scan.code,
+            kind: self.kind_of(&scan.code),
+            parent: child.and_then(|child| child.parent.as_ref()),
+            label_fault: self.formats.fault_of(&scan.code),
+            is_within_reach: child.is_none_or(|child| self.may_touch(scan, child)),
+        };
+        let is_within_reach = parent.is_none_or(|parent| self.may_touch(scan, parent));
+        packing::admit(&child, &Parent { code: parent_code, bag: parent, is_within_reach })
+    }
+
+    fn refuse_child(&self, parent_code: &QrCode, refusal: Refusal) -> Decision {
+        let parent = self.bags.get(parent_code).filter(|_| refusal.is_about_parent()).cloned();
+        let refused = refuse(ScanKind::Child, ScanOutcome::from(&refusal));
+        let linked_parent = match refusal {
+            Refusal::LinkedElsewhere(elsewhere) => Some(elsewhere),
+            _ => None,
+        };
+        Decision { parent, linked_parent, ..refused }
     }
 
     fn link(&mut self, scan: &ScanCommand, parent_code: &QrCode) -> Vec<Event> {
         let mut events = Vec::new();
-        let (area_id, area, bill_id, bill) = {
-            let parent = &self.bags[parent_code];
-            (parent.area_id, parent.area.clone(), parent.bill_id, parent.bill.clone())
-        };
+        let parent = &self.bags[parent_code];
+        let (area_id, area) = (parent.area_id, parent.area.clone());
         if !self.bags.contains_key(&scan.code) {
-            self.create(scan, &scan.code, BagKind::Child, area_id, area.clone());
+            self.create(scan, &scan.code, BagKind::Child, area_id, area);
             events.push(Event::BagCreated { bag: scan.code.clone(), area_id });
         }
-        let child = self.bags.get_mut(&scan.code).expect("just created if it was not there");
-        let previous_area_id = child.area_id;
-        (child.parent, child.parent_area_id) = (Some(parent_code.clone()), area_id);
-        // The child stands where its parent stands, also when a biller or an admin packs across areas.
-        (child.area_id, child.area) = (area_id, area);
-        (child.bill_id, child.bill) = (bill_id, bill);
-        events.push(Event::ChildLinked { child: scan.code.clone(), parent: parent_code.clone(), previous_area_id, area_id });
-        let parent = self.bags.get_mut(parent_code).expect("checked before");
-        parent.child_count += 1;
-        if parent.child_count == parent.capacity {
-            parent.status = Some(BagStatus::Completed);
-            parent.auto_completed = true;
+        // Two bags of different kinds, so two different codes.
+        let [Some(child), Some(parent)] = self.bags.get_disjoint_mut([&scan.code, parent_code]) else {
+            unreachable!("the parent was admitted to, and the child exists or was just created");
+        };
+        let (previous_area_id, status) = (child.area_id, parent.status);
+        packing::add(child, parent);
+        let (child, parent) = (scan.code.clone(), parent_code.clone());
+        events.push(Event::ChildLinked { child, parent, previous_area_id, area_id });
+        if self.bags[parent_code].status != status {
             events.push(Event::ParentCompleted { parent: parent_code.clone(), area_id });
         }
         events

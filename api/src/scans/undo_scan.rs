@@ -14,8 +14,9 @@ use super::model::{Scan, ScanKind, ScanOutcome, ScanRow, id_at, time_of};
 use super::{queries, write_sets};
 use crate::audit::{self, Action, Actor, Entity, Entry};
 use crate::bags;
-use crate::bags::change_parent::{remove_child, unlink};
+use crate::bags::change_parent::unlink;
 use crate::bags::model::{Bag, BagRecord};
+use crate::bags::packing;
 use crate::db::sql;
 use crate::db::transaction::Abort;
 use crate::error::{Error, ErrorCode, Result};
@@ -88,13 +89,10 @@ async fn undo_locked(
     if link_of(conn, child).await? != Some(scan.id) {
         return Err(superseded().into());
     }
-    if parent.is_on_completed_bill {
-        return Err(
-            Error::refused(ErrorCode::ParentOnCompletedBill, format!("{} is on a completed bill and can't be changed.", parent.qr_code)).into()
-        );
-    }
+    packing::ensure_unlocked(parent)?;
     unlink(conn, child).await?;
-    let parent_after = remove_child(parent);
+    let (mut child_after, mut parent_after) = (child.clone(), parent.clone());
+    packing::remove(&mut child_after, &mut parent_after);
     bags::queries::update_parent(conn, &parent_after).await?;
     mark_undone(conn, caller, scan, parent.area_id).await?;
 

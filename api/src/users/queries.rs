@@ -2,14 +2,15 @@
 
 use chrono::Utc;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::language::Language;
 use super::model::{User, UserRow};
+use crate::db::list::{ListSource, PageOf};
 use crate::db::schema::{dispatch_areas, users};
 use crate::db::sql;
-use crate::db::sql::escape_like;
+use crate::db::sql::{Conditions, Value, escape_like};
 use crate::identity::{Role, UserId};
 
 diesel::define_sql_function! {
@@ -59,7 +60,7 @@ pub async fn lock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Optio
     find(conn, id).await
 }
 
-/// What a list of users is narrowed to.
+/// The filters of a list of users.
 #[derive(Debug, Default)]
 pub struct UserFilter {
     /// Part of the user name or e-mail address.
@@ -68,31 +69,57 @@ pub struct UserFilter {
     pub is_active: Option<bool>,
 }
 
+/// Columns of a [`ListedUser`].
+const LISTED: &str = "SELECT u.*, a.code AS area FROM users u \
+     LEFT JOIN dispatch_areas a ON a.id = u.dispatch_area_id ";
+
+#[derive(QueryableByName)]
+struct ListedUser {
+    #[diesel(embed)]
+    user: UserRow,
+    #[diesel(sql_type = Nullable<Text>)]
+    area: Option<String>,
+}
+
 /// Users by id, after `after`.
-pub async fn list(conn: &mut AsyncPgConnection, filter: &UserFilter, after: Option<i64>, limit: i64) -> QueryResult<Vec<User>> {
-    let mut query = users::table
-        .left_join(dispatch_areas::table)
-        .select((UserRow::as_select(), dispatch_areas::code.nullable()))
-        .order(users::id.asc())
-        .filter(users::anonymised_at.is_null())
-        .limit(limit)
-        .into_boxed();
-    if let Some(after) = after {
-        query = query.filter(users::id.gt(after));
+pub async fn list(conn: &mut AsyncPgConnection, filter: &UserFilter, after: Option<UserId>, limit: i64) -> QueryResult<Vec<User>> {
+    let page = PageOf { select: LISTED, column: "u.id", direction: "ASC", limit, has_limit_in_text: false };
+    let after = after.map(|id| Value::BigInt(id.0));
+    let rows: Vec<ListedUser> = page.statement(filter.conditions(), after).load(conn).await?;
+    Ok(rows.into_iter().map(|row| User::from_row(row.user, row.area)).collect())
+}
+
+impl ListSource for UserFilter {
+    type Row = User;
+    type Key = UserId;
+
+    const FROM: &'static str = "FROM users u";
+
+    fn conditions(&self) -> Conditions {
+        let mut conditions = Conditions::default();
+        conditions.and("u.anonymised_at IS NULL");
+        if let Some(role) = self.role {
+            conditions.and(&format!("u.role = '{role}'"));
+        }
+        match self.is_active {
+            Some(true) => conditions.and("u.is_active"),
+            Some(false) => conditions.and("NOT u.is_active"),
+            None => {}
+        }
+        if let Some(q) = &self.q {
+            let pattern = Value::Text(format!("%{}%", escape_like(q)));
+            conditions.and_with("(u.username ILIKE $ OR u.email ILIKE $)", pattern);
+        }
+        conditions
     }
-    if let Some(role) = filter.role {
-        query = query.filter(users::role.eq(role));
+
+    fn key(row: &User) -> UserId {
+        row.id
     }
-    if let Some(is_active) = filter.is_active {
-        query = query.filter(users::is_active.eq(is_active));
+
+    async fn page(&self, conn: &mut AsyncPgConnection, after: Option<UserId>, limit: i64) -> QueryResult<Vec<User>> {
+        list(conn, self, after, limit).await
     }
-    if let Some(q) = &filter.q {
-        let pattern = format!("%{}%", escape_like(q));
-        query =
-            query.filter(users::username.ilike(pattern.clone()).or(users::email.assume_not_null().ilike(pattern).and(users::email.is_not_null())));
-    }
-    let rows: Vec<(UserRow, Option<String>)> = query.load(conn).await?;
-    Ok(rows.into_iter().map(|(row, area)| User::from_row(row, area)).collect())
 }
 
 /// A user to be.

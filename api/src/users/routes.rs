@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, Responder, get, post, web};
 use diesel::result::{DatabaseErrorKind, Error as DbError};
 use diesel_async::AsyncPgConnection;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -18,31 +18,33 @@ use crate::db::transaction::Abort;
 use crate::dispatch_areas;
 use crate::error::{Error, ErrorCode, FieldError, Problem, Result};
 use crate::http::json::Json;
-use crate::http::page::{Limit, Page, Position};
-use crate::http::query::Query;
+use crate::http::page::{Page, PageQuery, Position, fingerprint_of};
+use crate::http::query::FilterQuery;
 use crate::http::responses::{Always, SignedIn, WithBody, WithQuery};
-use crate::http::text::no_control_characters;
+use crate::http::text::{no_control_characters, search_term};
 use crate::idempotency::{Idempotency, Reply};
 use crate::identity::Role;
 use crate::identity::client::Client;
 use crate::identity::{Admin, RequireRole};
 use crate::state::AppState;
 
-/// Filters and paging of the list of users.
-#[derive(Debug, Deserialize, IntoParams)]
+/// The filters of users.
+#[derive(Debug, Deserialize, Serialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListUsersQuery {
+pub struct UsersQuery {
     /// Part of the user name or e-mail address.
     pub q: Option<String>,
     pub role: Option<Role>,
     pub is_active: Option<bool>,
-    /// Rows of a page.
-    #[serde(default)]
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
-    pub limit: Limit,
-    /// `next_cursor` of the page before.
-    pub cursor: Option<String>,
+}
+
+impl UsersQuery {
+    /// The filter.
+    pub fn filter(&self) -> UserFilter {
+        let q = search_term(self.q.as_ref());
+        UserFilter { q, role: self.role, is_active: self.is_active }
+    }
 }
 
 /// A user to be.
@@ -90,19 +92,24 @@ pub fn reserved() -> Error {
 
 /// List users.
 #[utoipa::path(
-    operation_id = "list_users", tag = "users", params(ListUsersQuery),
+    operation_id = "list_users", tag = "users", params(UsersQuery, PageQuery),
     responses((status = 200, description = "One page of users", body = Page<User>), Always, SignedIn, WithQuery),
 )]
 #[get("/users")]
-pub async fn list_users(_admin: RequireRole<Admin>, reads: Reads, req: HttpRequest, query: Query<ListUsersQuery>) -> Result<impl Responder> {
-    let Query(ListUsersQuery { q, role, is_active, limit, cursor }) = query;
-    let q = q.map(|q| q.replace('\0', "")).filter(|q| !q.is_empty());
-    let filters = format!("{q:?}{role:?}{is_active:?}");
+pub async fn list_users(
+    _admin: RequireRole<Admin>,
+    reads: Reads,
+    req: HttpRequest,
+    query: FilterQuery<UsersQuery, PageQuery>,
+) -> Result<impl Responder> {
+    let FilterQuery(query, page) = query;
+    let filters = fingerprint_of(&query);
     let position = Position::new("users", &filters);
-    let after = position.key(cursor.as_deref())?;
+    let after = position.key(page.cursor.as_deref())?;
     let mut conn = reads.get().await?;
-    let users = queries::list(&mut conn, &UserFilter { q, role, is_active }, after, limit.rows_to_read()).await?;
-    Ok(Page::new(users, limit, &position, |user| user.id).into_response(&req))
+    let wanted = page.limit.rows_to_read();
+    let users = queries::list(&mut conn, &query.filter(), after, wanted).await?;
+    Ok(Page::new(users, page.limit, &position, |user| user.id).into_response(&req))
 }
 
 /// Create a user.

@@ -35,7 +35,7 @@ pub async fn send(person: &Person, fields: &[(&str, &str)], file_name: &str, con
 }
 
 /// Hands a CSV file in and waits until the work is done.
-async fn import(person: &Person, fields: &[(&str, &str)], text: &str) -> Value {
+pub async fn import(person: &Person, fields: &[(&str, &str)], text: &str) -> Value {
     let taken = send(person, fields, "file.csv", CSV, text.as_bytes()).await.expect(202);
     assert_eq!(taken.header("location"), format!("/api/v1/imports/{}", taken.body["id"].as_str().unwrap()));
     finished(person, &taken.body).await
@@ -66,7 +66,7 @@ async fn refused(person: &Person, import: &Value) -> Vec<(i64, String, Vec<Strin
     rows.map(|row| (row[0].parse().expect("a line"), row[row.len() - 2].clone(), row)).collect()
 }
 
-async fn codes(person: &Person, import: &Value) -> Vec<(i64, String)> {
+pub async fn codes(person: &Person, import: &Value) -> Vec<(i64, String)> {
     refused(person, import).await.into_iter().map(|(line, code, _)| (line, code)).collect()
 }
 

@@ -5082,9 +5082,9 @@ export interface operations {
                 before?: string;
                 /** @description Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code. */
                 q?: string;
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -6228,11 +6228,11 @@ export interface operations {
                 created_before?: string;
                 /** @description `newest` first by default. */
                 sort?: "newest" | "oldest";
-                /** @description `exact` adds `total`, the rows of the whole list; it costs a count. */
+                /** @description `exact` adds `total`, the number of rows in the whole list. This runs a count query. */
                 count?: "exact";
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -6910,9 +6910,9 @@ export interface operations {
     list_bag_children: {
         parameters: {
             query?: {
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -7130,9 +7130,9 @@ export interface operations {
     list_bag_history: {
         parameters: {
             query?: {
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -8085,9 +8085,9 @@ export interface operations {
     list_bill_bags: {
         parameters: {
             query?: {
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -9196,17 +9196,29 @@ export interface operations {
     export_audit_logs: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
+                /** @description Id of the user who acted. */
                 actor_id?: number;
                 /** @description Id of the API key that was used. */
                 api_key_id?: number;
+                /** @example bill_changed */
                 action?: string;
+                /**
+                 * @description `user`, `session`, `bag`, `bill`, …
+                 * @example bill
+                 */
                 entity_type?: string;
+                /**
+                 * @description With `entity_type`, the whole history of one thing.
+                 * @example BILL-000001
+                 */
                 entity_id?: string;
                 request_id?: string;
                 ip?: string;
                 after?: string;
                 before?: string;
-                /** @description Part of the actor's name, of the entity's id, or of a changed value. */
+                /** @description Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code. */
                 q?: string;
             };
             header?: {
@@ -9306,6 +9318,8 @@ export interface operations {
     export_bags: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 /** @description Part of the code; with one or two characters, its beginning. */
                 q?: string;
                 kind?: components["schemas"]["BagKind"];
@@ -9417,14 +9431,16 @@ export interface operations {
     export_bills: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 /** @description Part of the number, destination or vehicle number. */
                 q?: string;
                 status?: components["schemas"]["BillStatus"];
-                /** @description Id of the user who made it. */
+                /** @description Id of the user who created it. */
                 created_by?: number;
                 created_after?: string;
                 created_before?: string;
-                /** @description Code of a dispatch area: bills with bags of it. */
+                /** @description Code of a dispatch area: only bills with bags of this area. */
                 area?: string;
             };
             header?: {
@@ -9524,6 +9540,8 @@ export interface operations {
     export_links: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 /** @description Code of the parent's dispatch area. */
                 area?: string;
                 /** @description Code of a parent. */
@@ -9626,6 +9644,8 @@ export interface operations {
     export_scans: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 user_id?: number;
                 /** @description Code of a bag: scans of it, or into it. */
                 bag?: string;
@@ -9733,6 +9753,8 @@ export interface operations {
     export_users: {
         parameters: {
             query?: {
+                /** @description `csv` by default. */
+                format?: "ndjson" | "csv" | "xlsx";
                 /** @description Part of the user name or e-mail address. */
                 q?: string;
                 role?: components["schemas"]["Role"];
@@ -9835,9 +9857,9 @@ export interface operations {
     list_imports: {
         parameters: {
             query?: {
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -12364,11 +12386,11 @@ export interface operations {
                 scanned_before?: string;
                 /** @description `newest` first by default. */
                 sort?: "newest" | "oldest";
-                /** @description `exact` adds `total`, the rows of the whole list; it costs a count. */
+                /** @description `exact` adds `total`, the number of rows in the whole list. This runs a count query. */
                 count?: "exact";
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -13604,9 +13626,9 @@ export interface operations {
                 q?: string;
                 role?: components["schemas"]["Role"];
                 is_active?: boolean;
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
