@@ -64,7 +64,9 @@ test('changes of people are told in words, in Hindi too', async ({ page, warehou
 		body: { role: 'biller' }
 	});
 	await signIn(page, ADMIN, `/audit-log?entity_type=user&entity_id=${id}`);
-	const row = page.getByRole('row', { name: new RegExp(`admin changed the role of ${person.username} from Packer to Biller`) });
+	const row = page.getByRole('row', {
+		name: new RegExp(`admin changed the role of ${person.username} from Packer to Biller`)
+	});
 	await expect(row).toContainText(/Role:\s*Packer/);
 	await page.evaluate(() => localStorage.setItem('PARAGLIDE_LOCALE', 'hi'));
 	await page.reload();
