@@ -98,7 +98,7 @@ test('a change that somebody else was faster with is not lost on either side', a
 		body: { dispatch_area: 'Indore' }
 	});
 	await dialog.getByRole('button', { name: 'Save' }).click();
-	await expect(dialog.getByRole('alert')).toContainText('Somebody else changed this person');
+	await expect(dialog.getByRole('alert')).toContainText('Someone else changed this person');
 	await expect(dialog.getByLabel('Area')).toHaveValue('Indore');
 	await dialog.getByLabel('Email').fill('mine@example.com');
 	await dialog.getByRole('button', { name: 'Save' }).click();

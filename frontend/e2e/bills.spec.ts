@@ -137,7 +137,7 @@ test('a biller finishes a bill: it is locked, and its report is read, printed an
 	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
 	await page.getByRole('button', { name: 'Finish bill' }).click();
 	await expect(page.getByRole('dialog')).toContainText('Only an admin can reopen it');
-	await expect(page.getByRole('dialog')).toContainText('1 bag of the expected ones is missing');
+	await expect(page.getByRole('dialog')).toContainText('1 expected bag is missing');
 	await portrait(page, 'bill-finish');
 	await page.getByRole('dialog').getByRole('button', { name: 'Finish bill' }).click();
 	await expect(page.getByText('This bill is finished and locked.')).toBeVisible();
