@@ -151,7 +151,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::RotateKeys { jwt_algorithm, drop_others, database } => with_database(database, async move |url| {
             let mut conn = pool::connect(url, NO_STATEMENT_TIMEOUT).await?;
             let (kid, dropped) = keys::rotate(&mut conn, jwt_algorithm, drop_others).await?;
-            say(&format!("New key {kid} signs in a few seconds. Old keys dropped: {dropped}."));
+            say(&format!("The new key {kid} is used within a few seconds. Old keys dropped: {dropped}."));
             Ok(())
         }),
         Command::Maintenance { dry_run, report, audit_retention_days, audit_archive_dir, database } => {
@@ -253,7 +253,7 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         let stopper = application.stopper();
         tokio::spawn(async move {
             match stop_signal().await {
-                Ok(signal) => tracing::info!(signal, "stopping: requests that run are finished"),
+                Ok(signal) => tracing::info!(signal, "stopping: running requests are finished first"),
                 Err(error) => tracing::error!(%error, "can't wait for signals"),
             }
             stopper.stop().await;
@@ -278,7 +278,7 @@ fn greet(application: &Application, base_path: &BasePath) {
     let address = application.address();
     let mut lines = format!("\n  TraitorTrack is ready:  http://{address}{base_path}\n  API documentation:      http://{address}{base_path}/docs/\n");
     if let Some(CreatedAdmin { username, password: Some(password) }) = &application.created_admin {
-        lines.push_str(&format!("\n  Sign in as:             {username}\n  First password:         {password}\n  It is shown only now, and has to be changed at the first sign-in.\n"));
+        lines.push_str(&format!("\n  Sign in as:             {username}\n  First password:         {password}\n  It is shown only once and must be changed at the first sign-in.\n"));
     }
     say(&lines);
 }

@@ -17,32 +17,32 @@ use crate::server::{Limits, routes};
 #[openapi(
     info(
         title = "TraitorTrack",
-        description = "Bag tracking for warehouses: pack child bags into parent bags by scanning, collect parents on bills, see who did what.\n\n\
+        description = "Bag tracking for warehouses: pack child bags into parent bags by scanning, collect parents on bills, and see who did what.\n\n\
                        Sign in with `POST /api/v1/auth/login` and send the access token as `Authorization: Bearer …`. \
-                       Every answer that is not a success is an RFC 9457 problem with a stable `code`.",
+                       Every error response is an RFC 9457 problem with a stable `code`.",
         license(name = "GPL-3.0-or-later", identifier = "GPL-3.0-or-later"),
     ),
     servers((url = "/", description = "This server")),
     tags(
-        (name = "auth", description = "Signing in and out"),
-        (name = "me", description = "One's own account"),
-        (name = "users", description = "People who sign in"),
-        (name = "promotion-requests", description = "Asking for another role"),
-        (name = "notifications", description = "What one should know"),
-        (name = "api-keys", description = "Keys of integrators"),
+        (name = "auth", description = "Sign in and sign out"),
+        (name = "me", description = "Your own account"),
+        (name = "users", description = "People with an account"),
+        (name = "promotion-requests", description = "Requests for another role"),
+        (name = "notifications", description = "Notifications of a person"),
+        (name = "api-keys", description = "Keys for other systems"),
         (name = "dispatch-areas", description = "Places that dispatch bags"),
-        (name = "bag-formats", description = "What codes look like and what they mean"),
+        (name = "bag-formats", description = "Format and meaning of bag codes"),
         (name = "scans", description = "Scanning: opening parents, linking children, undo"),
         (name = "bags", description = "Parent and child bags"),
-        (name = "bills", description = "Parent bags on vehicles, and their reports"),
-        (name = "audit-logs", description = "Who did what"),
-        (name = "search", description = "One search over everything"),
+        (name = "bills", description = "Shipments of parent bags, and their reports"),
+        (name = "audit-logs", description = "The audit log"),
+        (name = "search", description = "Search across all data"),
         (name = "reports", description = "Reports as JSON, CSV, XLSX and PDF"),
         (name = "exports", description = "Lists as files"),
         (name = "imports", description = "Files of bags and links"),
-        (name = "stats", description = "Numbers for dashboards"),
-        (name = "events", description = "What happens, as it happens"),
-        (name = "admin", description = "The system itself"),
+        (name = "stats", description = "Figures for dashboards"),
+        (name = "events", description = "Live events"),
+        (name = "admin", description = "The system"),
         (name = "health", description = "For load balancers and monitoring"),
     ),
     modifiers(&Security),
@@ -61,7 +61,7 @@ impl Modify for Security {
             .description(Some("Access token of `POST /api/v1/auth/login`, or an API key (`ttk_…`) of `POST /api/v1/api-keys`"))
             .build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        let cookie = ApiKeyValue::with_description(crate::auth::refresh_token::COOKIE, "Refresh token, set by signing in");
+        let cookie = ApiKeyValue::with_description(crate::auth::refresh_token::COOKIE, "Refresh token, set at sign-in");
         components.add_security_scheme("refresh_cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     }
 }

@@ -170,8 +170,8 @@ test('an admin deletes many bags and reads which were kept and why', async ({ pa
 	await page.getByTestId('dialog').getByRole('button', { name: 'Delete bags' }).click();
 	await expect(page.getByText('1 deleted, 2 not deleted.')).toBeVisible();
 	const results = page.getByTestId('delete-results');
-	await expect(results).toContainText(`${parent} holds 1 child bags. Take them out first.`);
-	await expect(results).toContainText(`C${parent}-1 is in ${parent}. Take it out first.`);
+	await expect(results).toContainText(`${parent} still contains child bags (1). Remove them first.`);
+	await expect(results).toContainText(`C${parent}-1 is in ${parent}. Remove it first.`);
 	await portrait(page, 'bags-deleted');
 	await page.getByTestId('dialog').getByRole('button', { name: 'Close' }).last().click();
 	await expect(page.getByRole('row')).toHaveCount(3);

@@ -40,7 +40,7 @@ pub async fn change_parent(
         let find = |code: &QrCode| bags.iter().find(|bag| bag.qr_code == *code);
         let child = find(child).ok_or_else(|| not_found(child))?;
         if child.kind != BagKind::Child {
-            return Err(Error::refused(ErrorCode::KindMismatch, format!("{} is a parent bag; only child bags are moved.", child.qr_code)).into());
+            return Err(Error::refused(ErrorCode::KindMismatch, format!("{} is a parent bag. Only child bags can be moved.", child.qr_code)).into());
         }
         if child.parent.as_ref() == parent {
             return Ok(child.clone());
@@ -80,7 +80,7 @@ async fn lock_with_present_parent(conn: &mut AsyncPgConnection, child: &QrCode, 
 
 fn check_not_billed(parent: &BagRecord) -> Result<()> {
     if parent.is_on_completed_bill {
-        return Err(Error::refused(ErrorCode::ParentOnCompletedBill, format!("{} is on a completed bill and can't be changed.", parent.qr_code)));
+        return Err(Error::refused(ErrorCode::ParentOnCompletedBill, format!("{} is on a finished bill and can't be changed.", parent.qr_code)));
     }
     Ok(())
 }
@@ -89,7 +89,7 @@ fn check_can_enter<'a>(parent: Option<&'a BagRecord>, code: &QrCode) -> Result<&
     let parent =
         parent.ok_or_else(|| Error::refused(ErrorCode::UnknownParent, format!("No parent bag has the code {code}. Scan the parent first.")))?;
     if parent.kind != BagKind::Parent {
-        return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag; a child goes into a parent bag.")));
+        return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag. A child bag can only be in a parent bag.")));
     }
     check_not_billed(parent)?;
     if parent.child_count >= parent.capacity {

@@ -28,13 +28,13 @@ pub async fn set_status(
     let bag = queries::lock(conn, &[code]).await?.into_iter().next();
     let parent = bag.filter(|bag| caller.may_see_area(bag.area_id)).ok_or_else(|| not_found(code))?;
     if parent.kind != BagKind::Parent {
-        return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag; only parent bags are completed.")).into());
+        return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag. Only parent bags can be completed.")).into());
     }
     if parent.status == Some(status) {
         return Ok(parent);
     }
     if parent.is_on_completed_bill {
-        return Err(Error::refused(ErrorCode::ParentOnCompletedBill, format!("{code} is on a completed bill and can't be changed.")).into());
+        return Err(Error::refused(ErrorCode::ParentOnCompletedBill, format!("{code} is on a finished bill and can't be changed.")).into());
     }
     if status == BagStatus::Completed && parent.child_count == 0 {
         return Err(Error::refused(ErrorCode::EmptyParent, format!("{code} is empty. Scan at least one child bag into it first.")).into());

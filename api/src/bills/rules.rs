@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::bags::model::{BagKind, BagRecord, BagStatus};
 
-/// What came of adding one bag.
+/// The result of adding one bag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AddOutcome {

@@ -42,7 +42,7 @@ pub struct ExportBagsQuery {
     /// Part of the code; with one or two characters, its beginning.
     pub q: Option<String>,
     pub kind: Option<BagKind>,
-    /// Parents of this status.
+    /// Only parents with this status.
     pub status: Option<BagStatus>,
     /// Code of a dispatch area.
     pub area: Option<String>,
@@ -81,11 +81,11 @@ pub struct ExportBillsQuery {
     /// Part of the number, destination or vehicle number.
     pub q: Option<String>,
     pub status: Option<BillStatus>,
-    /// Id of the user who made it.
+    /// Id of the user who created it.
     pub created_by: Option<i64>,
     pub created_after: Option<DateTime<Utc>>,
     pub created_before: Option<DateTime<Utc>>,
-    /// Code of a dispatch area: bills with bags of it.
+    /// Code of a dispatch area: only bills with bags of this area.
     pub area: Option<String>,
 }
 
@@ -99,7 +99,7 @@ pub struct ExportScansQuery {
     #[param(value_type = Option<ExportFormat>)]
     pub format: ExportFormat,
     pub user_id: Option<i64>,
-    /// Code of a bag: scans of it, or into it.
+    /// Code of a bag: scans of this bag, or into it.
     pub bag: Option<String>,
     pub kind: Option<ScanKind>,
     pub outcome: Option<ScanOutcome>,
@@ -141,7 +141,7 @@ pub struct ExportUsersQuery {
     #[serde(default, skip_serializing)]
     #[param(value_type = Option<ExportFormat>)]
     pub format: ExportFormat,
-    /// Part of the user name or e-mail address.
+    /// Part of the username or email address.
     pub q: Option<String>,
     pub role: Option<Role>,
     pub is_active: Option<bool>,
@@ -170,7 +170,7 @@ fn text(given: Option<&String>) -> Option<String> {
 /// Export bags, newest first.
 #[utoipa::path(
     operation_id = "export_bags", tag = "exports", params(ExportBagsQuery),
-    responses((status = 200, description = "All bags of the filters, as they were when the answer began", content(
+    responses((status = 200, description = "All matching bags, as of the start of the response", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
               (status = 422, description = "`too_many_rows` for xlsx", body = Problem, content_type = "application/problem+json"),
@@ -200,10 +200,10 @@ pub async fn export_bags(
     stream::respond(&state, turn, export, Bags { filter, before: None }).await
 }
 
-/// Export which child is in which parent.
+/// Export the links between children and parents.
 #[utoipa::path(
     operation_id = "export_links", tag = "exports", params(ExportLinksQuery),
-    responses((status = 200, description = "All links of the filters, as they were when the answer began", content(
+    responses((status = 200, description = "All matching links, as of the start of the response", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
               (status = 422, description = "`too_many_rows` for xlsx, `invalid_qr_code`", body = Problem, content_type = "application/problem+json"),
@@ -228,7 +228,7 @@ pub async fn export_links(
 /// Export bills, newest first.
 #[utoipa::path(
     operation_id = "export_bills", tag = "exports", params(ExportBillsQuery),
-    responses((status = 200, description = "All bills of the filters, as they were when the answer began", content(
+    responses((status = 200, description = "All matching bills, as of the start of the response", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
               (status = 422, description = "`too_many_rows` for xlsx", body = Problem, content_type = "application/problem+json"),
@@ -259,7 +259,7 @@ pub async fn export_bills(
 /// Export scans, newest first.
 #[utoipa::path(
     operation_id = "export_scans", tag = "exports", params(ExportScansQuery),
-    responses((status = 200, description = "All scans of the filters, as they were when the answer began", content(
+    responses((status = 200, description = "All matching scans, as of the start of the response", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
               (status = 422, description = "`too_many_rows` for xlsx, `invalid_qr_code`", body = Problem, content_type = "application/problem+json"),
@@ -292,7 +292,7 @@ pub async fn export_scans(
 /// Export the audit log, newest first.
 #[utoipa::path(
     operation_id = "export_audit_logs", tag = "exports", params(ExportAuditLogsQuery),
-    responses((status = 200, description = "All entries of the filters, as they were when the answer began", content(
+    responses((status = 200, description = "All matching entries, as of the start of the response", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
               (status = 422, description = "`too_many_rows` for xlsx", body = Problem, content_type = "application/problem+json"),
@@ -328,7 +328,7 @@ pub async fn export_audit_logs(
 /// Export users.
 #[utoipa::path(
     operation_id = "export_users", tag = "exports", params(ExportUsersQuery),
-    responses((status = 200, description = "All users of the filters, as they were when the answer began", content(
+    responses((status = 200, description = "All matching users, as of the start of the response", content(
                   (String = "text/csv"), (String = "application/x-ndjson"),
                   (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"))),
               (status = 422, description = "`too_many_rows` for xlsx", body = Problem, content_type = "application/problem+json"),

@@ -56,8 +56,5 @@ pub async fn fallback(req: HttpRequest, table: web::Data<RouteTable>, app: web::
     if is_page_request && let Some(response) = app.respond(&req) {
         return Ok(response);
     }
-    Err(Error::refused(
-        ErrorCode::NotFound,
-        format!("There is nothing at this address. See {}/docs for the available addresses.", base_path::current()),
-    ))
+    Err(Error::refused(ErrorCode::NotFound, format!("This address does not exist. See {}/docs for the available addresses.", base_path::current())))
 }

@@ -41,7 +41,7 @@ impl FromStr for Origin {
         let text = text.trim();
         match Self::of(text) {
             Some(origin) if origin.0 == text => Ok(origin),
-            Some(origin) => Err(format!("use the form that browsers send: {origin}")),
+            Some(origin) => Err(format!("use the format that browsers send: {origin}")),
             None => Err("use https://host or https://host:port; patterns are not supported".into()),
         }
     }

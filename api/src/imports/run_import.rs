@@ -58,7 +58,7 @@ pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     let id = job.payload.get("import_id").and_then(Value::as_str).and_then(|id| Uuid::try_parse(id).ok());
     let id = id.ok_or_else(|| JobError::Permanent(anyhow::anyhow!("the job names no import")))?;
     let mut conn = connection(state).await?;
-    let import = queries::find(&mut conn, id).await?.ok_or_else(|| JobError::Permanent(anyhow::anyhow!("the import is gone")))?;
+    let import = queries::find(&mut conn, id).await?.ok_or_else(|| JobError::Permanent(anyhow::anyhow!("the import no longer exists")))?;
     if import.finished_at.is_some() {
         // Finished by a worker that died before it could say so.
         return Ok(json!({"import_id": id}));
@@ -87,7 +87,7 @@ pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
         Err(error) => {
             if job.attempts >= job.max_attempts {
                 let progress = queries::find(&mut conn, id).await?.map(progress_of).unwrap_or_default();
-                let told = "The work failed too often. Send the file again: rows that are in stay in.";
+                let told = "The import failed too often. Upload the file again: rows that were imported stay imported.";
                 finish(&mut conn, &import, JobStatus::Failed, progress, Some((ErrorCode::Internal.as_str(), told))).await?;
             }
             Err(JobError::Retry(error.into()))
@@ -107,7 +107,7 @@ fn progress_of(import: ImportRecord) -> ImportProgress {
 async fn importer(conn: &mut AsyncPgConnection, import: &ImportRecord) -> Result<ScannedBy, Error> {
     let user = users::queries::find(conn, UserId(import.user_id)).await?;
     let Some((user, area)) = user.filter(|(user, _)| user.is_active && user.role == Role::Admin) else {
-        return Err(Error::refused(ErrorCode::Forbidden, "Who handed the file in is no active admin any more."));
+        return Err(Error::refused(ErrorCode::Forbidden, "The person who uploaded the file is no longer an active admin."));
     };
     let client = client_of(import);
     let actor = Actor::person(user.id, &user.username, &client);
@@ -158,7 +158,7 @@ async fn ended<T>(conn: &mut AsyncPgConnection, done: QueryResult<T>) -> QueryRe
     if done.is_ok() {
         Manager::commit_transaction(conn).await?;
     } else if let Err(cause) = Manager::rollback_transaction(conn).await {
-        tracing::warn!(error = %cause, "roll-back failed; the connection is thrown away");
+        tracing::warn!(error = %cause, "the rollback failed; the connection is closed");
     }
     done
 }
@@ -282,7 +282,7 @@ impl Work<'_> {
             }
             Err(abort) => {
                 if let Err(cause) = Manager::rollback_transaction(&mut **conn).await {
-                    tracing::warn!(error = %cause, "roll-back failed; the connection is thrown away");
+                    tracing::warn!(error = %cause, "the rollback failed; the connection is closed");
                 }
                 Err(match abort {
                     Abort::Error(error) => error,

@@ -71,7 +71,7 @@ pub async fn run(state: &AppState, job: &TakenJob) -> Result<Value, JobError> {
     // A file must not hold the name of somebody who was erased while it was being written.
     if state.mailer.keeps_files() && erased_people(state).await? != erased_before {
         state.mailer.delete_file(job.id).await?;
-        return Err(JobError::Retry(anyhow!("a user was deleted while the e-mail was being written")));
+        return Err(JobError::Retry(anyhow!("a user was deleted while the email was being written")));
     }
     Ok(json!({"sent": true}))
 }

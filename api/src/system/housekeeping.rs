@@ -43,7 +43,7 @@ pub async fn keep_clean(pool: Pool) {
     loop {
         tokio::time::sleep(INTERVAL).await;
         if let Err(error) = sweep(&pool).await {
-            tracing::warn!(%error, "old rows could not be cleared away");
+            tracing::warn!(%error, "expired rows could not be deleted");
         }
     }
 }
@@ -68,7 +68,7 @@ pub async fn sweep_tables(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
     for (table, statement) in SWEEPS {
         let removed = sweep_table(conn, statement).await?;
         if removed > 0 {
-            tracing::info!(table, removed, "old rows cleared away");
+            tracing::info!(table, removed, "expired rows deleted");
         }
         gone += removed;
     }

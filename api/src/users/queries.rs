@@ -61,7 +61,7 @@ pub async fn lock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Optio
 /// What a list of users is narrowed to.
 #[derive(Debug, Default)]
 pub struct UserFilter {
-    /// Part of the user name or e-mail address.
+    /// Part of the username or email address.
     pub q: Option<String>,
     pub role: Option<Role>,
     pub is_active: Option<bool>,
@@ -94,7 +94,7 @@ pub async fn list(conn: &mut AsyncPgConnection, filter: &UserFilter, after: Opti
     Ok(rows.into_iter().map(|(row, area)| User::from_row(row, area)).collect())
 }
 
-/// A user to be.
+/// A user to create.
 #[derive(Debug, Insertable)]
 #[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
 pub struct NewUser {
