@@ -159,7 +159,7 @@ async fn missing_partitions_are_told_and_made() {
     let (status, scans) = state().await;
     assert_eq!((status.as_deref(), &scans["months_ahead"]), (Some("degraded"), &0.into()));
     assert_says(&maintain(url, &["--dry-run"]).await, true, &["scans has 0 months ahead"]);
-    assert_says(&maintain(url, &[]).await, true, &["partitions: 1 made ahead"]);
+    assert_says(&maintain(url, &[]).await, true, &["partitions: 1 created"]);
     assert_eq!(state().await.0.as_deref(), Some("healthy"));
 
     database::execute(
