@@ -115,7 +115,7 @@ mod tests {
         ] {
             assert!(bad.parse::<Origin>().is_err(), "{bad}");
         }
-        assert_eq!("https://a.example:443".parse::<Origin>().unwrap_err(), "use the form that browsers send: https://a.example");
+        assert_eq!("https://a.example:443".parse::<Origin>().unwrap_err(), "use the format that browsers send: https://a.example");
     }
 
     fn is_allowed(headers: &[(&str, &str)]) -> bool {
