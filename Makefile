@@ -4,23 +4,23 @@
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what running and testing need
+setup: ## Install everything needed to run and test
 	@.ci/setup test
 
-run: ## Set everything up, build, and run the server with its own database
+run: ## Set up, build, and run the server with its own database
 	@.ci/setup run
 	@$(MAKE) --no-print-directory build
 	@exec target/release/api serve
 
-dev: ## Run the API and the web app with reload
+dev: ## Run the API and the web app with hot reload
 	@.ci/setup run
 	@.ci/dev
 
-build: ## Build the one release binary, target/release/api, with the web app inside
+build: ## Build the release binary, target/release/api, which contains the web app
 	@.ci/build-web
 	cargo build --release --workspace --locked --bin api
 
-test: ## Run every test: rules, API on a real database, web app, browser
+test: ## Run all tests: rules, API on a real database, web app, browser
 	@.ci/setup test
 	@.ci/test
 
@@ -28,7 +28,7 @@ test-api: ## Run the Rust tests only
 	@.ci/setup run
 	cargo test --workspace --locked
 
-test-scale: ## Fill a database with 1.8 million bags and look at the plan of every list, filter and sort
+test-scale: ## Check the query plan of every list, filter and sort order on 1.8 million bags
 	@.ci/setup run
 	cargo test --workspace --locked --test it -- --ignored --nocapture scale::
 
@@ -36,22 +36,22 @@ test-web: ## Run the web app's unit tests only
 	@.ci/build-web
 	npm --prefix frontend run check && npm --prefix frontend test
 
-test-browser: ## Run the browser tests only; screenshots land in frontend/test-results/screenshots
+test-browser: ## Run the browser tests only; screenshots are in frontend/test-results/screenshots
 	@.ci/setup test
 	@.ci/build-web
 	cargo build --workspace --locked --bin api
 	cd frontend && API_BINARY="$(CURDIR)/target/debug/api" npm run test:e2e
 
-test-contract: ## Call every operation as each role and hold the answers to the document
+test-contract: ## Call every operation as each role and check the responses against openapi.yaml
 	@.ci/setup test
 	cargo build --workspace --locked --bin api
 	@.ci/contract
 
-lighthouse: build ## Measure sign-in, scan and overview pages with Lighthouse
+lighthouse: build ## Measure the sign-in, scan and overview pages with Lighthouse
 	@.ci/setup test
 	cd frontend && npm run lighthouse
 
-pictures: test-browser ## Renew the pictures of docs/guide and README.md from the browser tests' screenshots
+pictures: test-browser ## Update the pictures of docs/guide and README.md with the screenshots of the browser tests
 	npm --prefix frontend run pictures
 
 lint: ## Run every linter
@@ -72,30 +72,30 @@ openapi: ## Write openapi.yaml, docs/errors.md and docs/settings.md from the cod
 client: openapi ## Generate the web app's API client from openapi.yaml
 	npm --prefix frontend run generate
 
-cluster: build ## Run three processes behind HAProxy with Redis and two replicas on this machine, until Ctrl-C (data in ./var/cluster)
+cluster: build ## Run three processes behind HAProxy with Redis and two replicas until Ctrl-C (data in ./var/cluster)
 	@.ci/setup test
 	@exec deploy/cluster run
 
-demo: build ## Fill the embedded database with a believable warehouse
+demo: build ## Fill the embedded database with sample data
 	target/release/api seed-demo
 
-bench: build ## Measure against PostgreSQL alone, Flask and the aims; writes docs/benchmarks.md (BENCH="--sizes 18k,1.8m" is quicker)
+bench: build ## Compare with PostgreSQL, Flask and the targets; write docs/benchmarks.md (faster: BENCH="--sizes 18k,1.8m")
 	@.ci/setup test
 	cargo build --release --workspace --locked --bin load-tests
 	target/release/load-tests bench --report docs/benchmarks.md $(BENCH)
 
-bench-check: ## Look a minute whether anything has become much slower (debug build, stored ratios)
+bench-check: ## Detect large slowdowns in about a minute (debug build, stored ratios)
 	@.ci/setup test
 	@.ci/build-web
 	cargo build --workspace --locked
 	target/debug/load-tests bench-check
 
-load-test: build ## Play a warehouse day and check the data (LOAD=spike, soak, rush or open for others); report in target/load-tests
+load-test: build ## Simulate a warehouse day and verify the data (LOAD=spike, soak, rush or open); report in target/load-tests
 	@.ci/setup test
 	cargo build --release --workspace --locked --bin load-tests
 	target/release/load-tests $(or $(LOAD),day)
 
-clean: ## Remove everything built (not the data in ./var)
+clean: ## Remove all build output (not the data in ./var)
 	rm -rf target frontend/build frontend/.svelte-kit frontend/node_modules
 
 ci: ## Run what CI runs

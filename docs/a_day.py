@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A whole day in a warehouse over the REST API, as a transcript.
+"""Runs a whole day in a warehouse over the REST API and prints a transcript.
 
-Runs against a fresh server: `make run` in one terminal, then in another
+Requires a new server: `make run` in one terminal, then in another
     python3 docs/a_day.py http://127.0.0.1:8080 <first password>
-Needs nothing but Python's standard library. Ends with 1 at the first answer that is not as it should be.
+Needs only Python's standard library. Exits with 1 at the first unexpected response.
 """
 
 import json
@@ -14,11 +14,11 @@ import uuid
 
 BASE, FIRST_PASSWORD = sys.argv[1].rstrip("/"), sys.argv[2]
 PASSWORD = "Correct-Horse7"
-HANDED_OVER = "Only-For-Today-1"
+INITIAL_PASSWORD = "Only-For-Today-1"
 
 
 class Person:
-    """Somebody with an access token."""
+    """A person or system with an access token."""
 
     def __init__(self, name, token=None):
         self.name, self.token = name, token
@@ -39,8 +39,8 @@ class Person:
             status, head, content = error.code, error.headers, error.read()
         is_json = "json" in head.get("Content-Type", "")
         answer = json.loads(content) if is_json and content else content
-        told = answer.get("code", "") if isinstance(answer, dict) and status >= 400 else ""
-        print(f"  {self.name:8} {method:6} {path:58} {status} {told}")
+        code = answer.get("code", "") if isinstance(answer, dict) and status >= 400 else ""
+        print(f"  {self.name:8} {method:6} {path:58} {status} {code}")
         if status != expect:
             sys.exit(f"expected {expect}: {content[:500]!r}")
         return answer, head
@@ -53,7 +53,7 @@ class Person:
 
 
 def signed_in(name, password):
-    """The person after signing in. A password that another person set is changed before anything else."""
+    """Signs in. A password that an admin set is replaced before anything else."""
     answer = Person(name).post("/auth/login", {"username": name, "password": password})
     person = Person(name, answer["access_token"])
     if answer["user"]["password_change_required"]:
@@ -68,11 +68,11 @@ def main():
     admin.post("/dispatch-areas", {"code": "Nagpur"}, expect=201)
     admin.post("/bag-formats", {"name": "Wheat", "kind": "parent", "pattern": "WH[0-9]{5}", "capacity": 20, "child_weight_kg": 2}, expect=201)
     for name, role, area in [("asha", "dispatcher", "Nagpur"), ("ravi", "dispatcher", "Lucknow"), ("shanti", "biller", None)]:
-        body = {"username": name, "password": HANDED_OVER, "role": role, "dispatch_area": area}
+        body = {"username": name, "password": INITIAL_PASSWORD, "role": role, "dispatch_area": area}
         admin.post("/users", body, expect=201, Idempotency_Key=str(uuid.uuid4()))
 
-    print("Everybody chooses a password of their own, and the packers pack")
-    asha, ravi, shanti = (signed_in(name, HANDED_OVER) for name in ("asha", "ravi", "shanti"))
+    print("Packers and billers choose their passwords, and the packers pack")
+    asha, ravi, shanti = (signed_in(name, INITIAL_PASSWORD) for name in ("asha", "ravi", "shanti"))
     asha.post("/scans", {"qr_code": "SB10001"}, expect=201)
     batch = [{"qr_code": f"CB-{n:05}", "parent_qr_code": "SB10001", "source": "wedge"} for n in range(30)]
     results = asha.post("/scans/batch", {"scans": batch})["results"]
@@ -88,7 +88,7 @@ def main():
     asha.get("/bags/SB10002", expect=404)
     asha.get("/users", expect=403)
 
-    print("The biller bills and prints")
+    print("The biller creates a bill and prints it")
     bill = shanti.post("/bills", {"destination": "Jaipur depot", "vehicle_number": "RJ14 GB 1234", "expected_parent_bags": 2}, expect=201)
     path = f"/bills/{bill['bill_number']}"
     added = shanti.post(f"{path}/bags", {"qr_codes": ["SB10001", "SB10002", "SB99999"]})
@@ -101,14 +101,14 @@ def main():
     for form in ("json", "csv", "xlsx", "pdf"):
         shanti.get(f"{path}/report?format={form}")
 
-    print("Another company's system asks with a key of its own")
+    print("Another system reads with its own API key")
     made = admin.post("/api-keys", {"name": "ERP", "scopes": ["bags:read", "bills:read"]}, expect=201)
     erp = Person("ERP", made["key"])
     erp.get(path)
     erp.get("/bags?kind=parent&billed=true")
     erp.post("/scans", {"qr_code": "SB10009"}, expect=403)
 
-    print("Evening: reports go out, the audit log shows all of it")
+    print("Evening: reports are created, and the audit log shows everything")
     for report in ("daily-scans", "bill-summary", "dispatch-area", "user-activity", "end-of-day"):
         shanti.get(f"/reports/{report}?format=pdf")
     shanti.get("/exports/bags?format=csv")

@@ -51,19 +51,20 @@ impl fmt::Debug for Secret {
 /// Where the data is: shared by every subcommand that needs a database.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseConfig {
-    /// Folder of everything the server keeps when it runs its own PostgreSQL
+    /// Folder for the data of the embedded PostgreSQL, keys and files
     #[arg(long, env = "DATA_DIR", default_value = "./var", value_name = "FOLDER", help_heading = "Data")]
     pub data_dir: PathBuf,
 
-    /// PostgreSQL to use, as postgres://user:password@host/database; without it the server runs its own in DATA_DIR
+    /// PostgreSQL to use, e.g. postgres://user:password@host/database; if unset, the server runs an
+    /// embedded one in DATA_DIR
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", help_heading = "Data")]
     pub database_url: Option<Secret>,
 
-    /// Database connections of this process; 0 means 2 for each processor core, and 1
+    /// Database connections of this process; 0 means 2 per processor core, plus 1
     #[arg(long, env = "DATABASE_POOL_SIZE", default_value_t = 0, value_name = "COUNT", help_heading = "Data")]
     pub database_pool_size: usize,
 
-    /// Longest a single SQL statement may take
+    /// Maximum duration of a single SQL statement
     #[arg(long, env = "STATEMENT_TIMEOUT_SECONDS", default_value_t = 15, value_name = "SECONDS", help_heading = "Data")]
     pub statement_timeout_seconds: u64,
 
@@ -80,114 +81,128 @@ pub struct Config {
     #[arg(long, env = "BIND", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", help_heading = "Server")]
     pub bind: SocketAddr,
 
-    /// Threads that serve requests; 0 means one for each processor core
+    /// Threads that serve requests; 0 means one per processor core
     #[arg(long, env = "WORKERS", default_value_t = 0, value_name = "COUNT", help_heading = "Server")]
     pub workers: usize,
 
-    /// Longest a request may take before it is answered with 503
+    /// Maximum duration of a request before it is answered with 503
     #[arg(long, env = "REQUEST_TIMEOUT_SECONDS", default_value_t = 30, value_name = "SECONDS", help_heading = "Server")]
     pub request_timeout_seconds: u64,
 
-    /// How long requests may go on after the server is told to stop
+    /// Time that running requests have to finish after a stop signal
     #[arg(long, env = "SHUTDOWN_TIMEOUT_SECONDS", default_value_t = 30, value_name = "SECONDS", help_heading = "Server")]
     pub shutdown_timeout_seconds: u64,
 
-    /// How long the server goes on serving after it is told to stop, while /health/ready says 503: set it to more than the load balancer takes to notice
+    /// Time that the server continues to serve after a stop signal, while /health/ready returns
+    /// 503; set it to more than the load balancer needs to notice
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 0, value_name = "SECONDS", help_heading = "Server")]
     pub drain_seconds: u64,
 
-    /// Networks of the proxies in front, as 10.0.0.0/8,192.168.1.7/32: their X-Forwarded-For is believed, nobody else's
+    /// Networks of trusted proxies, e.g. 10.0.0.0/8,192.168.1.7/32; X-Forwarded-For is accepted
+    /// only from these
     #[arg(long, env = "TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORKS", help_heading = "Server")]
     pub trusted_proxies: Vec<ipnet::IpNet>,
 
-    /// Path under which people reach the server where it shares a host with others, as /tracking; requests without it are answered too
+    /// Path of the server on a shared host, e.g. /tracking; requests without it are answered too
     #[arg(long, env = "BASE_PATH", default_value = "", value_name = "PATH", help_heading = "Server")]
     pub base_path: BasePath,
 
-    /// Web pages on other hosts that may use the API, as https://app.example.com,https://other.example:8443; none by default
+    /// Origins of web pages on other hosts that may use the API, e.g.
+    /// https://app.example.com,https://other.example:8443; none by default
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", help_heading = "Server")]
     pub cors_allowed_origins: Vec<Origin>,
 
-    /// Form of the log on standard output: json, text, or auto (text on a terminal)
+    /// Format of the log on standard output: json, text, or auto (text on a terminal)
     #[arg(long, env = "LOG_FORMAT", default_value = "auto", value_name = "FORMAT", help_heading = "Server")]
     pub log_format: LogFormat,
 
-    /// Time zone whose midnight begins "today"
+    /// Time zone in which a day begins
     #[arg(long, env = "TIME_ZONE", default_value = "Asia/Kolkata", value_name = "ZONE", help_heading = "Server")]
     pub time_zone: chrono_tz::Tz,
 
-    /// Address under which people reach the server, for links in e-mails, with BASE_PATH where that is set; that of the web app where it is on a host of its own; without it the one of BIND
+    /// Public address for links in emails, including BASE_PATH if set; the address of the web app
+    /// if it is on a separate host; defaults to BIND
     #[arg(long, env = "PUBLIC_URL", value_name = "URL", help_heading = "E-mail")]
     pub public_url: Option<String>,
 
-    /// Sender of e-mails
+    /// Sender of emails
     #[arg(long, env = "MAIL_FROM", default_value = "TraitorTrack <traitortrack@localhost>", value_name = "ADDRESS", help_heading = "E-mail")]
     pub mail_from: String,
 
-    /// Mail server, as smtps://user:password@host or smtp://host:587?tls=required; without it and SENDGRID_API_KEY e-mails land in DATA_DIR/mail
+    /// Mail server, e.g. smtps://user:password@host or smtp://host:587?tls=required; without it and
+    /// SENDGRID_API_KEY, emails are written to DATA_DIR/mail
     #[arg(long, env = "SMTP_URL", hide_env_values = true, value_name = "URL", help_heading = "E-mail")]
     pub smtp_url: Option<Secret>,
 
-    /// Key of SendGrid, to send e-mails over its HTTP API
+    /// SendGrid API key, to send emails with SendGrid
     #[arg(long, env = "SENDGRID_API_KEY", hide_env_values = true, value_name = "KEY", help_heading = "E-mail")]
     pub sendgrid_api_key: Option<Secret>,
 
-    /// Where SendGrid's API is
+    /// Address of the SendGrid API
     #[arg(long, env = "SENDGRID_URL", default_value = "https://api.sendgrid.com", value_name = "URL", help_heading = "E-mail")]
     pub sendgrid_url: String,
 
     #[command(flatten)]
     pub database: DatabaseConfig,
 
-    /// Leave the schema alone at start; run `api migrate` yourself
+    /// Do not run migrations at the start; run `api migrate` yourself
     #[arg(long, env = "SKIP_MIGRATIONS", help_heading = "Data")]
     pub skip_migrations: bool,
 
-    /// Redis shared by several processes, as redis://host:port; without it limits and caches are this process's own
+    /// Redis shared by several processes, e.g. redis://host:port; without it, limits and caches
+    /// apply to each process separately
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL", help_heading = "Data")]
     pub redis_url: Option<Secret>,
 
-    /// How long totals, searches and bags that were looked up may be shown again to those who have changed nothing since; 0 for never, as several processes without Redis need it
+    /// Maximum age of cached totals, searches and bags, which always include the caller's own
+    /// writes; 0 turns caching off, as required by several processes without Redis
     #[arg(long, env = "CACHE_SECONDS", default_value_t = 2, value_name = "SECONDS", help_heading = "Data")]
     pub cache_seconds: u64,
 
-    /// Streaming replicas of the database that answer reads, as postgres://user:password@host/database,postgres://…; none by default
+    /// Streaming replicas of the database that serve reads, e.g.
+    /// postgres://user:password@host/database,postgres://…; none by default
     #[arg(long, env = "READ_REPLICA_URLS", hide_env_values = true, value_delimiter = ',', value_name = "URLS", help_heading = "Data")]
     pub read_replica_urls: Vec<Secret>,
 
-    /// A replica that is further behind the database than this gets no reads
+    /// Maximum lag of a replica; a replica with more lag gets no reads
     #[arg(long, env = "REPLICA_MAX_LAG_SECONDS", default_value_t = 10, value_name = "SECONDS", help_heading = "Data")]
     pub replica_max_lag_seconds: u64,
 
-    /// User name of the admin that is created at start when no admin can sign in; where the name is taken, a number is added to it
+    /// Username of the admin that is created at the start if no admin can sign in; a number is
+    /// added if the name is taken
     #[arg(long, env = "ADMIN_USERNAME", default_value = "admin", value_name = "NAME", help_heading = "Sign-in")]
     pub admin_username: String,
 
-    /// Password of that admin; without it one is generated, printed once, and must be changed at the first sign-in
+    /// Password of that admin; if unset, one is generated, printed once, and must be changed at the
+    /// first sign-in
     #[arg(long, env = "ADMIN_PASSWORD", hide_env_values = true, value_name = "PASSWORD", help_heading = "Sign-in")]
     pub admin_password: Option<Secret>,
 
-    /// Key that signs access tokens, 32 bytes or more; without it one is made and kept in the database
+    /// Key that signs access tokens, at least 32 bytes; if unset, one is generated and stored in
+    /// the database
     #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_name = "KEY", help_heading = "Sign-in")]
     pub jwt_secret: Option<Secret>,
 
-    /// How access tokens are signed: HS256, or EdDSA, whose public keys are at /.well-known/jwks.json
+    /// Signature algorithm of access tokens: HS256, or EdDSA, whose public keys are at
+    /// /.well-known/jwks.json
     #[arg(long, env = "JWT_ALGORITHM", default_value = "HS256", value_name = "ALGORITHM", help_heading = "Sign-in")]
     pub jwt_algorithm: JwtAlgorithm,
 
-    /// Key, 32 bytes or more, that secrets such as those of second factors are encrypted with; without it one is made and kept in DATA_DIR, or in the database where DATABASE_URL is set
+    /// Key that encrypts secrets such as those of two-factor authentication, at least 32 bytes; if
+    /// unset, one is generated and stored in DATA_DIR, or in the database if DATABASE_URL is set
     #[arg(long, env = "DATA_ENCRYPTION_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Sign-in")]
     pub data_encryption_key: Option<Secret>,
 
-    /// Roles that must have a second factor, as biller,admin
+    /// Roles that require two-factor authentication, e.g. biller,admin
     #[arg(long, env = "TWO_FACTOR_REQUIRED_ROLES", value_delimiter = ',', value_parser = role, value_name = "ROLES", help_heading = "Sign-in")]
     pub two_factor_required_roles: Vec<Role>,
 
-    /// How long the link to a new password is good
+    /// Lifetime of a password reset link
     #[arg(long, env = "PASSWORD_RESET_SECONDS", default_value_t = 60 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub password_reset_seconds: i64,
 
-    /// A password that an admin sets for another person must be changed at the next sign-in, before anything else; switch off only where several people share accounts of a test system
+    /// Require a new password at the next sign-in after an admin has set one; turn off only on test
+    /// systems with shared accounts
     #[arg(long, env = "REQUIRE_PASSWORD_CHANGE", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Sign-in")]
     pub require_password_change: bool,
 
@@ -195,96 +210,101 @@ pub struct Config {
     #[arg(long, env = "ACCESS_TOKEN_SECONDS", default_value_t = 15 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub access_token_seconds: i64,
 
-    /// A session ends after this long without use
+    /// A session ends after this time without use
     #[arg(long, env = "SESSION_IDLE_SECONDS", default_value_t = 60 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub session_idle_seconds: i64,
 
-    /// A session ends after this long in any case
+    /// Maximum duration of a session
     #[arg(long, env = "SESSION_MAX_SECONDS", default_value_t = 12 * 60 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub session_max_seconds: i64,
 
-    /// How long a used refresh token gets the same successor again: for lost answers and several tabs
+    /// Time during which a used refresh token returns the same successor again, for lost responses
+    /// and several tabs
     #[arg(long, env = "REFRESH_GRACE_SECONDS", default_value_t = 30, value_name = "SECONDS", help_heading = "Sign-in")]
     pub refresh_grace_seconds: i64,
 
-    /// Wrong passwords or codes that lock an account for the address or the known device they come from
+    /// Number of wrong passwords or codes that lock an account for an address or a known device
     #[arg(long, env = "LOCKOUT_ATTEMPTS", default_value_t = 5, value_name = "COUNT", help_heading = "Sign-in")]
     pub lockout_attempts: i16,
 
-    /// How long it stays locked the first time; each further time twice as long, up to eight times
+    /// Duration of the first lock; it doubles with each further lock, up to eight times
     #[arg(long, env = "LOCKOUT_SECONDS", default_value_t = 15 * 60, value_name = "SECONDS", help_heading = "Sign-in")]
     pub lockout_seconds: i64,
 
-    /// Send the refresh cookie only over HTTPS (browsers make an exception for localhost); switch off only for plain HTTP in a closed network
+    /// Send the refresh cookie only over HTTPS (browsers make an exception for localhost); turn off
+    /// only for plain HTTP in a closed network
     #[arg(long, env = "COOKIE_SECURE", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Sign-in")]
     pub cookie_secure: bool,
 
-    /// Which pages make browsers send the refresh cookie: strict and lax for those of the same site (a.example.com and b.example.com are one), none for those in CORS_ALLOWED_ORIGINS on any site, which needs COOKIE_SECURE
+    /// Pages whose requests contain the refresh cookie: strict and lax for pages of the same site
+    /// (a.example.com and b.example.com are one), none for pages in CORS_ALLOWED_ORIGINS on any
+    /// site, which requires COOKIE_SECURE
     #[arg(long, env = "COOKIE_SAME_SITE", default_value = "strict", value_name = "RULE", help_heading = "Sign-in")]
     pub cookie_same_site: CookieSameSite,
 
-    /// Failed sign-ins a minute from one address, over all accounts; right ones don't count
+    /// Failed sign-ins per minute from one address for all accounts; successful ones do not count
     #[arg(long, env = "SIGN_IN_LIMIT_PER_MINUTE", default_value_t = 10, value_name = "COUNT", help_heading = "Limits")]
     pub sign_in_limit_per_minute: u32,
 
-    /// Links to a new password an hour for one account
+    /// Password reset links per hour for one account
     #[arg(long, env = "PASSWORD_RESET_LIMIT_PER_HOUR", default_value_t = 3, value_name = "COUNT", help_heading = "Limits")]
     pub password_reset_limit_per_hour: u32,
 
-    /// Links to a new password an hour asked for from one address
+    /// Password reset links per hour requested from one address
     #[arg(long, env = "PASSWORD_RESET_LIMIT_PER_ADDRESS", default_value_t = 30, value_name = "COUNT", help_heading = "Limits")]
     pub password_reset_limit_per_address: u32,
 
-    /// Requests a minute of one caller (scans have their own limit)
+    /// Requests per minute of one caller (scans have a separate limit)
     #[arg(long, env = "REQUEST_LIMIT_PER_MINUTE", default_value_t = 10_000, value_name = "COUNT", help_heading = "Limits")]
     pub request_limit_per_minute: u32,
 
-    /// Scan requests a minute of one caller
+    /// Scan requests per minute of one caller
     #[arg(long, env = "SCAN_LIMIT_PER_MINUTE", default_value_t = 6_000, value_name = "COUNT", help_heading = "Limits")]
     pub scan_limit_per_minute: u32,
 
-    /// Event streams that one caller may have open, about one for each open page of the web app; in
-    /// total half of the connections that the limit of open files allows
+    /// Maximum number of open event streams per caller, about one per open page of the web app; all
+    /// callers together may use half of the connections that the limit of open files allows
     #[arg(long, env = "EVENT_STREAMS_PER_CALLER", default_value_t = 20, value_name = "COUNT", help_heading = "Limits")]
     pub event_streams_per_caller: usize,
 
-    /// How long after a scan it can be undone
+    /// Time during which a scan can be undone
     #[arg(long, env = "UNDO_WINDOW_SECONDS", default_value_t = 60 * 60, value_name = "SECONDS", help_heading = "Scanning")]
     pub undo_window_seconds: i64,
 
-    /// Parent bags that are not completed yet may be put on a bill, with a warning in the answer
+    /// Allow parent bags on a bill that are not completed; the response contains a warning
     #[arg(long, env = "BILL_OPEN_PARENTS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL", help_heading = "Bills")]
     pub bill_open_parents: bool,
 
-    /// Days the audit log is kept in the database; older months go to files, role changes and deletions stay; 0 keeps everything
+    /// Days that audit entries stay in the database; older months are moved to files, role changes
+    /// and deletions also stay; 0 keeps everything
     #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 365, value_parser = retention::parse_days, allow_negative_numbers = true, value_name = "DAYS", help_heading = "Audit log")]
     pub audit_retention_days: u32,
 
-    /// Folder for old months of the audit log; audit-archive in DATA_DIR by default
+    /// Folder for archived months of the audit log; defaults to audit-archive in DATA_DIR
     #[arg(long, env = "AUDIT_ARCHIVE_DIR", value_name = "FOLDER", help_heading = "Audit log")]
     pub audit_archive_dir: Option<PathBuf>,
 
-    /// When the summary of the day goes out by e-mail, in the time zone above; `off` for never
+    /// Time at which the end-of-day summary is sent by email, in TIME_ZONE; `off` for never
     #[arg(long, env = "END_OF_DAY_AT", default_value = "20:00", value_name = "HH:MM", value_parser = time_of_day, help_heading = "Reports")]
     pub end_of_day_at: TimeOfDay,
 
-    /// Who gets the summary of the day
+    /// Roles that receive the end-of-day summary
     #[arg(long, env = "END_OF_DAY_ROLES", default_value = "admin", value_delimiter = ',', value_name = "ROLES", value_parser = role, help_heading = "Reports")]
     pub end_of_day_roles: Vec<Role>,
 
-    /// Scans that may wait for the scan writer before new ones are answered with 503
+    /// Maximum number of scans waiting for the scan writer; further scans are answered with 503
     #[arg(long, env = "SCAN_QUEUE_SIZE", default_value_t = 4_096, value_name = "COUNT", help_heading = "Scanning")]
     pub scan_queue_size: usize,
 
-    /// Tasks that write scans, each with its own database connection
+    /// Tasks that write scans, each with a separate database connection
     #[arg(long, env = "SCAN_WRITERS", default_value_t = 2, value_name = "COUNT", help_heading = "Scanning")]
     pub scan_writers: usize,
 
-    /// Most scans one transaction takes
+    /// Maximum number of scans per transaction
     #[arg(long, env = "SCAN_BATCH_SIZE", default_value_t = 256, value_name = "COUNT", help_heading = "Scanning")]
     pub scan_batch_size: usize,
 
-    /// Largest file that is taken for an import
+    /// Maximum size of an import file
     #[arg(long, env = "IMPORT_MAX_BYTES", default_value_t = 256 * 1024 * 1024, value_name = "BYTES", help_heading = "Imports")]
     pub import_max_bytes: u64,
 }
@@ -316,7 +336,7 @@ impl Config {
         }
     }
 
-    /// How long answers are kept.
+    /// Lifetime of cached responses.
     pub fn cache_lifetime(&self) -> Duration {
         Duration::from_secs(self.cache_seconds)
     }
@@ -332,22 +352,22 @@ impl Config {
             return Err("JWT_SECRET must be 32 bytes or longer, for example from `openssl rand -base64 48`.".into());
         }
         if self.jwt_secret.is_some() && self.jwt_algorithm != JwtAlgorithm::Hs256 {
-            return Err("JWT_SECRET is a key for HS256. Leave it out, or set JWT_ALGORITHM=HS256.".into());
+            return Err("JWT_SECRET is a key for HS256. Omit it, or set JWT_ALGORITHM=HS256.".into());
         }
         if self.data_encryption_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
             return Err("DATA_ENCRYPTION_KEY must be 32 bytes or longer, for example from `openssl rand -base64 48`.".into());
         }
         if self.cookie_same_site == CookieSameSite::None && !self.cookie_secure {
-            return Err("COOKIE_SAME_SITE=none needs COOKIE_SECURE=true: browsers drop such a cookie otherwise.".into());
+            return Err("COOKIE_SAME_SITE=none requires COOKIE_SECURE=true: otherwise, browsers drop the cookie.".into());
         }
         if self.smtp_url.is_some() && self.sendgrid_api_key.is_some() {
-            return Err("SMTP_URL and SENDGRID_API_KEY are two ways to send e-mails. Set one of them.".into());
+            return Err("SMTP_URL and SENDGRID_API_KEY are two ways to send emails. Set only one of them.".into());
         }
         if self.password_reset_seconds < 1 || self.password_reset_limit_per_hour == 0 || self.password_reset_limit_per_address == 0 {
             return Err("PASSWORD_RESET_SECONDS, PASSWORD_RESET_LIMIT_PER_HOUR and PASSWORD_RESET_LIMIT_PER_ADDRESS must be 1 or more.".into());
         }
         if self.cache_seconds > 60 {
-            return Err("CACHE_SECONDS must be 60 or less: older numbers would be taken for wrong ones.".into());
+            return Err("CACHE_SECONDS must be 60 or less: older figures would look wrong.".into());
         }
         if self.scan_writers == 0 || self.scan_batch_size == 0 || self.scan_queue_size == 0 {
             return Err("SCAN_WRITERS, SCAN_BATCH_SIZE and SCAN_QUEUE_SIZE must be 1 or more.".into());
@@ -477,8 +497,8 @@ pub fn settings_markdown() -> String {
     }
     let mut text = String::from(
         "# Settings\n\nEvery setting of `api serve` is an argument, an environment variable, a line in `.env`, or a file named by the \
-         variable with `_FILE` appended (`ADMIN_PASSWORD_FILE=/run/secrets/admin`). Arguments win over variables, variables over `.env`, \
-         both over files. None is needed. Written by `api settings`; a test keeps it in step with the code.\n",
+         variable with `_FILE` appended (`ADMIN_PASSWORD_FILE=/run/secrets/admin`). Arguments override variables, variables override `.env`, \
+         and all of them override files. All settings are optional. Written by `api settings`; a test checks that it matches the code.\n",
     );
     let command = Settings::command();
     let mut heading = None;
@@ -486,8 +506,7 @@ pub fn settings_markdown() -> String {
         let (Some(long), Some(variable)) = (argument.get_long(), argument.get_env()) else { continue };
         if argument.get_help_heading() != heading {
             heading = argument.get_help_heading();
-            let _ =
-                write!(text, "\n## {}\n\n| variable | argument | default | what it is |\n| --- | --- | --- | --- |\n", heading.unwrap_or("Others"));
+            let _ = write!(text, "\n## {}\n\n| variable | argument | default | meaning |\n| --- | --- | --- | --- |\n", heading.unwrap_or("Others"));
         }
         let defaults: Vec<_> =
             argument.get_default_values().iter().filter(|value| !value.is_empty()).map(|value| format!("`{}`", value.to_string_lossy())).collect();

@@ -41,7 +41,7 @@ macro_rules! error_codes {
                 match self { $(ErrorCode::$variant => $title,)+ }
             }
 
-            /// What it means and what to do about it, for the page behind a problem's `type`.
+            /// Meaning and remedy, for the page behind the `type` of a problem.
             pub const fn explanation(self) -> &'static str {
                 match self { $(ErrorCode::$variant => concat!($($doc,)+),)+ }
             }
@@ -52,211 +52,244 @@ macro_rules! error_codes {
 error_codes! {
     /// The body is not well-formed JSON. Send one JSON object, UTF-8 encoded.
     MalformedJson = "malformed_json", BAD_REQUEST, "Malformed JSON";
-    /// The form is not well-formed `multipart/form-data`, or was cut off. Send it again.
+    /// The form is not well-formed `multipart/form-data`, or is incomplete. Send it again.
     MalformedMultipart = "malformed_multipart", BAD_REQUEST, "Malformed form";
     /// The query string has an unknown parameter or a value of the wrong type; `errors` names it.
     InvalidQuery = "invalid_query", BAD_REQUEST, "Invalid query string";
-    /// The cursor was not made by this list. Start again without a cursor.
+    /// The cursor does not belong to this list. Start again without a cursor.
     InvalidCursor = "invalid_cursor", BAD_REQUEST, "Invalid cursor";
-    /// `X-Consistency-Token` must be as an earlier answer had it. Leave it out, or send that.
+    /// `X-Consistency-Token` is not valid. Send the value of an earlier response, or omit the
+    /// header.
     InvalidConsistencyToken = "invalid_consistency_token", BAD_REQUEST, "Invalid consistency token";
     /// `Idempotency-Key` must be 1 to 255 visible ASCII characters.
     InvalidIdempotencyKey = "invalid_idempotency_key", BAD_REQUEST, "Invalid idempotency key";
-    /// `If-Match` must be the `ETag` of the answer you read, quotes included.
+    /// `If-Match` must be the `ETag` of the response that you read, including the quotes.
     InvalidIfMatch = "invalid_if_match", BAD_REQUEST, "Invalid If-Match";
     /// A field is missing, unknown, of the wrong type or out of range; `errors` names each one.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "Validation failed";
-    /// The code is not the code of a bag: 3 to 64 letters, digits and inner hyphens. Scan it again.
+    /// This is not a bag code: a code has 3 to 64 letters and digits, with hyphens only in between.
+    /// Scan it again.
     InvalidQrCode = "invalid_qr_code", UNPROCESSABLE_ENTITY, "Not a valid bag code";
-    /// Scans are taken up to 30 days late and 2 minutes early. Correct the clock of the device.
+    /// A scan can arrive up to 30 days late, and its time can be up to 2 minutes in the future.
+    /// Correct the clock of the device.
     ScanTimeOutOfRange = "scan_time_out_of_range", UNPROCESSABLE_ENTITY, "Scan time out of range";
-    /// The id of a scan must be a UUID of version 7 (RFC 9562), made when the code was scanned.
+    /// The id of a scan must be a UUID of version 7 (RFC 9562). Generate it when the code is
+    /// scanned.
     InvalidScanId = "invalid_scan_id", UNPROCESSABLE_ENTITY, "Not a UUIDv7";
-    /// This id belongs to an earlier scan of another code or person. Make a new id for every scan.
+    /// This id belongs to an earlier scan of another code or person. Generate a new id for every
+    /// scan.
     ScanIdReused = "scan_id_reused", UNPROCESSABLE_ENTITY, "Scan id already used";
-    /// The `Idempotency-Key` came with another request before. Make a new key for every request.
+    /// The `Idempotency-Key` was used for another request. Generate a new key for every request.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "Idempotency key already used";
-    /// An Excel sheet takes 1,048,575 rows. Ask for csv or ndjson, or narrow the export down.
+    /// An Excel sheet can have at most 1,048,575 rows. Use csv or ndjson, or filter the export.
     TooManyRows = "too_many_rows", UNPROCESSABLE_ENTITY, "Too many rows for Excel";
-    /// The file has no rows. Send one with a head that names the columns, and rows below it.
+    /// The file has no rows. Send a file whose first row contains the column names, followed by
+    /// data rows.
     ImportFileEmpty = "import_file_empty", UNPROCESSABLE_ENTITY, "Empty file";
-    /// The file is not what its name or type says. Send CSV, or an Excel workbook (.xlsx).
-    ImportFileMismatch = "import_file_mismatch", UNPROCESSABLE_ENTITY, "Not the file it says";
+    /// The content of the file does not match its name or type. Send CSV, or an Excel workbook
+    /// (.xlsx).
+    ImportFileMismatch = "import_file_mismatch", UNPROCESSABLE_ENTITY, "Wrong file type";
     /// The file is neither text nor an Excel workbook. Send CSV, or a workbook (.xlsx).
     ImportNotText = "import_not_text", UNPROCESSABLE_ENTITY, "Not a text file";
     /// The text is not UTF-8. Save the file as "CSV UTF-8".
     ImportNotUtf8 = "import_not_utf8", UNPROCESSABLE_ENTITY, "Not UTF-8";
-    /// The workbook unpacks to far more than an honest one. Save the sheet as CSV.
-    ImportZipBomb = "import_zip_bomb", UNPROCESSABLE_ENTITY, "Workbook too large unpacked";
+    /// The unpacked workbook is much larger than expected. Save the sheet as CSV.
+    ImportZipBomb = "import_zip_bomb", UNPROCESSABLE_ENTITY, "Unpacked workbook too large";
     /// The file is damaged. Save it again, or save the sheet as CSV.
     ImportUnreadable = "import_unreadable", UNPROCESSABLE_ENTITY, "Unreadable file";
-    /// The first row must name each needed column once: `qr_code` for bags, `parent_qr_code` and `child_qr_code` for links.
+    /// The first row must contain each required column exactly once: `qr_code` for bags,
+    /// `parent_qr_code` and `child_qr_code` for links.
     ImportColumnsMissing = "import_columns_missing", UNPROCESSABLE_ENTITY, "Columns missing";
-    /// Some rows are refused, and the import was to be all or nothing: nothing was written. Download the refused rows.
+    /// Some rows were refused, and the import was all or nothing, so nothing was written. Download
+    /// the refused rows and correct them.
     ImportRowsRefused = "import_rows_refused", UNPROCESSABLE_ENTITY, "Rows refused";
-    /// The password is too weak; `errors` says what it lacks.
+    /// The password is too weak. `errors` lists the requirements that it does not meet.
     WeakPassword = "weak_password", UNPROCESSABLE_ENTITY, "Password too weak";
-    /// The link has been used, is too old, or was damaged on its way. Ask for a new one.
-    InvalidResetToken = "invalid_reset_token", UNPROCESSABLE_ENTITY, "Link no longer good";
+    /// The link was already used, has expired, or is damaged. Request a new one.
+    InvalidResetToken = "invalid_reset_token", UNPROCESSABLE_ENTITY, "Link no longer valid";
 
     /// No access token was sent. Sign in and send `Authorization: Bearer <token>`.
-    MissingToken = "missing_token", UNAUTHORIZED, "Sign-in needed";
-    /// The access token is forged, damaged or was made for another system. Sign in again.
+    MissingToken = "missing_token", UNAUTHORIZED, "Sign-in required";
+    /// The access token is forged, damaged, or issued for another system. Sign in again.
     InvalidToken = "invalid_token", UNAUTHORIZED, "Invalid access token";
-    /// The access token is older than its lifetime. Refresh it.
+    /// The access token has expired. Refresh it.
     TokenExpired = "token_expired", UNAUTHORIZED, "Access token expired";
-    /// The session has ended: signed out, idle too long, or ended by a changed password. Sign in again.
+    /// The session has ended because of a sign-out, inactivity, its maximum age, or a changed
+    /// password. Sign in again.
     SessionExpired = "session_expired", UNAUTHORIZED, "Session ended";
-    /// The code is wrong, too old, or was used before. Wait for the next one, or use a recovery code.
+    /// The code is wrong, has expired, or was already used. Enter the next code, or use a recovery
+    /// code.
     InvalidTwoFactorCode = "invalid_two_factor_code", UNAUTHORIZED, "Wrong code";
-    /// More than five minutes have passed since the password, or something has changed. Sign in again.
+    /// More than five minutes have passed since the password was entered, or the account has
+    /// changed. Sign in again.
     InvalidChallenge = "invalid_challenge", UNAUTHORIZED, "Sign-in took too long";
-    /// User name or password is wrong.
-    InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "Wrong user name or password";
-    /// Too many wrong passwords or codes, whether or not the account exists. Wait for the time in `Retry-After`, use a device on which you signed in before, or ask an admin to unlock the account.
+    /// The username or password is incorrect. Try again.
+    InvalidCredentials = "invalid_credentials", UNAUTHORIZED, "Incorrect username or password";
+    /// Too many wrong passwords or codes, whether or not the account exists. Wait for the time in
+    /// `Retry-After`, use a device on which you have signed in before, or ask an admin to unlock
+    /// the account.
     AccountLocked = "account_locked", LOCKED, "Account locked";
-    /// The password was set by an admin or the system and must be changed by `POST /api/v1/me/password` before anything else.
+    /// An admin or the system set the password. Change it with `POST /api/v1/me/password` before
+    /// you continue.
     PasswordChangeRequired = "password_change_required", FORBIDDEN, "Password change required";
-    /// Your role needs a second factor. Set it up (`POST /api/v1/me/2fa/setup`, then `/enable`), then refresh the token.
-    TwoFactorSetupRequired = "two_factor_setup_required", FORBIDDEN, "Second factor needed";
-    /// The API key lacks the scope for this, or this is for people only. Ask an admin for a key with the scope.
-    InsufficientScope = "insufficient_scope", FORBIDDEN, "Scope missing";
-    /// An API key acts as the person who creates it. Leave `user_id` out, or have the other person create the key.
+    /// Your role requires two-factor authentication. Set it up (`POST /api/v1/me/2fa/setup`, then
+    /// `/enable`), then refresh the token.
+    TwoFactorSetupRequired = "two_factor_setup_required", FORBIDDEN, "Two-factor authentication required";
+    /// The API key lacks the required scope, or the operation is not available to API keys. Ask an
+    /// admin for a key with this scope.
+    InsufficientScope = "insufficient_scope", FORBIDDEN, "Missing scope";
+    /// An API key acts as the person who creates it. Omit `user_id`, or have the other person
+    /// create the key.
     ApiKeyForAnother = "api_key_for_another", FORBIDDEN, "API key for another person";
-    /// Your role does not allow this.
+    /// Your role does not allow this. Ask an admin.
     Forbidden = "forbidden", FORBIDDEN, "Not allowed";
-    /// A web page of another origin, which `CORS_ALLOWED_ORIGINS` does not list, tried to use a session; or one that is listed asked for a method or header that the API has no use for.
+    /// A web page of an origin that is not listed in `CORS_ALLOWED_ORIGINS` tried to use a session,
+    /// or a listed one requested a method or header that the API does not support.
     OriginNotAllowed = "origin_not_allowed", FORBIDDEN, "Web page not allowed";
 
-    /// There is nothing at this address. See /docs for what there is.
+    /// This address does not exist. See /docs for all addresses.
     NotFound = "not_found", NOT_FOUND, "Not found";
     /// No bag has this code, or it belongs to another dispatch area.
-    BagNotFound = "bag_not_found", NOT_FOUND, "No such bag";
+    BagNotFound = "bag_not_found", NOT_FOUND, "Bag not found";
     /// No entry of the audit log has this id.
-    AuditLogNotFound = "audit_log_not_found", NOT_FOUND, "No such audit entry";
-    /// No promotion request has this id.
-    PromotionRequestNotFound = "promotion_request_not_found", NOT_FOUND, "No such promotion request";
+    AuditLogNotFound = "audit_log_not_found", NOT_FOUND, "Audit entry not found";
+    /// No role request has this id.
+    PromotionRequestNotFound = "promotion_request_not_found", NOT_FOUND, "Role request not found";
     /// No bag format has this id.
-    BagFormatNotFound = "bag_format_not_found", NOT_FOUND, "No such bag format";
+    BagFormatNotFound = "bag_format_not_found", NOT_FOUND, "Bag format not found";
     /// No dispatch area has this code.
-    DispatchAreaNotFound = "dispatch_area_not_found", NOT_FOUND, "No such dispatch area";
+    DispatchAreaNotFound = "dispatch_area_not_found", NOT_FOUND, "Dispatch area not found";
     /// No bill has this number, or it has no bags of your dispatch area.
-    BillNotFound = "bill_not_found", NOT_FOUND, "No such bill";
-    /// No scan has this id, or you may not see it.
-    ScanNotFound = "scan_not_found", NOT_FOUND, "No such scan";
+    BillNotFound = "bill_not_found", NOT_FOUND, "Bill not found";
+    /// No scan has this id, or you are not allowed to see it.
+    ScanNotFound = "scan_not_found", NOT_FOUND, "Scan not found";
     /// No import has this id.
-    ImportNotFound = "import_not_found", NOT_FOUND, "No such import";
+    ImportNotFound = "import_not_found", NOT_FOUND, "Import not found";
     /// No user has this id.
-    UserNotFound = "user_not_found", NOT_FOUND, "No such user";
+    UserNotFound = "user_not_found", NOT_FOUND, "User not found";
     /// No API key has this id.
-    ApiKeyNotFound = "api_key_not_found", NOT_FOUND, "No such API key";
+    ApiKeyNotFound = "api_key_not_found", NOT_FOUND, "API key not found";
     /// You have no session with this id.
-    SessionNotFound = "session_not_found", NOT_FOUND, "No such session";
-    /// The address exists, but not with this method; `Allow` lists those it has.
+    SessionNotFound = "session_not_found", NOT_FOUND, "Session not found";
+    /// The address exists, but does not support this method. `Allow` lists the supported methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed";
     /// The body took too long to arrive. Send it again.
-    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "Request took too long to arrive";
-    /// The body is larger than this address takes. Send less, or in several requests.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "Request body timed out";
+    /// The body is larger than this address accepts. Send less data, or split it into several
+    /// requests.
     PayloadTooLarge = "payload_too_large", PAYLOAD_TOO_LARGE, "Body too large";
     /// The body must be JSON: send `Content-Type: application/json`.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type";
 
-    /// The child bag is in another parent. `linked_parent_qr_code` names it; move the child if it is really here.
+    /// The child bag is in another parent. `linked_parent_qr_code` names that parent. If the child
+    /// is really here, move it.
     LinkedElsewhere = "linked_elsewhere", CONFLICT, "Linked to another parent";
-    /// The parent bag holds as many children as it can. Open the next parent.
+    /// The parent bag is full. Open the next parent.
     ParentFull = "parent_full", CONFLICT, "Parent bag is full";
-    /// The parent bag was completed. Reopen it, or open the next parent.
+    /// The parent bag has been completed. Reopen it, or open the next parent.
     ParentCompleted = "parent_completed", CONFLICT, "Parent bag is completed";
-    /// The parent bag is on a completed bill, which locks it and its children.
-    ParentOnCompletedBill = "parent_on_completed_bill", CONFLICT, "Parent bag is on a completed bill";
-    /// A parent's code stands where a child belongs, or the other way round.
+    /// The parent bag is on a finished bill, which locks the bag and its children.
+    ParentOnCompletedBill = "parent_on_completed_bill", CONFLICT, "Parent bag is on a finished bill";
+    /// The code of a parent bag was used where a child bag is required, or the other way round.
     KindMismatch = "kind_mismatch", CONFLICT, "Wrong kind of bag";
-    /// The bag belongs to another dispatch area than yours.
+    /// The bag belongs to another dispatch area.
     OtherDispatchArea = "other_dispatch_area", CONFLICT, "Another dispatch area";
     /// No parent bag has this code. Scan the parent first.
     UnknownParent = "unknown_parent", CONFLICT, "Unknown parent bag";
-    /// The code begins like the codes of a parent format and is none of them: the label is probably damaged. Scan it again. If bags have such labels, an admin adds a child format for them.
+    /// The code begins like the codes of a parent format but does not match it. The label is
+    /// probably damaged: scan it again. If your bags have such labels, ask an admin to add a child
+    /// format for them.
     LooksLikeParent = "looks_like_parent", CONFLICT, "Looks like a damaged parent label";
-    /// The code is the barcode of a product (GTIN-8, 12, 13 or 14 with a valid check digit), not of a bag. Scan the label of the bag. If bags have such labels, an admin adds a child format for them.
-    ProductBarcode = "product_barcode", CONFLICT, "Barcode of a product";
+    /// The code is a product barcode (GTIN-8, 12, 13 or 14 with a valid check digit), not a bag
+    /// code. Scan the label of the bag. If your bags have such labels, ask an admin to add a child
+    /// format for them.
+    ProductBarcode = "product_barcode", CONFLICT, "Product barcode";
     /// Only scans of the last hour can be undone. Ask a biller or an admin to unlink the bag.
     UndoWindowPassed = "undo_window_passed", CONFLICT, "Too late to undo";
     /// The scan changed nothing, or there is no scan of yours to undo.
     NothingToUndo = "nothing_to_undo", CONFLICT, "Nothing to undo";
-    /// The child has been moved or unlinked since this scan, so undoing it would change something else.
-    ScanSuperseded = "scan_superseded", CONFLICT, "The bag has moved on";
-    /// A parent bag needs at least one child before it can be completed.
+    /// The child has been moved or removed since this scan, so undoing the scan would reverse a
+    /// different change.
+    ScanSuperseded = "scan_superseded", CONFLICT, "The bag was moved in the meantime";
+    /// A parent bag must contain at least one child before it can be completed.
     EmptyParent = "empty_parent", CONFLICT, "Parent bag is empty";
-    /// There is a bag with this code already.
-    BagExists = "bag_exists", CONFLICT, "Bag exists";
-    /// The bag holds children, is in a parent or on a bill. Take it out first; `detail` says of what.
-    BagInUse = "bag_in_use", CONFLICT, "Bag in use";
-    /// There is a bag format with this name already. Choose another.
-    BagFormatExists = "bag_format_exists", CONFLICT, "Bag format exists";
-    /// There is a dispatch area with this code already. Choose another.
-    DispatchAreaExists = "dispatch_area_exists", CONFLICT, "Dispatch area exists";
-    /// There is a bill with this number already. Choose another.
-    BillExists = "bill_exists", CONFLICT, "Bill number taken";
+    /// A bag with this code already exists.
+    BagExists = "bag_exists", CONFLICT, "Bag already exists";
+    /// The bag contains children, is in a parent, or is on a bill. `detail` says what to remove
+    /// first.
+    BagInUse = "bag_in_use", CONFLICT, "Bag is in use";
+    /// A bag format with this name already exists. Choose another.
+    BagFormatExists = "bag_format_exists", CONFLICT, "Bag format already exists";
+    /// A dispatch area with this code already exists. Choose another.
+    DispatchAreaExists = "dispatch_area_exists", CONFLICT, "Dispatch area already exists";
+    /// A bill with this number already exists. Choose another.
+    BillExists = "bill_exists", CONFLICT, "Bill number is taken";
     /// The bill is finished and locked. An admin can reopen it.
     BillCompleted = "bill_completed", CONFLICT, "Bill is finished";
     /// Only a finished bill can be reopened.
     BillNotCompleted = "bill_not_completed", CONFLICT, "Bill is not finished";
-    /// More bags are on the bill than would be expected. Take some off, or expect more.
-    BillAtCapacity = "bill_at_capacity", CONFLICT, "Bill has all its bags";
-    /// A bill needs at least one parent bag before it can be finished.
+    /// The bill already has all expected bags. Remove some bags, or increase the expected number.
+    BillAtCapacity = "bill_at_capacity", CONFLICT, "Bill is full";
+    /// A bill must have at least one parent bag before it can be finished.
     EmptyBill = "empty_bill", CONFLICT, "Bill is empty";
-    /// The first request with this `Idempotency-Key` is still running. Wait for the time in `Retry-After`.
+    /// The first request with this `Idempotency-Key` is still running. Wait for the time in
+    /// `Retry-After`.
     RequestInProgress = "request_in_progress", CONFLICT, "Request in progress";
-    /// Somebody has changed this since you read it. Read it again and repeat your change.
+    /// Someone else changed this after you read it. Read it again and repeat your change.
     StaleVersion = "stale_version", PRECONDITION_FAILED, "Changed since you read it";
-    /// Send `If-Match` with the `ETag` of what you read, so that nobody's change is overwritten.
-    IfMatchRequired = "if_match_required", PRECONDITION_REQUIRED, "If-Match needed";
-    /// The last admin who can sign in can't be demoted, disabled or deleted. Make another person an admin first.
+    /// Send `If-Match` with the `ETag` that you read, so that no other change is overwritten.
+    IfMatchRequired = "if_match_required", PRECONDITION_REQUIRED, "If-Match required";
+    /// The last admin who can sign in cannot be disabled, deleted or given another role. Make
+    /// another person an admin first.
     LastAdmin = "last_admin", CONFLICT, "Last admin";
-    /// Nobody changes their own role. Ask another admin.
-    OwnRole = "own_role", CONFLICT, "Own role";
-    /// Your earlier promotion request is not decided yet. Wait for it.
+    /// You can't change your own role. Ask another admin.
+    OwnRole = "own_role", CONFLICT, "Your own role";
+    /// Your previous role request is still pending. Wait until an admin has reviewed it.
     PromotionPending = "promotion_pending", CONFLICT, "Request pending";
-    /// The promotion request was decided before.
-    PromotionDecided = "promotion_decided", CONFLICT, "Request decided";
-    /// The person has this role already, or a higher one. A request that was approved too late is closed with it.
+    /// The role request has already been decided.
+    PromotionDecided = "promotion_decided", CONFLICT, "Request already decided";
+    /// The person already has this role or a higher one. If the request was approved too late, it
+    /// is closed.
     RoleNotHigher = "role_not_higher", CONFLICT, "Role not higher";
-    /// The user name is taken. Choose another.
-    UsernameTaken = "username_taken", CONFLICT, "User name taken";
-    /// Another user has this e-mail address.
-    EmailTaken = "email_taken", CONFLICT, "E-mail address taken";
+    /// This username is taken. Choose another.
+    UsernameTaken = "username_taken", CONFLICT, "Username is taken";
+    /// Another user has this email address. Enter a different one.
+    EmailTaken = "email_taken", CONFLICT, "Email address is taken";
 
-    /// Two-factor authentication is on already. Turn it off first to set up another device.
+    /// Two-factor authentication is already on. To set up another device, turn it off first.
     TwoFactorEnabled = "two_factor_enabled", CONFLICT, "Two-factor authentication is on";
-    /// Two-factor authentication is not on, or not set up yet. Start with `POST /api/v1/me/2fa/setup`.
+    /// Two-factor authentication is off, or not completely set up. Start with `POST
+    /// /api/v1/me/2fa/setup`.
     TwoFactorNotEnabled = "two_factor_not_enabled", CONFLICT, "Two-factor authentication is off";
 
-    /// You have too many event streams open. Close one, or wait for the time in `Retry-After`.
+    /// You have too many open event streams. Close one, or wait for the time in `Retry-After`.
     TooManyStreams = "too_many_streams", TOO_MANY_REQUESTS, "Too many event streams";
     /// Too many requests. Wait for the time in `Retry-After`.
     RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
-    /// Something went wrong on the server; it has been logged under the `request_id`. Trying again is safe.
+    /// The server ran into an error, which was logged with the `request_id`. You can safely try
+    /// again.
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "Internal error";
-    /// The server is busy, or its database can't be reached or is read-only. Wait for the time in
-    /// `Retry-After` and try again, scans with the same id: nothing is done twice.
+    /// The server is busy, or its database cannot be reached or is read-only. Wait for the time in
+    /// `Retry-After` and try again, with the same ids for scans: nothing is done twice.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
-    /// The disk of the database is full. Free up space, then try again, scans with the same id:
-    /// nothing is done twice.
+    /// The disk of the database is full. Free up space, then try again, with the same ids for
+    /// scans: nothing is done twice.
     StorageFull = "storage_full", SERVICE_UNAVAILABLE, "Storage full";
-    /// The request took longer than the server allows. Try again with the same id: nothing is done twice.
+    /// The request took longer than the server allows. Try again with the same id: nothing is done
+    /// twice.
     Timeout = "timeout", SERVICE_UNAVAILABLE, "Request timed out";
 }
 
-/// One wrong field of the input.
+/// One invalid field of the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
     /// JSON Pointer (RFC 6901) into the body, or the name of a query parameter.
     #[schema(example = "/qr_code")]
     pub pointer: String,
-    /// Stable code of what is wrong with it.
+    /// Stable code of the error.
     #[schema(example = "unknown_field")]
     pub code: String,
-    /// What is wrong, in a sentence.
+    /// Description of the error.
     pub detail: String,
 }
 
@@ -267,10 +300,10 @@ impl FieldError {
     }
 }
 
-/// An RFC 9457 problem: the body of every answer that is not a success.
+/// An RFC 9457 problem: the body of every error response.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// Where the server explains this problem.
+    /// Address of a page that explains this problem.
     #[serde(rename = "type")]
     #[schema(example = "/problems/parent_full")]
     pub problem_type: String,
@@ -284,9 +317,9 @@ pub struct Problem {
     /// Stable; branch on this.
     #[schema(example = "parent_full")]
     pub code: &'static str,
-    /// Name it when you ask for help: every log line of the request carries it.
+    /// Include it when you ask for help: every log line of the request contains it.
     pub request_id: Option<String>,
-    /// The wrong fields, where fields are wrong.
+    /// The invalid fields, if there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldError>,
@@ -344,7 +377,7 @@ impl Error {
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [only] => only.detail.clone(),
-            _ => format!("{} fields are wrong; see errors.", errors.len()),
+            _ => format!("{} fields are not valid; see `errors`.", errors.len()),
         };
         Self::refused(ErrorCode::ValidationFailed, detail).with_errors(errors)
     }
@@ -393,7 +426,7 @@ impl Error {
 fn internal_refusal() -> Refusal {
     Refusal {
         code: ErrorCode::Internal,
-        detail: "Something went wrong on our side. Trying again is safe; if it stays, tell your admin the request id.".into(),
+        detail: "The server ran into an error. You can safely try again. If the problem continues, give your admin the request id.".into(),
         errors: Vec::new(),
         retry_after_seconds: None,
         extensions: None,
@@ -455,7 +488,7 @@ fn problem_response(refusal: &Refusal) -> HttpResponse {
 /// The table of every code, as `docs/errors.md` holds it.
 pub fn errors_markdown() -> String {
     let mut page = String::from(
-        "# Problem codes\n\nEvery answer that is not a success is an RFC 9457 problem (`application/problem+json`) with one of \
+        "# Problem codes\n\nEvery error response is an RFC 9457 problem (`application/problem+json`) with one of \
          these codes. Written by `api errors`; a test keeps it in step with the code.\n\n\
          | code | status | title | what it means, what to do |\n| --- | --- | --- | --- |\n",
     );

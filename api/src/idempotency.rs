@@ -125,7 +125,7 @@ impl Key {
         let Some(value) = req.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
         let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
         let key = key.ok_or_else(|| {
-            Error::refused(ErrorCode::InvalidIdempotencyKey, "Idempotency-Key must be 1 to 255 visible ASCII characters; a UUID does well.")
+            Error::refused(ErrorCode::InvalidIdempotencyKey, "Idempotency-Key must be 1 to 255 visible ASCII characters, for example a UUID.")
         })?;
         Ok(Some(Self { caller: authenticate(req)?.key(), key: key.to_owned(), req: req.clone() }))
     }
@@ -205,7 +205,7 @@ async fn earlier(conn: &mut AsyncPgConnection, key: &Key, request_hash: &[u8]) -
     if hash != request_hash {
         return Err(Error::refused(
             ErrorCode::IdempotencyKeyReused,
-            "This Idempotency-Key came with another request before. Make a new key for every request.",
+            "This Idempotency-Key was used for another request. Generate a new key for every request.",
         )
         .into());
     }

@@ -29,8 +29,8 @@ const NO_STATEMENT_TIMEOUT: u64 = 0;
 
 /// Bag tracking for warehouses: JSON REST API and web app in one binary.
 ///
-/// Start with `api serve`: without settings it runs its own PostgreSQL in ./var, prints its address and the
-/// password of the first admin.
+/// Start with `api serve`. Without settings, it runs an embedded PostgreSQL in ./var, and prints its
+/// address and the password of the first admin.
 #[derive(Parser)]
 #[command(name = "api", version, max_term_width = 100)]
 struct Cli {
@@ -42,51 +42,56 @@ struct Cli {
 enum Command {
     /// Run the server
     ///
-    /// Every setting is also an environment variable (named in brackets), may stand in a file `.env`, and can be read
-    /// from a file by the variable with _FILE appended, as in ADMIN_PASSWORD_FILE=/run/secrets/admin.
+    /// Every setting is also an environment variable (in brackets). It can be a line in a file
+    /// `.env`, or be read from a file that is named by the variable with _FILE appended, e.g.
+    /// ADMIN_PASSWORD_FILE=/run/secrets/admin.
     Serve(Box<Config>),
-    /// Bring the database to this version's schema
+    /// Migrate the database to the schema of this version
     Migrate(DatabaseConfig),
-    /// Make a new key for access tokens
+    /// Create a new key for access tokens
     ///
-    /// Running servers take it up within seconds; nobody has to sign in again. Without effect where JWT_SECRET is set.
+    /// Running servers use it within seconds, and sessions continue. Has no effect if JWT_SECRET is
+    /// set.
     RotateKeys {
-        /// How access tokens are signed: HS256 or EdDSA, as the server is told
+        /// Signature algorithm of access tokens: HS256 or EdDSA, as in the settings of the server
         #[arg(long, env = "JWT_ALGORITHM", default_value = "HS256", value_name = "ALGORITHM")]
         jwt_algorithm: JwtAlgorithm,
-        /// Drop every other key at once, because one has become known: access tokens have to be refreshed
+        /// Drop all other keys immediately, because one was leaked; access tokens must be refreshed
         #[arg(long)]
         drop_others: bool,
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Keep the database fit while everybody works: partitions, retention, statistics, indexes
+    /// Maintain the database during normal operation: partitions, retention, statistics, indexes
     ///
-    /// Makes next months' partitions, archives old months of the audit log, clears old rows away, analyses every table, mends
-    /// invalid indexes and rebuilds bloated ones, all without keeping anybody waiting. One run at a time on a database; run
-    /// it every night. Ends with 0 when everything was done and with 1 when something was not, or another run is under way.
+    /// Creates the partitions of the next months, archives old months of the audit log, deletes
+    /// expired rows, analyses every table, repairs invalid indexes and rebuilds bloated ones, without
+    /// blocking other sessions. Only one run at a time is possible on a database. Run it every night.
+    /// The exit code is 0 if all steps succeeded, and 1 if a step failed or another run is in
+    /// progress.
     Maintenance {
-        /// Tell what would be done, and change nothing
+        /// List the steps without running them
         #[arg(long)]
         dry_run: bool,
-        /// Tell how partitions and indexes are (unused, duplicate, bloated, invalid), and change nothing
+        /// Report the state of partitions and indexes (unused, duplicate, bloated, invalid) only
         #[arg(long, conflicts_with = "dry_run")]
         report: bool,
-        /// Days the audit log is kept in the database; older months go to files; 0 keeps everything
+        /// Days that audit entries stay in the database; older months are moved to files; 0 keeps
+        /// everything
         #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = 365, value_parser = parse_days, allow_negative_numbers = true, value_name = "DAYS")]
         audit_retention_days: u32,
-        /// Folder for old months of the audit log; audit-archive in DATA_DIR by default
+        /// Folder for archived months of the audit log; defaults to audit-archive in DATA_DIR
         #[arg(long, env = "AUDIT_ARCHIVE_DIR", value_name = "FOLDER")]
         audit_archive_dir: Option<PathBuf>,
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Run a program while the database of the settings is up, as for a backup
+    /// Run a program with access to the database, e.g. for a backup
     ///
-    /// DATABASE_URL of the program leads to that database, and PATH to the tools of its version:
-    /// `api with-database -- sh -c 'pg_dump -Fc -f traitortrack.dump "$DATABASE_URL"'`. Beside a
-    /// running server it is that server's database; otherwise the one of DATA_DIR is started, and
-    /// stopped at the end. Ends with 0 when the program does, with 1 otherwise.
+    /// Sets DATABASE_URL to the database, and PATH to the tools of its version:
+    /// `api with-database -- sh -c 'pg_dump -Fc -f traitortrack.dump "$DATABASE_URL"'`. If a server is
+    /// running, the program uses its database; otherwise, the database in DATA_DIR is started, and
+    /// stopped at the end. The exit code is 0 if the program succeeds, and 1 otherwise.
     WithDatabase {
         #[command(flatten)]
         database: DatabaseConfig,
@@ -94,12 +99,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
-    /// Fill an empty database with a believable warehouse: people, bags, scans and bills of some weeks
+    /// Fill an empty database with sample data: people, bags, scans and bills of several weeks
     SeedDemo {
-        /// Bags to make, parents and children together
+        /// Number of bags, parents and children together
         #[arg(long, value_name = "COUNT", default_value_t = 18_000)]
         bags: u32,
-        /// Days of work, up to 60
+        /// Number of working days, up to 60
         #[arg(long, value_name = "COUNT", default_value_t = 30)]
         days: u32,
         /// Password of every demo user
@@ -152,7 +157,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::RotateKeys { jwt_algorithm, drop_others, database } => with_database(database, async move |url| {
             let mut conn = pool::connect(url, NO_STATEMENT_TIMEOUT).await?;
             let (kid, dropped) = keys::rotate(&mut conn, jwt_algorithm, drop_others).await?;
-            say(&format!("New key {kid} signs in a few seconds. Old keys dropped: {dropped}."));
+            say(&format!("The new key {kid} is used within a few seconds. Old keys dropped: {dropped}."));
             Ok(())
         }),
         Command::Maintenance { dry_run, report, audit_retention_days, audit_archive_dir, database } => {
@@ -255,7 +260,7 @@ fn serve(mut config: Config) -> anyhow::Result<()> {
         // Not a registered task: it ends the server, which ends the registered tasks.
         tokio::spawn(async move {
             match stop_signal().await {
-                Ok(signal) => tracing::info!(signal, "stopping: requests that run are finished"),
+                Ok(signal) => tracing::info!(signal, "stopping: running requests are finished first"),
                 Err(error) => tracing::error!(%error, "can't wait for signals"),
             }
             stopper.stop().await;
@@ -280,7 +285,7 @@ fn greet(application: &Application, base_path: &BasePath) {
     let address = application.address();
     let mut lines = format!("\n  TraitorTrack is ready:  http://{address}{base_path}\n  API documentation:      http://{address}{base_path}/docs/\n");
     if let Some(CreatedAdmin { username, password: Some(password) }) = &application.created_admin {
-        lines.push_str(&format!("\n  Sign in as:             {username}\n  First password:         {password}\n  It is shown only now, and has to be changed at the first sign-in.\n"));
+        lines.push_str(&format!("\n  Sign in as:             {username}\n  First password:         {password}\n  It is shown only once and must be changed at the first sign-in.\n"));
     }
     say(&lines);
 }

@@ -84,7 +84,7 @@ impl Application {
         let mut conn = pool.get().await.context("the database can't be reached")?;
         partitions::ensure_at_start(&mut conn).await;
         let created_admin =
-            first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be made: {error}"))?;
+            first_admin::ensure(&mut conn, &config).await.map_err(|error| anyhow::anyhow!("the first admin could not be created: {error}"))?;
         let token_keys = TokenKeys::load(&mut conn, config.jwt_algorithm, config.jwt_secret.as_ref()).await?;
         let data_key = DataKey::load(&mut conn, &config).await?;
         let formats = SharedFormats::new(BagFormats::load(&mut conn).await?);
@@ -144,7 +144,7 @@ impl Application {
         // The last sender of the scan writer goes with the state; then the queue empties and the tasks end.
         drop(self.state);
         self.writer_tasks.drained().await;
-        tracing::info!("stopped; every scan taken is written");
+        tracing::info!("stopped; all accepted scans are written");
         served.context("the server failed")
     }
 }

@@ -32,7 +32,7 @@ test('the second factor: set up, sign in with it, with a recovery code, turn it 
 	const person = await warehouse.person('biller');
 	await signIn(page, person, '/profile');
 	await portrait(page, 'profile');
-	await page.getByRole('button', { name: 'Set it up' }).click();
+	await page.getByRole('button', { name: 'Set up' }).click();
 	await expect(page.getByTestId('secret')).toBeVisible();
 	await portrait(page, 'second-factor-setup');
 	const { secret, recovery } = await setUpFactor(page);
@@ -42,13 +42,13 @@ test('the second factor: set up, sign in with it, with a recovery code, turn it 
 	const file = page.waitForEvent('download');
 	await page.getByRole('button', { name: 'Download', exact: true }).click();
 	expect((await readFile(await (await file).path(), 'utf8')).trim().split('\n')).toEqual(recovery);
-	await page.getByLabel('I have kept these codes').check();
+	await page.getByLabel('I have saved these codes').check();
 	await page.getByRole('button', { name: 'Done' }).click();
-	await expect(page.getByRole('button', { name: 'Turn the second factor off' })).toBeVisible();
+	await expect(page.getByRole('button', { name: 'Turn off two-factor authentication' })).toBeVisible();
 
 	await signOut(page, person.username);
 	await signIn(page, person, '/profile');
-	await expect(heading(page, 'One more step')).toBeVisible();
+	await expect(heading(page, 'Two-factor authentication')).toBeVisible();
 	await portrait(page, 'second-factor-code');
 	await page.getByLabel('Code', { exact: true }).fill('12345');
 	await page.getByRole('button', { name: 'Sign in' }).click();
@@ -63,17 +63,17 @@ test('the second factor: set up, sign in with it, with a recovery code, turn it 
 	await page.getByRole('button', { name: 'Sign in' }).click();
 	await expect(heading(page, 'Profile')).toBeVisible();
 
-	await page.getByRole('button', { name: 'Turn the second factor off' }).click();
+	await page.getByRole('button', { name: 'Turn off two-factor authentication' }).click();
 	const dialog = page.getByTestId('dialog');
 	await portrait(page, 'second-factor-off');
 	await dialog.getByLabel('Password', { exact: true }).fill(person.password);
 	// A recovery code is good once.
 	await dialog.getByLabel('Code', { exact: true }).fill(recovery[0] ?? '');
-	await dialog.getByRole('button', { name: 'Turn the second factor off' }).click();
+	await dialog.getByRole('button', { name: 'Turn off two-factor authentication' }).click();
 	await expect(dialog.getByRole('alert')).toContainText('code is wrong');
 	await dialog.getByLabel('Code', { exact: true }).fill(recovery[1] ?? '');
-	await dialog.getByRole('button', { name: 'Turn the second factor off' }).click();
-	await expect(page.getByRole('button', { name: 'Set it up' })).toBeVisible();
+	await dialog.getByRole('button', { name: 'Turn off two-factor authentication' }).click();
+	await expect(page.getByRole('button', { name: 'Set up' })).toBeVisible();
 	await signOut(page, person.username);
 	await signIn(page, person, '/profile');
 	await expect(heading(page, 'Profile')).toBeVisible();
@@ -84,13 +84,13 @@ test('a role that demands a second factor gets in only with one', async ({ page 
 	try {
 		const person = await warehouse.person('biller');
 		await signIn(page, person, `${warehouse.server.url}/bags`);
-		await expect(heading(page, 'Set up the second factor')).toBeVisible();
+		await expect(heading(page, 'Set up two-factor authentication')).toBeVisible();
 		await page.goto(`${warehouse.server.url}/profile`);
 		await expect(page).toHaveURL(/\/second-factor$/);
 		await expect(page.getByTestId('secret')).toBeVisible();
 		await portrait(page, 'second-factor-demanded');
 		await setUpFactor(page);
-		await page.getByLabel('I have kept these codes').check();
+		await page.getByLabel('I have saved these codes').check();
 		await page.getByRole('button', { name: 'Done' }).click();
 		await expect(heading(page, 'Overview')).toBeVisible();
 	} finally {
@@ -132,15 +132,15 @@ test('the password is changed, and the old one no longer good', async ({ page, w
 	const change = page.getByRole('region', { name: 'Password', exact: true });
 	const tries: string[] = [];
 	page.on('request', (request) => request.url().endsWith('/me/password') && tries.push(request.method()));
-	await change.getByLabel('Password now').fill('Wrong-Password-1');
+	await change.getByLabel('Current password').fill('Wrong-Password-1');
 	await change.getByLabel('New password', { exact: true }).fill('Fresh-Start-22');
-	await change.getByLabel('New password again').fill('Fresh-Start-22');
-	await change.getByRole('button', { name: 'Set the password' }).click();
+	await change.getByLabel('Confirm new password').fill('Fresh-Start-22');
+	await change.getByRole('button', { name: 'Set password' }).click();
 	await expect(change.getByRole('alert')).toContainText('current password is wrong');
 	expect(tries, 'a wrong password is sent once').toEqual(['POST']);
-	await change.getByLabel('Password now').fill(person.password);
-	await change.getByRole('button', { name: 'Set the password' }).click();
-	await expect(page.getByText('Your password is changed.')).toBeVisible();
+	await change.getByLabel('Current password').fill(person.password);
+	await change.getByRole('button', { name: 'Set password' }).click();
+	await expect(page.getByText('Your password has been changed.')).toBeVisible();
 	await signOut(page, person.username);
 	await signIn(page, { ...person, password: 'Fresh-Start-22' }, '/profile');
 	await expect(heading(page, 'Profile')).toBeVisible();
@@ -150,18 +150,18 @@ test('a forgotten password is replaced with the link of the e-mail, once', async
 	const person = await warehouse.person('dispatcher');
 	const address = `${person.username}@example.com`;
 	await signIn(page, person, '/profile');
-	const contact = page.getByRole('region', { name: 'E-mail' });
+	const contact = page.getByRole('region', { name: 'Email' });
 	await contact.getByRole('textbox').fill(address);
 	await contact.getByRole('button', { name: 'Save' }).click();
 	await expect(page.getByText('Saved.')).toBeVisible();
 	await signOut(page, person.username);
 
-	await page.getByRole('link', { name: 'Forgotten your password?' }).click();
-	await expect(heading(page, 'Forgotten password')).toBeVisible();
+	await page.getByRole('link', { name: 'Forgot password?' }).click();
+	await expect(heading(page, 'Reset your password')).toBeVisible();
 	await portrait(page, 'forgot-password');
-	await page.getByLabel('E-mail').fill(address);
-	await page.getByRole('button', { name: 'Send the link' }).click();
-	await expect(page.getByRole('status').filter({ hasText: 'a link is on its way' })).toBeVisible();
+	await page.getByLabel('Email').fill(address);
+	await page.getByRole('button', { name: 'Send link' }).click();
+	await expect(page.getByRole('status').filter({ hasText: 'we have sent it a link' })).toBeVisible();
 	await portrait(page, 'forgot-password-sent');
 
 	const mail = await mailTo(warehouse.server.mailFolder, address);
@@ -169,13 +169,13 @@ test('a forgotten password is replaced with the link of the e-mail, once', async
 	const path = link.replace(/^https?:\/\/[^/]+/, '');
 	expect(path).toContain('#token=');
 	await page.goto(path);
-	await expect(page.getByLabel('New password again')).toBeVisible();
+	await expect(page.getByLabel('Confirm new password')).toBeVisible();
 	await expect(page).toHaveURL(/\/reset-password$/);
 	await page.getByLabel('New password', { exact: true }).fill('Found-Again-33');
-	await page.getByLabel('New password again').fill('Found-Again-33');
+	await page.getByLabel('Confirm new password').fill('Found-Again-33');
 	await portrait(page, 'reset-password');
-	await page.getByRole('button', { name: 'Set the password' }).click();
-	await expect(page.getByRole('status').filter({ hasText: 'Your new password is set' })).toBeVisible();
+	await page.getByRole('button', { name: 'Set password' }).click();
+	await expect(page.getByRole('status').filter({ hasText: 'Your password has been changed' })).toBeVisible();
 	await portrait(page, 'reset-password-done');
 	await page.getByRole('link', { name: 'Sign in' }).click();
 	await signIn(page, { ...person, password: 'Found-Again-33' }, '/profile');
@@ -184,9 +184,9 @@ test('a forgotten password is replaced with the link of the e-mail, once', async
 
 	await page.goto(path);
 	await page.getByLabel('New password', { exact: true }).fill('Found-Again-44');
-	await page.getByLabel('New password again').fill('Found-Again-44');
-	await page.getByRole('button', { name: 'Set the password' }).click();
-	await expect(page.getByRole('alert')).toContainText('not good any more');
+	await page.getByLabel('Confirm new password').fill('Found-Again-44');
+	await page.getByRole('button', { name: 'Set password' }).click();
+	await expect(page.getByRole('alert')).toContainText('no longer works');
 	await portrait(page, 'reset-password-used');
 	await expect(page.getByRole('link', { name: 'Get a new link' })).toBeVisible();
 });
@@ -209,8 +209,8 @@ test('language and look are set, and kept on the device', async ({ page }) => {
 	await expect(page.getByRole('link', { name: 'API documentation' })).toHaveAttribute('href', '/docs/');
 	await portrait(page, 'settings');
 	await page.getByLabel('Contrast').selectOption('high');
-	await page.getByLabel('Rows').selectOption('compact');
-	await page.getByLabel('Colours').selectOption('dark');
+	await page.getByLabel('Row spacing').selectOption('compact');
+	await page.getByLabel('Theme').selectOption('dark');
 	const html = page.locator('html');
 	await expect(html).toHaveAttribute('data-contrast', 'high');
 	await expect(html).toHaveAttribute('data-density', 'compact');

@@ -28,11 +28,11 @@ test('a person is added with a made password, changed, disabled and back again, 
 	baseURL
 }) => {
 	await signIn(page, ADMIN, '/users');
-	await page.getByRole('button', { name: 'Add a person' }).click();
+	await page.getByRole('button', { name: 'Add person' }).click();
 	const dialog = page.getByRole('dialog');
-	await dialog.getByLabel('User name').fill('gauri');
+	await dialog.getByLabel('Username').fill('gauri');
 	await dialog.getByLabel('Area').selectOption('Jaipur');
-	await dialog.getByRole('button', { name: 'Make a strong one' }).click();
+	await dialog.getByRole('button', { name: 'Generate password' }).click();
 	await expect(dialog.getByLabel('Password', { exact: true })).toHaveValue(/^(?:[A-Za-z0-9]{4}-){3}[A-Za-z0-9]{4}$/);
 	await portrait(page, 'users-add');
 	await dialog.getByRole('button', { name: 'Add', exact: true }).click();
@@ -48,12 +48,12 @@ test('a person is added with a made password, changed, disabled and back again, 
 	await phone.close();
 
 	await portrait(page, 'users');
-	await page.getByLabel('Search by name or e-mail').fill('gau');
+	await page.getByLabel('Search by name or email').fill('gau');
 	await expect(page).toHaveURL(/q=gau/);
 	await expect(page.getByRole('row')).toHaveCount(2);
 	await choose(page, 'gauri', 'Edit');
 	await dialog.getByLabel('Role').selectOption('biller');
-	await dialog.getByLabel('E-mail').fill('gauri@example.com');
+	await dialog.getByLabel('Email').fill('gauri@example.com');
 	await portrait(page, 'users-edit');
 	await dialog.getByRole('button', { name: 'Save' }).click();
 	await expect(dialog).toBeHidden();
@@ -74,13 +74,13 @@ test('a person is added with a made password, changed, disabled and back again, 
 	await expect(dialog).toContainText('Scans, bags, bills and their history');
 	await portrait(page, 'users-delete');
 	await dialog.getByLabel('Type gauri to confirm').fill('gaurav');
-	await dialog.getByRole('button', { name: 'Delete for ever' }).click();
+	await dialog.getByRole('button', { name: 'Delete permanently' }).click();
 	await expect(dialog).toBeVisible();
 	await dialog.getByLabel('Type gauri to confirm').fill('gauri');
-	await dialog.getByRole('button', { name: 'Delete for ever' }).click();
+	await dialog.getByRole('button', { name: 'Delete permanently' }).click();
 	await expect(page).toHaveURL(/\/users$/);
-	await page.getByLabel('Search by name or e-mail').fill('gauri');
-	await expect(page.getByText('Nobody found')).toBeVisible();
+	await page.getByLabel('Search by name or email').fill('gauri');
+	await expect(page.getByText('No people found')).toBeVisible();
 });
 
 test('a change that somebody else was faster with is not lost on either side', async ({ page, warehouse, baseURL }) => {
@@ -89,7 +89,7 @@ test('a change that somebody else was faster with is not lost on either side', a
 	await signIn(page, ADMIN, `/users?q=${person.username}`);
 	await choose(page, person.username, 'Edit');
 	const dialog = page.getByRole('dialog');
-	await dialog.getByLabel('E-mail').fill('mine@example.com');
+	await dialog.getByLabel('Email').fill('mine@example.com');
 	const { data } = await elsewhere.GET('/api/v1/users', { params: { query: { q: person.username } } });
 	const id = data?.data[0]?.id ?? 0;
 	await elsewhere.PATCH('/api/v1/users/{id}', {
@@ -98,9 +98,9 @@ test('a change that somebody else was faster with is not lost on either side', a
 		body: { dispatch_area: 'Indore' }
 	});
 	await dialog.getByRole('button', { name: 'Save' }).click();
-	await expect(dialog.getByRole('alert')).toContainText('Somebody else changed this person');
+	await expect(dialog.getByRole('alert')).toContainText('Someone else changed this person');
 	await expect(dialog.getByLabel('Area')).toHaveValue('Indore');
-	await dialog.getByLabel('E-mail').fill('mine@example.com');
+	await dialog.getByLabel('Email').fill('mine@example.com');
 	await dialog.getByRole('button', { name: 'Save' }).click();
 	await expect(dialog).toBeHidden();
 	const after = await elsewhere.GET('/api/v1/users/{id}', { params: { path: { id } } });
@@ -127,14 +127,14 @@ test('a locked person is unlocked, gets a new password, and a lost second factor
 	await signIn(page, ADMIN, `/users?q=${person.username}`);
 	await expect(page.getByRole('row', { name: new RegExp(person.username) })).toContainText('Locked');
 	await page.getByRole('link', { name: person.username, exact: true }).click();
-	await expect(page.getByText(/Locked after too many wrong passwords or codes/)).toBeVisible();
+	await expect(page.getByText(/Locked until .* after too many wrong passwords or codes/)).toBeVisible();
 	await portrait(page, 'user-locked');
 	await page.getByRole('button', { name: 'Unlock' }).click();
 	await page.getByRole('dialog').getByRole('button', { name: 'Unlock' }).click();
-	await expect(page.getByText(/Locked after too many wrong passwords or codes/)).toBeHidden();
+	await expect(page.getByText(/Locked until .* after too many wrong passwords or codes/)).toBeHidden();
 
-	await choose(page, person.username, 'Reset second factor');
-	await page.getByRole('dialog').getByRole('button', { name: 'Reset second factor' }).click();
+	await choose(page, person.username, 'Reset two-factor authentication');
+	await page.getByRole('dialog').getByRole('button', { name: 'Reset two-factor authentication' }).click();
 	await expect(page.getByRole('dialog')).toBeHidden();
 
 	await choose(page, person.username, 'Set password');
@@ -157,7 +157,7 @@ test('the last admin stays, and nobody changes their own role', async ({ page })
 		await choose(page, 'admin', 'Edit');
 		const dialog = page.getByRole('dialog');
 		await expect(dialog.getByLabel('Role')).toBeDisabled();
-		await expect(dialog).toContainText('Nobody changes their own role.');
+		await expect(dialog).toContainText("You can't change your own role.");
 		await dialog.getByRole('button', { name: 'Cancel' }).click();
 		await choose(page, 'admin', 'Disable');
 		await dialog.getByRole('button', { name: 'Disable' }).click();
@@ -172,7 +172,7 @@ test('the last admin stays, and nobody changes their own role', async ({ page })
 
 test('an area is added, renamed, closed and opened again', async ({ page }) => {
 	await signIn(page, ADMIN, '/areas');
-	await page.getByRole('button', { name: 'Add an area' }).click();
+	await page.getByRole('button', { name: 'Add area' }).click();
 	const dialog = page.getByRole('dialog');
 	await dialog.getByLabel('Code').fill('lucknow');
 	await dialog.getByRole('button', { name: 'Add', exact: true }).click();
@@ -190,33 +190,33 @@ test('an area is added, renamed, closed and opened again', async ({ page }) => {
 	await dialog.getByRole('button', { name: 'Close', exact: true }).last().click();
 	await expect(page.getByRole('row', { name: /Nagpur East/ })).toContainText('Closed');
 	await portrait(page, 'areas');
-	await choose(page, 'Nagpur East', 'Open again');
+	await choose(page, 'Nagpur East', 'Reopen');
 	await expect(page.getByRole('row', { name: /Nagpur East/ })).toContainText('In use');
 });
 
 test('a format is tried before it is added, and from then on scans are matched with it', async ({ page, baseURL }) => {
 	await signIn(page, ADMIN, '/formats');
-	const tester = page.getByLabel('Code to try');
+	const tester = page.getByLabel('Code to test');
 	const verdict = page.getByTestId('verdict');
 	for (const [code, words] of [
 		['sb12345', 'SB12345 is a code of Mustard (Parent).'],
 		['WH-123456', 'WH-123456 is a code of Child (Child).'],
 		['sb12', 'SB12 looks like a damaged parent label. It is refused.'],
-		['4006381333931', '4006381333931 is the barcode of a product. It is refused.'],
-		['<script>', 'This is no code']
+		['4006381333931', '4006381333931 is a product barcode. It is refused.'],
+		['<script>', 'Not a bag code']
 	] as const) {
 		await tester.fill(code);
 		await expect(verdict).toContainText(words);
 	}
 	await portrait(page, 'formats');
-	await page.getByRole('button', { name: 'Add a format' }).click();
+	await page.getByRole('button', { name: 'Add format' }).click();
 	const dialog = page.getByRole('dialog');
 	await dialog.getByLabel('Name').fill('Wheat');
 	await dialog.getByLabel('Begins with').fill('wh-');
-	await dialog.getByLabel('Fewest digits').fill('6');
-	await dialog.getByLabel('Most digits').fill('6');
-	await dialog.getByLabel('Children it holds').fill('20');
-	await dialog.getByLabel('Code to try').fill('WH-123456');
+	await dialog.getByLabel('Minimum digits').fill('6');
+	await dialog.getByLabel('Maximum digits').fill('6');
+	await dialog.getByLabel('Capacity (child bags)').fill('20');
+	await dialog.getByLabel('Code to test').fill('WH-123456');
 	await expect(dialog.getByTestId('verdict')).toHaveText('WH-123456 is a code of Wheat (Parent).');
 	await portrait(page, 'formats-add');
 	await dialog.getByRole('button', { name: 'Add', exact: true }).click();
@@ -227,10 +227,10 @@ test('a format is tried before it is added, and from then on scans are matched w
 	const { data } = await (await apiAs(baseURL ?? '', ADMIN)).POST('/api/v1/scans', { body: { qr_code: 'WH-654321' } });
 	expect(data?.bag).toMatchObject({ kind: 'parent', format: 'Wheat', capacity: 20 });
 
-	await page.getByRole('button', { name: 'Change Wheat' }).click();
+	await page.getByRole('button', { name: 'Edit Wheat' }).click();
 	await expect(dialog.getByLabel('Kind')).toBeHidden();
 	await expect(dialog).toContainText("can't be changed");
-	await dialog.getByLabel('Children it holds').fill('25');
+	await dialog.getByLabel('Capacity (child bags)').fill('25');
 	await portrait(page, 'formats-edit');
 	await dialog.getByRole('button', { name: 'Save' }).click();
 	await expect(page.getByRole('row', { name: /Wheat/ })).toContainText('25');
@@ -252,6 +252,6 @@ test('a biller who comes to a page of the administration is told so kindly', asy
 		await expect(page.getByRole('heading', { name: 'Only for admins' })).toBeVisible();
 	}
 	await portrait(page, 'admin-refused');
-	await page.getByRole('main').getByRole('link', { name: 'To the overview' }).click();
+	await page.getByRole('main').getByRole('link', { name: 'Go to overview' }).click();
 	await expect(page.getByRole('heading', { name: 'Overview' })).toBeVisible();
 });

@@ -6,24 +6,24 @@ test('a key is made, works for what it may and nothing else, and ends when it is
 	baseURL
 }) => {
 	await signIn(page, ADMIN, '/api-keys');
-	await page.getByRole('button', { name: 'Make a key' }).first().click();
+	await page.getByRole('button', { name: 'Create key' }).first().click();
 	const dialog = page.getByRole('dialog');
-	await expect(dialog).toContainText('The key acts as you');
+	await expect(dialog).toContainText('The key acts on your behalf');
 	await dialog.getByLabel('Name').fill('Weighbridge');
-	await dialog.getByRole('button', { name: 'Make a key' }).click();
-	await expect(dialog.getByRole('alert')).toHaveText('Tick at least one.');
-	await dialog.getByRole('button', { name: 'A scanner or gate' }).click();
+	await dialog.getByRole('button', { name: 'Create key' }).click();
+	await expect(dialog.getByRole('alert')).toHaveText('Select at least one permission.');
+	await dialog.getByRole('button', { name: 'Scanner or gate' }).click();
 	await expect(dialog.getByLabel('Scans: change')).toBeChecked();
 	await expect(dialog.getByLabel('Bills: read')).not.toBeChecked();
-	await dialog.getByLabel('Good until').selectOption('90');
-	await dialog.getByLabel('Requests a minute').fill('600');
+	await dialog.getByLabel('Expires').selectOption('90');
+	await dialog.getByLabel('Rate limit per minute').fill('600');
 	await portrait(page, 'api-keys-create');
-	await dialog.getByRole('button', { name: 'Make a key' }).click();
+	await dialog.getByRole('button', { name: 'Create key' }).click();
 	const key = await dialog.getByTestId('secret').innerText();
 	expect(key).toMatch(/^ttk_[A-Za-z0-9]{12}_[A-Za-z0-9]{43}$/);
 	await expect(dialog).toContainText(`curl -H 'Authorization: Bearer ${key}'`);
 	await portrait(page, 'api-keys-made');
-	await dialog.getByRole('button', { name: 'I have kept it' }).click();
+	await dialog.getByRole('button', { name: 'I have saved the key' }).click();
 	await expect(page.getByText(key)).toBeHidden();
 
 	const call = (path: string, body?: object) =>
@@ -40,7 +40,7 @@ test('a key is made, works for what it may and nothing else, and ends when it is
 
 	const row = page.getByRole('row', { name: /Weighbridge/ });
 	await expect(row).toContainText('Bags: read · Scans: change');
-	await expect(row).toContainText('Good');
+	await expect(row).toContainText('Active');
 	await portrait(page, 'api-keys');
 	await page.getByRole('button', { name: 'Revoke Weighbridge' }).click();
 	await portrait(page, 'api-keys-revoke');
@@ -51,7 +51,7 @@ test('a key is made, works for what it may and nothing else, and ends when it is
 
 	// Everything that was done with it names it.
 	await page.goto('/audit-log');
-	const opened = page.getByRole('row', { name: new RegExp(`admin made bag ${scanned}`) });
+	const opened = page.getByRole('row', { name: new RegExp(`admin created bag ${scanned}`) });
 	await expect(opened).toContainText('With the API key Weighbridge');
 	await portrait(page, 'audit-log-api-key');
 	await opened.getByRole('link').click();

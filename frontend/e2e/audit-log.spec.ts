@@ -21,7 +21,7 @@ test('the log says in sentences who moved what, follows a bag, and is exported',
 	await page.getByLabel('Search by code, number or name').fill(child);
 	const moved = page.getByRole('link', { name: `admin moved ${child} from ${from} to ${to}` });
 	await expect(moved).toBeVisible();
-	await expect(page.getByRole('link', { name: `admin put ${child} into ${from}` })).toBeVisible();
+	await expect(page.getByRole('link', { name: `admin added ${child} to ${from}` })).toBeVisible();
 	await expect(page).toHaveURL(new RegExp(`q=${child}`));
 
 	// What happens elsewhere appears without a reload.
@@ -43,13 +43,13 @@ test('the log says in sentences who moved what, follows a bag, and is exported',
 	await portrait(page, 'audit-entry');
 	await page.getByRole('link', { name: `Everything about ${child}` }).click();
 	await expect(page).toHaveURL(new RegExp(`entity_type=bag&entity_id=${child}`));
-	await expect(page.getByRole('link', { name: `admin made bag ${child}` })).toBeVisible();
+	await expect(page.getByRole('link', { name: `admin created bag ${child}` })).toBeVisible();
 	await expect(page.getByLabel('Exact code or number')).toHaveValue(child);
 
 	await page.getByLabel('From').fill('2019-01-01');
 	await page.getByLabel('To', { exact: true }).fill('2019-01-02');
 	await expect(page.getByText('Nothing found')).toBeVisible();
-	await page.getByRole('button', { name: 'Clear' }).click();
+	await page.getByRole('button', { name: 'Clear filters' }).click();
 	await expect(page.getByRole('row').nth(1)).toBeVisible();
 });
 
@@ -64,10 +64,12 @@ test('changes of people are told in words, in Hindi too', async ({ page, warehou
 		body: { role: 'biller' }
 	});
 	await signIn(page, ADMIN, `/audit-log?entity_type=user&entity_id=${id}`);
-	const row = page.getByRole('row', { name: new RegExp(`admin made ${person.username}, Packer before, Biller`) });
+	const row = page.getByRole('row', {
+		name: new RegExp(`admin changed the role of ${person.username} from Packer to Biller`)
+	});
 	await expect(row).toContainText(/Role:\s*Packer/);
 	await page.evaluate(() => localStorage.setItem('PARAGLIDE_LOCALE', 'hi'));
 	await page.reload();
-	await expect(page.getByText(`admin ने ${person.username} को पैकर से बिलर बनाया`)).toBeVisible();
+	await expect(page.getByText(`admin ने ${person.username} की भूमिका पैकर से बिलर की`)).toBeVisible();
 	await portrait(page, 'audit-log-hindi');
 });

@@ -16,9 +16,9 @@ test('a biller takes a child out and moves another, and takes both back', async 
 	await expect(page.getByRole('img', { name: `QR code of ${parent}` })).toBeVisible();
 	await portrait(page, 'bag-parent');
 
-	await page.getByRole('button', { name: `Take C${parent}-2 out` }).click();
+	await page.getByRole('button', { name: `Remove C${parent}-2` }).click();
 	await expect(children).toHaveCount(2);
-	await expect(history).toContainText('Taken out');
+	await expect(history).toContainText('Removed');
 	await page.getByRole('button', { name: 'Undo' }).click();
 	await expect(children).toHaveCount(3);
 	await expect(page.getByText(`C${parent}-2 is back in ${parent}.`)).toBeVisible();
@@ -72,7 +72,7 @@ test('a packer completes and reopens a parent of the own area, and no more', asy
 	await allSent(page);
 	await page.goto(`/bags/${parent}`);
 	await expect(page.getByTestId('children').getByRole('listitem')).toHaveCount(1);
-	await expect(page.getByRole('button', { name: `Take C${parent}-1 out` })).toBeHidden();
+	await expect(page.getByRole('button', { name: `Remove C${parent}-1` })).toBeHidden();
 	await page.getByRole('button', { name: 'Complete' }).click();
 	await page.getByRole('button', { name: 'Reopen' }).click();
 	await expect(page.getByRole('button', { name: 'Complete' })).toBeEnabled();
@@ -87,12 +87,12 @@ test('a packer completes and reopens a parent of the own area, and no more', asy
 	await page.getByLabel('Search by code').fill(foreign);
 	await expect(page.getByText('No bags found.')).toBeVisible();
 	await page.goto(`/bags/${foreign}`);
-	await expect(page.getByText('Nothing here')).toBeVisible();
+	await expect(page.getByText('Not found')).toBeVisible();
 });
 
 test('an unknown bag says so', async ({ page }) => {
 	await signIn(page, ADMIN, '/bags/SB99999');
-	await expect(page.getByText('Nothing here')).toBeVisible();
+	await expect(page.getByText('Not found')).toBeVisible();
 	await portrait(page, 'bag-missing');
 });
 
@@ -133,10 +133,10 @@ test('bags are counted, narrowed by bill, parent and day, sorted and exported as
 	await signIn(page, await warehouse.person('biller'), `/bags?q=${parent}`);
 	const rows = page.getByRole('row');
 	await expect(rows).toHaveCount(3);
-	await page.getByRole('button', { name: 'Count them all' }).click();
-	await expect(page.getByTestId('total')).toHaveText('2 bags in all');
+	await page.getByRole('button', { name: 'Show total' }).click();
+	await expect(page.getByTestId('total')).toHaveText('2 bags in total');
 	await expect(rows.nth(1)).toContainText(`Z${parent}-1`);
-	await page.getByRole('button', { name: 'Made' }).click();
+	await page.getByRole('button', { name: 'Created' }).click();
 	await expect(rows.nth(1)).not.toContainText(`Z${parent}-1`);
 
 	await page.getByLabel('On a bill').selectOption('no');
@@ -145,9 +145,9 @@ test('bags are counted, narrowed by bill, parent and day, sorted and exported as
 	await expect(page.getByRole('link', { name: bill })).toHaveCount(2);
 	await page.getByLabel('In a parent').selectOption('yes');
 	await expect(rows).toHaveCount(2);
-	await page.getByLabel('Made up to').fill('2020-01-31');
+	await page.getByLabel('Created until').fill('2020-01-31');
 	await expect(page.getByText('No bags found.')).toBeVisible();
-	await page.getByLabel('Made up to').fill('2099-01-31');
+	await page.getByLabel('Created until').fill('2099-01-31');
 	await expect(rows).toHaveCount(2);
 
 	const download = page.waitForEvent('download');
@@ -165,25 +165,25 @@ test('an admin deletes many bags and reads which were kept and why', async ({ pa
 	await warehouse.pack(empty, []);
 	await signIn(page, ADMIN, `/bags?q=${parent.slice(2)}`);
 	await expect(page.getByRole('row')).toHaveCount(4);
-	await page.getByLabel('Choose all').check();
+	await page.getByLabel('Select all').check();
 	await page.getByRole('button', { name: 'Delete bags' }).click();
 	await page.getByTestId('dialog').getByRole('button', { name: 'Delete bags' }).click();
-	await expect(page.getByText('1 deleted, 2 kept.')).toBeVisible();
+	await expect(page.getByText('1 deleted, 2 not deleted.')).toBeVisible();
 	const results = page.getByTestId('delete-results');
-	await expect(results).toContainText(`${parent} holds 1 child bags. Take them out first.`);
-	await expect(results).toContainText(`C${parent}-1 is in ${parent}. Take it out first.`);
+	await expect(results).toContainText(`${parent} still contains child bags (1). Remove them first.`);
+	await expect(results).toContainText(`C${parent}-1 is in ${parent}. Remove it first.`);
 	await portrait(page, 'bags-deleted');
 	await page.getByTestId('dialog').getByRole('button', { name: 'Close' }).last().click();
 	await expect(page.getByRole('row')).toHaveCount(3);
-	await expect(page.getByText('2 chosen')).toBeVisible();
+	await expect(page.getByText('2 selected')).toBeVisible();
 });
 
 test('a biller chooses bags for labels but does not delete', async ({ page, warehouse }) => {
 	const parent = warehouse.parentCode();
 	await warehouse.pack(parent, [`C${parent}-1`]);
 	await signIn(page, await warehouse.person('biller'), `/bags?q=${parent}`);
-	await page.getByLabel('Choose all').check();
-	await expect(page.getByText('2 chosen')).toBeVisible();
+	await page.getByLabel('Select all').check();
+	await expect(page.getByText('2 selected')).toBeVisible();
 	await expect(page.getByRole('button', { name: 'Delete bags' })).toBeHidden();
 	await page.getByRole('link', { name: 'Print labels' }).click();
 	await expect(page.getByTestId('labels').getByRole('img')).toHaveCount(2);
@@ -196,12 +196,12 @@ test('a bag is made by hand, edited and deleted; one in use is kept with the rea
 	await signIn(page, ADMIN, '/bags');
 	await page.getByRole('button', { name: 'New bag' }).click();
 	await page.getByLabel('Code', { exact: true }).fill('<script>');
-	await page.getByRole('button', { name: 'Make bag' }).click();
+	await page.getByRole('button', { name: 'Create bag' }).click();
 	await expect(page.getByRole('alert')).toBeVisible();
 	await page.getByLabel('Code', { exact: true }).fill(parent.toLowerCase());
 	await page.getByTestId('dialog').getByLabel('Area').selectOption('Indore');
 	await portrait(page, 'bag-new');
-	await page.getByRole('button', { name: 'Make bag' }).click();
+	await page.getByRole('button', { name: 'Create bag' }).click();
 	await expect(page.getByRole('heading', { name: parent })).toBeVisible();
 	await expect(page.getByTestId('area')).toHaveText('Indore');
 
@@ -222,11 +222,11 @@ test('a bag is made by hand, edited and deleted; one in use is kept with the rea
 	await expect(page.getByTestId('reasons').getByRole('listitem')).toHaveCount(2);
 	await expect(page.getByTestId('dialog').getByRole('button', { name: 'Delete bag' })).toBeHidden();
 	await page.goto(`/bags/C${parent}-1`);
-	await page.getByRole('button', { name: 'Take out' }).click();
+	await page.getByRole('button', { name: 'Remove from parent' }).click();
 	await page.getByRole('button', { name: `Actions for C${parent}-1` }).click();
 	await page.getByRole('menuitem', { name: 'Delete bag' }).click();
 	await page.getByTestId('dialog').getByRole('button', { name: 'Delete bag' }).click();
-	await expect(page.getByText(`C${parent}-1 is deleted.`)).toBeVisible();
+	await expect(page.getByText(`C${parent}-1 deleted.`)).toBeVisible();
 	await expect(page.getByRole('heading', { name: 'Bags' })).toBeVisible();
 });
 
@@ -247,7 +247,7 @@ test('a long history is shown page by page', async ({ page, warehouse }) => {
 
 test('the colours chosen are kept', async ({ page }) => {
 	await page.goto('/');
-	await page.getByLabel('Colours').selectOption('dark');
+	await page.getByLabel('Theme').selectOption('dark');
 	await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
 	await page.reload();
 	await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
@@ -255,7 +255,7 @@ test('the colours chosen are kept', async ({ page }) => {
 
 test('an address that does not exist leads back', async ({ page }) => {
 	await signIn(page, ADMIN, '/no/such/page');
-	await expect(page.getByRole('heading', { name: 'Nothing here' })).toBeVisible();
-	await page.getByRole('link', { name: 'To the overview' }).click();
+	await expect(page.getByRole('heading', { name: 'Not found' })).toBeVisible();
+	await page.getByRole('link', { name: 'Go to overview' }).click();
 	await expect(page.getByRole('heading', { name: 'Overview' })).toBeVisible();
 });

@@ -20,12 +20,12 @@ test('a biller puts parents on a bill by scanning them, and sees what comes of e
 	await page.getByRole('button', { name: new RegExp(otherBill) }).click();
 	await expect(page.getByTestId('bill-number')).toHaveText(otherBill);
 	await wedge(page, c);
-	await expect(panel(page)).toContainText('On the bill');
+	await expect(panel(page)).toContainText('Added to the bill');
 
 	await page.goto(`/scan?bill=${bill.toLowerCase()}`);
 	await expect(progress(page)).toHaveText('0 / 2');
 	await wedge(page, a);
-	await expect(panel(page)).toContainText('On the bill');
+	await expect(panel(page)).toContainText('Added to the bill');
 	await expect(panel(page)).toContainText('Not completed yet');
 	await expect(page.getByTestId('weight')).toHaveText('1 kg of 60 kg');
 	await portrait(page, 'bill-mode-added');
@@ -33,7 +33,7 @@ test('a biller puts parents on a bill by scanning them, and sees what comes of e
 	await wedge(page, a);
 	await expect(panel(page)).toContainText('Already on this bill');
 	await wedge(page, c);
-	await expect(panel(page)).toContainText(`Is on ${otherBill}`);
+	await expect(panel(page)).toContainText(`Already on ${otherBill}`);
 	await portrait(page, 'bill-mode-refused');
 	await wedge(page, empty);
 	await expect(panel(page)).toContainText('The bag is empty');

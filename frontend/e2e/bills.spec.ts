@@ -24,16 +24,16 @@ async function downloaded(page: Page, format: string): Promise<{ name: string; c
 
 test('a biller makes a bill; what is wrong with it is said beside the fields', async ({ page, warehouse }) => {
 	await signIn(page, await warehouse.person('biller'), '/bills/new');
-	await page.getByRole('button', { name: 'Make bill and scan bags' }).click();
+	await page.getByRole('button', { name: 'Create bill and scan bags' }).click();
 	await expect(page.getByLabel('Destination')).toHaveAttribute('aria-invalid', 'true');
 	await expect(page.getByLabel('Destination')).toBeFocused();
-	await expect(page.getByText('A whole number from 1')).toBeVisible();
+	await expect(page.getByText('Enter a whole number from 1')).toBeVisible();
 	await portrait(page, 'bill-new-errors');
 	await page.getByLabel('Destination').fill('Jaipur depot');
 	await page.getByLabel('Vehicle number').fill('rj14 gb 1234');
 	await page.getByLabel('Expected parent bags').fill('4');
 	await portrait(page, 'bill-new');
-	await page.getByRole('button', { name: 'Make bill and scan bags' }).click();
+	await page.getByRole('button', { name: 'Create bill and scan bags' }).click();
 	await expect(page.getByRole('heading', { level: 1, name: /^BILL-/ })).toBeVisible();
 	await expect(page.getByText('Jaipur depot · RJ14 GB 1234')).toBeVisible();
 	await expect(page.getByRole('button', { name: 'Finish bill' })).toBeDisabled();
@@ -89,7 +89,7 @@ test('bags are scanned wherever the focus is, and each refusal says what it is',
 	}
 	await expect(progress(page)).toHaveText('3 / 4');
 	await portrait(page, 'bill-refused');
-	await page.getByRole('button', { name: 'Only refused' }).click();
+	await page.getByRole('button', { name: 'Refused only' }).click();
 	await expect(page.getByTestId('results').getByRole('listitem')).toHaveCount(5);
 	await page.getByRole('link', { name: `On bill ${otherBill}` }).click();
 	await expect(page.getByRole('heading', { level: 1, name: otherBill })).toBeVisible();
@@ -109,17 +109,17 @@ test('many codes are pasted, the number is raised for those that did not fit, on
 	await codesField(page).fill(`${first}\n${second}, ${third}`);
 	await page.getByRole('button', { name: 'Add 3 codes' }).click();
 	await expect(result(page, third)).toHaveAttribute('data-outcome', 'bill_at_capacity');
-	await expect(result(page, first)).toContainText('that was the last one');
+	await expect(result(page, first)).toContainText('The bill is now full');
 	await expect(progress(page)).toHaveText('1 / 1');
 	await expect(page.getByText('2 bags did not fit.')).toBeVisible();
 	await portrait(page, 'bill-full');
-	await page.getByRole('button', { name: 'Raise the expected number' }).click();
+	await page.getByRole('button', { name: 'Increase the expected number' }).click();
 	await expect(page.getByLabel('Expected parent bags')).toHaveValue('3');
 	await portrait(page, 'bill-raise');
 	await page.getByRole('button', { name: 'Save' }).click();
 	await expect(progress(page)).toHaveText('3 / 3');
 
-	await page.getByRole('button', { name: `Take ${second} off the bill` }).click();
+	await page.getByRole('button', { name: `Remove ${second} from the bill` }).click();
 	await expect(progress(page)).toHaveText('2 / 3');
 	expect(await warehouse.bagsOnBill(bill)).not.toContain(second);
 	await page.getByRole('button', { name: 'Undo' }).click();
@@ -137,11 +137,11 @@ test('a biller finishes a bill: it is locked, and its report is read, printed an
 	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
 	await page.getByRole('button', { name: 'Finish bill' }).click();
 	await expect(page.getByRole('dialog')).toContainText('Only an admin can reopen it');
-	await expect(page.getByRole('dialog')).toContainText('1 bag of the expected ones is missing');
+	await expect(page.getByRole('dialog')).toContainText('1 expected bag is missing');
 	await portrait(page, 'bill-finish');
 	await page.getByRole('dialog').getByRole('button', { name: 'Finish bill' }).click();
-	await expect(page.getByText('Finished and locked.')).toBeVisible();
-	await expect(page.getByRole('button', { name: `Take ${first} off the bill` })).toBeHidden();
+	await expect(page.getByText('This bill is finished and locked.')).toBeVisible();
+	await expect(page.getByRole('button', { name: `Remove ${first} from the bill` })).toBeHidden();
 	await expect(page.getByRole('button', { name: /^Actions for/ })).toBeHidden();
 	await wedgeAll(page, ['SB99999']);
 	await expect(page.getByText('SB99999 was not added.')).toBeVisible();
@@ -155,7 +155,7 @@ test('a biller finishes a bill: it is locked, and its report is read, printed an
 	await report.getByRole('button', { name: `Child bags of ${first}` }).click();
 	await expect(report.getByText(`C${first}-1`)).toBeVisible();
 	await portrait(page, 'bill-report');
-	await page.getByLabel('List child bags').check();
+	await page.getByLabel('Show child bags').check();
 	for (const code of ready) await expect(report.getByText(`C${code}-2`)).toBeVisible();
 
 	const csv = await downloaded(page, 'CSV');
@@ -186,7 +186,7 @@ test('thirty scans in a burst are all kept, in order, through a cut network', as
 
 	await context.setOffline(true);
 	await wedgeAll(page, codes.slice(20));
-	await expect(page.getByText('10 bags wait to be sent.')).toBeVisible();
+	await expect(page.getByText('10 bags are waiting to be sent.')).toBeVisible();
 	await expect(result(page, codes[29] ?? '')).toHaveAttribute('data-outcome', 'pending');
 	await portrait(page, 'bill-offline');
 	await context.setOffline(false);
@@ -210,18 +210,18 @@ test('bags are chosen from the list of those that are ready, and an open one com
 	await signIn(page, await warehouse.person('biller'), `/bills/${bill}`);
 	await page.getByRole('button', { name: 'Choose from a list' }).click();
 	for (const code of ready) await page.getByRole('checkbox', { name: code }).check();
-	await expect(page.getByText('2 chosen, room for 10')).toBeVisible();
+	await expect(page.getByText('2 selected, room for 10')).toBeVisible();
 	await portrait(page, 'bill-picker');
 	await page.getByLabel('Search by code').fill(open);
-	await expect(page.getByText('No bag is ready')).toBeVisible();
-	await page.getByRole('button', { name: 'Add chosen bags' }).click();
+	await expect(page.getByText('No bags are ready')).toBeVisible();
+	await page.getByRole('button', { name: 'Add selected bags' }).click();
 	await expect(progress(page)).toHaveText('2 / 10');
 
 	await codesField(page).fill(open);
 	await codesField(page).press('Enter');
 	await expect(result(page, open)).toHaveAttribute('data-outcome', 'added');
 	await expect(result(page, open)).toContainText('still open');
-	await expect(page.getByRole('link', { name: 'Scan by phone' })).toHaveAttribute('href', `/scan?bill=${bill}`);
+	await expect(page.getByRole('link', { name: 'Scan with a phone' })).toHaveAttribute('href', `/scan?bill=${bill}`);
 });
 
 test('an admin edits, reopens with a reason, and deletes', async ({ page, warehouse }) => {
@@ -237,14 +237,14 @@ test('an admin edits, reopens with a reason, and deletes', async ({ page, wareho
 	await expect(page.getByText('Two stops on the way.').first()).toBeVisible();
 
 	await warehouse.finishBill(bill);
-	await expect(page.getByText('Finished and locked.')).toBeVisible();
+	await expect(page.getByText('This bill is finished and locked.')).toBeVisible();
 	await choose(page, 'Reopen bill');
 	await page.getByRole('button', { name: 'Reopen' }).click();
 	await expect(page.getByLabel('Reason')).toHaveAttribute('aria-invalid', 'true');
 	await page.getByLabel('Reason').fill('One bag was left behind.');
 	await portrait(page, 'bill-reopen');
 	await page.getByRole('button', { name: 'Reopen' }).click();
-	await expect(page.getByText('Finished and locked.')).toBeHidden();
+	await expect(page.getByText('This bill is finished and locked.')).toBeHidden();
 	await expect(page.getByTestId('bill-history')).toContainText('Reason: One bag was left behind.');
 	await expect(page.getByTestId('bill-history')).toContainText('Destination: Jaipur depot → Kota depot');
 	await portrait(page, 'bill-admin');
@@ -256,7 +256,7 @@ test('an admin edits, reopens with a reason, and deletes', async ({ page, wareho
 	await expect(page.getByRole('link', { name: bill })).toBeHidden();
 	expect((await warehouse.bag(parent)).bill).toBeNull();
 	await page.goto(`/bills/${bill}`);
-	await expect(page.getByText('Nothing here')).toBeVisible();
+	await expect(page.getByText('Not found')).toBeVisible();
 	await portrait(page, 'bill-missing');
 });
 
@@ -298,7 +298,7 @@ test('a packer sees bills with bags of the own area, and changes nothing', async
 
 	await page.goto('/bills');
 	await page.getByRole('link', { name: bill }).click();
-	await expect(page.getByText('You see the bags of your own area.')).toBeVisible();
+	await expect(page.getByText('You see only the bags of your area.')).toBeVisible();
 	await expect(page.getByRole('link', { name: parent })).toBeVisible();
 	await expect(page.getByRole('link', { name: other })).toBeHidden();
 	for (const name of ['Finish bill', 'Download']) await expect(page.getByRole('button', { name })).toBeHidden();
@@ -325,15 +325,15 @@ test('the list is searched, filtered, sorted and exported; in Hindi too', async 
 	await page.getByLabel('Search by number').fill(busy.toLowerCase());
 	await expect(page.getByRole('link', { name: fresh })).toBeHidden();
 	await expect(page.getByTestId('total')).toHaveText('1 bill');
-	await page.getByRole('button', { name: 'Made', exact: true }).click();
+	await page.getByRole('button', { name: 'Created', exact: true }).click();
 	await expect(page).toHaveURL(/sort=oldest/);
 	const csv = await downloaded(page, 'CSV');
 	expect(csv.content.toString()).toContain(busy);
 	expect(csv.content.toString()).not.toContain(fresh);
-	await page.getByLabel('Made by').selectOption({ label: 'Me' });
-	await expect(page.getByText('No bill matches')).toBeVisible();
+	await page.getByLabel('Created by').selectOption({ label: 'Me' });
+	await expect(page.getByText('No bills match')).toBeVisible();
 	await portrait(page, 'bills-none-found');
-	await page.getByRole('button', { name: 'Clear' }).click();
+	await page.getByRole('button', { name: 'Clear filters' }).click();
 
 	await page.evaluate(() => localStorage.setItem('PARAGLIDE_LOCALE', 'hi'));
 	await page.goto('/bills');

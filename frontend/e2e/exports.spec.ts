@@ -56,7 +56,7 @@ test('a large export goes straight to the disk, and can be cancelled', async ({ 
 		});
 	});
 	await signIn(page, ADMIN, `/exports?what=links&parent=${parent}`);
-	await page.getByLabel(/Write straight to the disk/).check();
+	await page.getByLabel(/Save directly to disk/).check();
 	await page.getByRole('button', { name: 'Download', exact: true }).click();
 	await expect(page.getByRole('status')).toContainText('Saved:');
 	const text = await page.evaluate(async () => {

@@ -6,7 +6,7 @@ const csv = (name: string, text: string) => ({ name, mimeType: 'text/csv', buffe
 
 async function checked(page: Page): Promise<void> {
 	await page.getByRole('button', { name: 'Check first' }).click();
-	await expect(page.getByTestId('import-status')).toHaveText(/Some rows refused|All rows are good/);
+	await expect(page.getByTestId('import-status')).toHaveText(/Some rows refused|All rows are valid/);
 }
 
 // Many portraits: each looks at four screens.
@@ -37,7 +37,7 @@ test('a file is checked, shows what is wrong, and its good rows are taken', asyn
 
 	await page.getByRole('radio', { name: /^All or nothing/ }).check();
 	await expect(page.getByRole('button', { name: 'Import', exact: true })).toBeDisabled();
-	await page.getByRole('radio', { name: /^Take the good ones/ }).check();
+	await page.getByRole('radio', { name: /^Import the valid rows/ }).check();
 	await page.getByRole('button', { name: 'Import 2 rows' }).click();
 	await expect(page).toHaveURL(/imports\/.*rows=4/);
 	await expect(page.getByTestId('import-status')).toHaveText('Some rows refused');
@@ -86,7 +86,7 @@ test('a file that can not be read is told at once, and the example can be', asyn
 			.getByLabel(/file$/)
 			.setInputFiles(csv(example.suggestedFilename(), await readFile(await example.path(), 'utf8')));
 		await checked(page);
-		await expect(page.getByTestId('import-status')).toHaveText('All rows are good');
+		await expect(page.getByTestId('import-status')).toHaveText('All rows are valid');
 	}
 });
 

@@ -16,16 +16,16 @@ test('a packer asks for another role; the admin hears of it live and grants it; 
 	await expect(phone.getByText('No requests')).toBeVisible();
 	await portrait(phone, 'role-request');
 	await phone.getByLabel('Reason').fill('I do the bills when Shanti is away.');
-	await phone.getByRole('button', { name: 'Ask for it' }).click();
-	await expect(phone.getByTestId('requests').getByRole('listitem')).toContainText('Waiting');
-	await expect(phone.getByText('An admin decides')).toBeVisible();
+	await phone.getByRole('button', { name: 'Send request' }).click();
+	await expect(phone.getByTestId('requests').getByRole('listitem')).toContainText('Pending');
+	await expect(phone.getByText('An admin will review your request')).toBeVisible();
 
 	const bell = page.getByRole('button', { name: /Notifications, \d+ unread/ });
 	await expect(bell).toBeVisible();
 	await bell.click();
-	await expect(page.getByText(`${person.username} would like to be Biller.`)).toBeVisible();
+	await expect(page.getByText(`${person.username} requested the role Biller.`)).toBeVisible();
 	await portrait(page, 'notification-bell');
-	await page.getByText(`${person.username} would like to be Biller.`).click();
+	await page.getByText(`${person.username} requested the role Biller.`).click();
 	await expect(page).toHaveURL(/\/promotion-requests$/);
 
 	await page.goto('/promotion-requests?status=pending');
@@ -39,12 +39,12 @@ test('a packer asks for another role; the admin hears of it live and grants it; 
 	await expect(page.getByTestId('requests')).toContainText('Welcome among the billers.');
 
 	await signIn(phone, person, '/notifications');
-	await expect(phone.getByTestId('notifications')).toContainText('You are Biller now. Welcome among the billers.');
+	await expect(phone.getByTestId('notifications')).toContainText('Your role is now Biller. Welcome among the billers.');
 	await portrait(phone, 'notifications');
 	await phone.getByRole('button', { name: 'Mark as read', exact: true }).click();
 	await expect(phone.getByRole('button', { name: 'Notifications', exact: true })).toBeVisible();
 	await phone.getByRole('button', { name: 'Unread', exact: true }).click();
-	await expect(phone.getByText('Nothing unread')).toBeVisible();
+	await expect(phone.getByText('No unread notifications')).toBeVisible();
 	await phone.getByRole('button', { name: 'Read', exact: true }).click();
 	await phone.getByRole('button', { name: 'Mark as unread' }).click();
 	await phone.getByRole('button', { name: 'All', exact: true }).click();
@@ -61,13 +61,13 @@ test('a refused request says why', async ({ page, browser, baseURL, warehouse })
 	const asker = await browser.newPage(baseURL ? { baseURL } : {});
 	await signIn(asker, person, '/profile');
 	await asker.getByLabel('Reason').fill('I would like to.');
-	await asker.getByRole('button', { name: 'Ask for it' }).click();
-	await expect(asker.getByTestId('last-request')).toContainText('Waiting');
+	await asker.getByRole('button', { name: 'Send request' }).click();
+	await expect(asker.getByTestId('last-request')).toContainText('Pending');
 	await signIn(page, ADMIN, '/promotion-requests');
 	await page.getByRole('button', { name: `Reject ${person.username}'s request` }).click();
 	await page.getByLabel('Note').fill('Two admins are enough.');
 	await page.getByRole('button', { name: 'Reject', exact: true }).click();
-	await expect(page.getByText(`${person.username} was told.`)).toBeVisible();
+	await expect(page.getByText(`${person.username} has been notified.`)).toBeVisible();
 	await expect(asker.getByRole('button', { name: 'Notifications, 1 unread' })).toBeVisible();
 	await asker.goto('/notifications');
 	await expect(asker.getByTestId('notifications')).toContainText('Two admins are enough.');
@@ -81,7 +81,7 @@ test('an approval that comes too late to raise the role closes the request', asy
 	await asker.POST('/api/v1/promotion-requests', { body });
 	await signIn(page, ADMIN, '/promotion-requests');
 	const request = page.getByTestId('requests').getByRole('listitem').filter({ hasText: person.username });
-	await expect(request).toContainText('Waiting');
+	await expect(request).toContainText('Pending');
 	// Another admin gives the role while the list is open.
 	const admin = await apiAs(baseURL ?? '', ADMIN);
 	const { data: found } = await admin.GET('/api/v1/users', { params: { query: { q: person.username } } });
@@ -98,6 +98,6 @@ test('an approval that comes too late to raise the role closes the request', asy
 	await expect(dialog.getByRole('alert')).toContainText('The request is closed.');
 	await dialog.getByRole('button', { name: 'Cancel' }).click();
 	await expect(request).toContainText('Closed');
-	await expect(request).toContainText('The role was already the same or higher.');
+	await expect(request).toContainText('The person already had this role or a higher one.');
 	await portrait(page, 'role-request-closed');
 });

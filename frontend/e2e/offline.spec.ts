@@ -307,17 +307,17 @@ test('what was refused meanwhile stays to be settled', async ({ page, context, w
 	await context.setOffline(false);
 	await allSent(page);
 	await page.reload();
-	await page.getByRole('button', { name: '2 refusals to settle' }).click();
+	await page.getByRole('button', { name: '2 refused scans need attention' }).click();
 	await expect(page.getByTestId('refusal')).toHaveCount(2);
 	await portrait(page, 'station-to-settle');
 	await page.getByRole('button', { name: `Move ${moved} here` }).click();
 	await page.getByRole('button', { name: `Dismiss ${dismissed}` }).click();
-	await expect(page.getByText('Nothing to settle.')).toBeVisible();
+	await expect(page.getByText('Nothing needs attention.')).toBeVisible();
 	await page.keyboard.press('Escape');
 	await allSent(page);
 	expect(await warehouse.childrenOf(parent)).toEqual([`C${parent}-1`, moved]);
 	expect(await warehouse.childrenOf(other)).toEqual([dismissed]);
-	await expect(page.getByRole('button', { name: /to settle/ })).toBeHidden();
+	await expect(page.getByRole('button', { name: /needs? attention/ })).toBeHidden();
 });
 
 test('a device whose clock is two days ahead scans with the right time, also after an offline start', async ({

@@ -28,8 +28,8 @@ inNewWarehouse('an empty warehouse shows an admin the first steps, and ticks the
 
 	const parent = fresh.parentCode();
 	await fresh.pack(parent, [`C${parent}-1`]);
-	await expect(steps.filter({ hasText: 'Scan the first parent bag' })).toContainText('Done');
-	await page.getByRole('button', { name: 'Hide the first steps' }).click();
+	await expect(steps.filter({ hasText: 'Scan your first parent bag' })).toContainText('Done');
+	await page.getByRole('button', { name: 'Hide these steps' }).click();
 	await expect(page.getByTestId('first-steps')).toBeHidden();
 	await page.reload();
 	await expect(page.getByTestId('recent')).toBeVisible();
@@ -52,7 +52,7 @@ test('the overview follows what is scanned and billed elsewhere', async ({ page,
 
 	// The list shows the biggest differences: this one is bigger than that of any bill of another test.
 	const bill = await warehouse.bill([parent], 50, 'Delhi');
-	await expect(page.getByTestId('bills-by-status')).toContainText(/Being loaded\s*\d+/);
+	await expect(page.getByTestId('bills-by-status')).toContainText(/In progress\s*\d+/);
 	await page.reload();
 	await expect(today).toBeVisible();
 	await whole(page);
@@ -65,8 +65,8 @@ test('the overview follows what is scanned and billed elsewhere', async ({ page,
 	await page.evaluate(() => window.scrollTo(0, 0));
 	await portrait(page, 'overview');
 
-	await page.getByRole('button', { name: 'The day before' }).click();
-	await expect(page.getByTestId('per-person')).toContainText('Nothing was scanned on this day.');
+	await page.getByRole('button', { name: 'Previous day' }).click();
+	await expect(page.getByTestId('per-person')).toContainText('No scans on this day.');
 });
 
 test('a packer sees own numbers and those of the own area, and nothing is asked that is refused', async ({
@@ -79,7 +79,7 @@ test('a packer sees own numbers and those of the own area, and nothing is asked 
 	});
 	await signIn(page, await warehouse.person('dispatcher'));
 	await expect(page.getByTestId('tiles')).toContainText('My scans today');
-	await expect(page.getByTestId('tiles')).not.toContainText('Bills in work');
+	await expect(page.getByTestId('tiles')).not.toContainText('Bills in progress');
 	await expect(page.getByTestId('bills-by-status')).toBeHidden();
 	await expect(page.getByTestId('tiles')).toContainText('My area today');
 	await portrait(page, 'overview-packer');

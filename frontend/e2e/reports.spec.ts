@@ -52,7 +52,7 @@ async function readReports(page: Page, warehouse: Warehouse): Promise<void> {
 	await portrait(page, 'reports-people');
 
 	await page.goto('/reports?report=bill-summary&from=2020-01-01&to=2020-01-31');
-	await expect(page.getByText('No bill was made in these days')).toBeVisible();
+	await expect(page.getByText('No bills were created in this period')).toBeVisible();
 	await expect(page.getByLabel('From')).toHaveValue('2020-01-01');
 }
 

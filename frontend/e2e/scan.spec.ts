@@ -28,7 +28,7 @@ test('a packer fills a parent with thirty children by scanner', async ({ page, w
 	for (const child of children.slice(15)) await wedge(page, child);
 	await allSent(page);
 	await expect(progress(page)).toHaveText('30 / 30');
-	await expect(panel(page)).toContainText('Bag full');
+	await expect(panel(page)).toContainText('Bag is full');
 	await portrait(page, 'scan-full');
 
 	expect(await warehouse.childrenOf(parent)).toEqual(children);
@@ -38,7 +38,7 @@ test('a packer fills a parent with thirty children by scanner', async ({ page, w
 	expect(new Set(scans.map((scan) => scan.source))).toEqual(new Set(['wedge']));
 
 	await wedge(page, `C${parent}-31`);
-	await expect(panel(page)).toContainText('NOT in: bag is full');
+	await expect(panel(page)).toContainText('NOT added: bag is full');
 	expect(await warehouse.childrenOf(parent)).toHaveLength(30);
 });
 
@@ -54,7 +54,7 @@ test('every outcome is told apart', async ({ page, warehouse }) => {
 	await expect(panel(page)).toContainText('Already in this bag');
 	await portrait(page, 'scan-again');
 	await wedge(page, 'ELSEWHERE-1');
-	await expect(panel(page)).toContainText(`Is in ${other}`);
+	await expect(panel(page)).toContainText(`Already in ${other}`);
 	await portrait(page, 'scan-elsewhere');
 	await page.getByRole('button', { name: 'Move it here' }).click();
 	await expect(progress(page)).toHaveText('2 / 30');
@@ -125,7 +125,7 @@ test('scans made without a network are kept over a reload and sent once', async 
 	await context.setOffline(true);
 	for (const child of children.slice(0, 6)) await wedge(page, child);
 	await expect(page.locator('[data-waiting]')).toHaveAttribute('data-waiting', '6');
-	await expect(page.locator('[data-waiting]')).toContainText('everything is kept');
+	await expect(page.locator('[data-waiting]')).toContainText('every scan is saved');
 	await portrait(page, 'scan-offline');
 	expect(await warehouse.childrenOf(parent)).toEqual([]);
 	// The answer is lost on its way: the server has the scans, the device does not know.
@@ -180,7 +180,7 @@ test('the station speaks Hindi', async ({ page, warehouse }) => {
 test('settings are remembered', async ({ page, warehouse }) => {
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await page.getByRole('button', { name: 'Settings' }).click();
-	for (const name of ['Sound', 'Bigger text', 'Buttons for the left hand']) {
+	for (const name of ['Sound', 'Larger text', 'Left-handed layout']) {
 		await page.getByRole('switch', { name }).click();
 	}
 	await portrait(page, 'scan-settings');

@@ -12,17 +12,17 @@ test('an admin narrows the scans by every filter and exports what is shown', asy
 	await scan.POST('/api/v1/scans', { body: { qr_code: `C${parent}-1`, parent_qr_code: other } });
 	await signIn(page, ADMIN, '/scans');
 	const rows = page.getByRole('row');
-	await expect(rows.nth(1)).toContainText('Is in another parent');
+	await expect(rows.nth(1)).toContainText('In another parent');
 	await expect(rows.nth(1)).toContainText(packer.username);
 	await portrait(page, 'scans');
 
 	await page.getByLabel('Person').selectOption({ label: packer.username });
 	await expect(rows).toHaveCount(5);
-	await page.getByRole('button', { name: 'Count them all' }).click();
-	await expect(page.getByTestId('total')).toHaveText('4 scans in all');
+	await page.getByRole('button', { name: 'Show total' }).click();
+	await expect(page.getByTestId('total')).toHaveText('4 scans in total');
 	await page.getByLabel('Kind').selectOption('child');
 	await expect(rows).toHaveCount(3);
-	await page.getByLabel('Outcome').selectOption('linked');
+	await page.getByLabel('Result').selectOption('linked');
 	await expect(rows).toHaveCount(2);
 	await expect(rows.nth(1)).toContainText('In the bag');
 	await page.getByLabel('Area').selectOption('Jaipur');
@@ -47,7 +47,7 @@ test('an admin narrows the scans by every filter and exports what is shown', asy
 	await expect(page.getByLabel('Bag or parent')).toHaveValue(parent);
 	await expect(rows).toHaveCount(3);
 	await page.getByLabel('Bag or parent').fill('%');
-	await expect(page.getByText('“%” is not a bag code. Type a whole code.')).toBeVisible();
+	await expect(page.getByText('“%” is not a bag code. Enter a complete code.')).toBeVisible();
 });
 
 test('a packer sees scans of the own area alone, as they come, and undoes only own ones', async ({
@@ -73,7 +73,7 @@ test('a packer sees scans of the own area alone, as they come, and undoes only o
 	await expect(rows).toHaveCount(4);
 	await expect(page.getByRole('button', { name: `Undo the scan of C${parent}-2` })).toBeHidden();
 	await page.getByRole('button', { name: `Undo the scan of C${parent}-1` }).click();
-	await expect(page.getByText(`C${parent}-1 is taken out of ${parent}.`)).toBeVisible();
+	await expect(page.getByText(`C${parent}-1 is removed from ${parent}.`)).toBeVisible();
 	await portrait(page, 'scans-undo');
 	await page.getByRole('button', { name: 'Undo scan' }).click();
 	await expect(page.getByText(`Undone by ${me.username}`)).toBeVisible();
@@ -89,6 +89,6 @@ test("a biller undoes a packer's scan", async ({ page, warehouse }) => {
 	await signIn(page, await warehouse.person('biller'), `/scans?bag=${parent}`);
 	await page.getByRole('button', { name: `Undo the scan of C${parent}-1` }).click();
 	await page.getByRole('button', { name: 'Undo scan' }).click();
-	await expect(page.getByText(`Undone: C${parent}-1 is out of ${parent}.`)).toBeVisible();
+	await expect(page.getByText(`Scan undone: C${parent}-1 is no longer in ${parent}.`)).toBeVisible();
 	expect(await warehouse.childrenOf(parent)).toEqual([]);
 });

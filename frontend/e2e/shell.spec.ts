@@ -32,7 +32,7 @@ test('the palette finds pages and bags, by mouse and by keyboard', async ({ page
 	await page.keyboard.press('ArrowUp');
 	await expect(palette.getByRole('option', { selected: true })).toHaveText(/Overview/);
 	await page.keyboard.type('no-such-thing-anywhere');
-	await expect(palette.getByText('Nothing found')).toBeVisible();
+	await expect(palette.getByText('No results for')).toBeVisible();
 });
 
 test('keys lead to pages, but not while somebody types', async ({ page }) => {
@@ -73,7 +73,7 @@ test('the skip link leads to the content', async ({ page }) => {
 test('a phone has four places at hand and the rest behind More', async ({ page, warehouse }) => {
 	await page.setViewportSize(PHONE);
 	await signIn(page, await warehouse.person('dispatcher'));
-	const hand = page.getByRole('navigation', { name: 'Main places' });
+	const hand = page.getByRole('navigation', { name: 'Main menu' });
 	await expect(hand.getByRole('link')).toHaveCount(4);
 	await hand.getByRole('button', { name: 'More' }).click();
 	const sheet = page.getByRole('dialog', { name: 'Menu' });
@@ -130,9 +130,9 @@ test('who does not get live news is told so, until they come again', async ({ pa
 
 test('an address that does not exist leads back', async ({ page }) => {
 	await signIn(page, ADMIN, '/no/such/page');
-	await expect(page.getByRole('heading', { ...level1, name: 'Nothing here' })).toBeVisible();
+	await expect(page.getByRole('heading', { ...level1, name: 'Not found' })).toBeVisible();
 	await portrait(page, 'error-not-found');
-	await page.getByRole('link', { name: 'To the overview' }).click();
+	await page.getByRole('link', { name: 'Go to overview' }).click();
 	await expect(page.getByRole('heading', { ...level1, name: 'Overview' })).toBeVisible();
 });
 

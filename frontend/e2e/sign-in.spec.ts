@@ -13,7 +13,7 @@ test('the first admin signs in with the printed password and has to choose anoth
 		await expect(heading(page, 'Choose your password')).toBeVisible();
 		await page.goto(`${server.url}/users`);
 		await expect(page).toHaveURL(/\/password$/);
-		await page.getByLabel('Password now').fill(server.firstPassword());
+		await page.getByLabel('Current password').fill(server.firstPassword());
 		const chosen = page.getByLabel('New password', { exact: true });
 		await chosen.fill('brand-new');
 		await expect(page.locator('[data-rule=lower]')).toHaveAttribute('data-met', 'true');
@@ -21,11 +21,11 @@ test('the first admin signs in with the printed password and has to choose anoth
 		await portrait(page, 'password');
 		await chosen.fill('Brand-New-Pass-1');
 		await expect(page.locator('[data-met=false]')).toHaveCount(0);
-		await page.getByLabel('New password again').fill('Brand-New-Pass-2');
-		await page.getByRole('button', { name: 'Set the password' }).click();
-		await expect(page.getByText('The two new passwords differ.')).toBeVisible();
-		await page.getByLabel('New password again').fill('Brand-New-Pass-1');
-		await page.getByRole('button', { name: 'Set the password' }).click();
+		await page.getByLabel('Confirm new password').fill('Brand-New-Pass-2');
+		await page.getByRole('button', { name: 'Set password' }).click();
+		await expect(page.getByText("The passwords don't match.")).toBeVisible();
+		await page.getByLabel('Confirm new password').fill('Brand-New-Pass-1');
+		await page.getByRole('button', { name: 'Set password' }).click();
 		await expect(heading(page, 'Overview')).toBeVisible();
 	} finally {
 		await page.close();
@@ -39,9 +39,9 @@ test('a password that an admin sets is changed at the next sign-in', async ({ pa
 	const phone = await browser.newPage({ baseURL: server.url, viewport: PHONE });
 	try {
 		await signIn(page, ADMIN, `${server.url}/users`);
-		await page.getByRole('button', { name: 'Add a person' }).click();
+		await page.getByRole('button', { name: 'Add person' }).click();
 		const dialog = page.getByRole('dialog');
-		await dialog.getByLabel('User name').fill('sunita');
+		await dialog.getByLabel('Username').fill('sunita');
 		await dialog.getByLabel('Password', { exact: true }).fill('Handed-Over-1');
 		await dialog.getByLabel('Area').selectOption({ index: 1 });
 		await dialog.getByRole('button', { name: 'Add', exact: true }).click();
@@ -54,10 +54,10 @@ test('a password that an admin sets is changed at the next sign-in', async ({ pa
 			// No other page is shown before.
 			await phone.goto('/scan');
 			await expect(phone).toHaveURL(/\/password$/);
-			await phone.getByLabel('Password now').fill(from);
+			await phone.getByLabel('Current password').fill(from);
 			await phone.getByLabel('New password', { exact: true }).fill(to);
-			await phone.getByLabel('New password again').fill(to);
-			await phone.getByRole('button', { name: 'Set the password' }).click();
+			await phone.getByLabel('Confirm new password').fill(to);
+			await phone.getByRole('button', { name: 'Set password' }).click();
 			await expect(phone.getByRole('link', { name: 'Scan', exact: true }).first()).toBeVisible();
 		};
 		await choose('Handed-Over-1', 'Packs-All-Day-1');
@@ -68,7 +68,7 @@ test('a password that an admin sets is changed at the next sign-in', async ({ pa
 		await page.getByRole('menuitem', { name: 'Set password' }).click();
 		await dialog.getByLabel('Password', { exact: true }).fill('Handed-Over-2');
 		await dialog.getByRole('button', { name: 'Set password' }).click();
-		await expect(page.getByText('Has to be changed at the next sign-in')).toBeVisible();
+		await expect(page.getByText('Must be changed at the next sign-in')).toBeVisible();
 		await phone.reload();
 		await choose('Handed-Over-2', 'Packs-All-Day-2');
 	} finally {
@@ -83,7 +83,7 @@ test('a wrong password is said so, a right one leads to the page that was wanted
 	await expect(heading(page, 'Sign in')).toBeVisible();
 	await expect(page.getByText('Your session has ended')).toBeHidden();
 	await portrait(page, 'sign-in');
-	await page.getByLabel('User name or e-mail').fill(ADMIN.username);
+	await page.getByLabel('Username or email').fill(ADMIN.username);
 	await password(page).fill('Wrong-Password-1');
 	await submit(page).click();
 	await expect(page.getByRole('alert')).toContainText('password');
@@ -108,7 +108,7 @@ test('the password can be shown, and Caps Lock is noticed', async ({ page }) => 
 	await page.goto('/login');
 	await password(page).fill('Secret-1');
 	await expect(password(page)).toHaveAttribute('type', 'password');
-	await page.getByRole('button', { name: 'Show characters' }).click();
+	await page.getByRole('button', { name: 'Show password' }).click();
 	await expect(password(page)).toHaveAttribute('type', 'text');
 	await expect(password(page)).toHaveValue('Secret-1');
 	await password(page).focus();
@@ -124,7 +124,7 @@ test('the password can be shown, and Caps Lock is noticed', async ({ page }) => 
 test('a locked account says how long, and counts down', async ({ page, warehouse }) => {
 	const person = await warehouse.person('biller');
 	await page.goto('/login');
-	await page.getByLabel('User name or e-mail').fill(person.username);
+	await page.getByLabel('Username or email').fill(person.username);
 	for (let attempt = 1; attempt <= 6; attempt += 1) {
 		await password(page).fill(`Wrong-Password-${attempt}`);
 		const answered = page.waitForResponse('**/auth/login');
@@ -132,7 +132,7 @@ test('a locked account says how long, and counts down', async ({ page, warehouse
 		if ((await answered).status() === 423) break;
 		await expect(page.getByRole('alert')).toBeVisible();
 	}
-	await expect(page.getByRole('alert')).toContainText('Sign-in is locked for a while');
+	await expect(page.getByRole('alert')).toContainText('Account temporarily locked');
 	const timer = page.getByRole('timer');
 	await expect(timer).toHaveText(/^1[45]:\d\d left$/);
 	const first = await timer.innerText();
@@ -140,7 +140,7 @@ test('a locked account says how long, and counts down', async ({ page, warehouse
 	await expect(submit(page)).toBeDisabled();
 	await portrait(page, 'sign-in-locked');
 	// The next person at this device does not wait.
-	await page.getByLabel('User name or e-mail').fill(ADMIN.username);
+	await page.getByLabel('Username or email').fill(ADMIN.username);
 	await expect(page.getByRole('alert')).toBeHidden();
 	await password(page).fill(ADMIN.password);
 	await submit(page).click();
@@ -149,17 +149,17 @@ test('a locked account says how long, and counts down', async ({ page, warehouse
 
 test('a name that does not exist is locked with the same words', async ({ page }) => {
 	await page.goto('/login');
-	await page.getByLabel('User name or e-mail').fill('no-such-person');
+	await page.getByLabel('Username or email').fill('no-such-person');
 	for (let attempt = 1; attempt <= 5; attempt += 1) {
 		await password(page).fill(`Wrong-Password-${attempt}`);
 		const answered = page.waitForResponse('**/auth/login');
 		await submit(page).click();
 		expect((await answered).status()).toBe(401);
-		await expect(page.getByRole('alert')).toContainText('User name or password is wrong');
+		await expect(page.getByRole('alert')).toContainText('Incorrect username or password');
 	}
 	await password(page).fill('Wrong-Password-6');
 	await submit(page).click();
-	await expect(page.getByRole('alert')).toContainText('Sign-in is locked for a while');
+	await expect(page.getByRole('alert')).toContainText('Account temporarily locked');
 	await expect(page.getByRole('timer')).toHaveText(/^1[45]:\d\d left$/);
 });
 
@@ -185,7 +185,7 @@ test('too many attempts have to wait', async ({ page }) => {
 	const server = await Server.start({ ADMIN_PASSWORD: ADMIN.password, SIGN_IN_LIMIT_PER_MINUTE: '2' });
 	try {
 		await page.goto(`${server.url}/login`);
-		await page.getByLabel('User name or e-mail').fill('nobody');
+		await page.getByLabel('Username or email').fill('nobody');
 		for (let attempt = 1; attempt <= 6; attempt += 1) {
 			await password(page).fill(`Wrong-Password-${attempt}`);
 			const answered = page.waitForResponse('**/auth/login');
@@ -204,11 +204,11 @@ test('too many attempts have to wait', async ({ page }) => {
 
 test('a server that can not be reached is said so', async ({ page, context }) => {
 	await page.goto('/login');
-	await page.getByLabel('User name or e-mail').fill(ADMIN.username);
+	await page.getByLabel('Username or email').fill(ADMIN.username);
 	await password(page).fill(ADMIN.password);
 	await context.setOffline(true);
 	await submit(page).click();
-	await expect(page.getByRole('alert')).toContainText("The server can't be reached");
+	await expect(page.getByRole('alert')).toContainText("Can't reach the server");
 	await context.setOffline(false);
 	await submit(page).click();
 	await expect(heading(page, 'Overview')).toBeVisible();
@@ -234,7 +234,7 @@ test('whoever comes back after the session ended is told so', async ({ page, con
 	await page.reload();
 	await expect(page.getByText('Your session has ended')).toBeVisible();
 	await portrait(page, 'sign-in-ended');
-	await page.getByLabel('User name or e-mail').fill(ADMIN.username);
+	await page.getByLabel('Username or email').fill(ADMIN.username);
 	await password(page).fill(ADMIN.password);
 	await submit(page).click();
 	await expect(heading(page, 'Profile')).toBeVisible();
@@ -254,9 +254,9 @@ test('without JavaScript the page says what is missing', async ({ request }) => 
 
 test('the admin adds a packer, who can sign in and sees no user management', async ({ page, browser, baseURL }) => {
 	await signIn(page, ADMIN, '/users');
-	await page.getByRole('button', { name: 'Add a person' }).click();
+	await page.getByRole('button', { name: 'Add person' }).click();
 	const dialog = page.getByRole('dialog');
-	await dialog.getByLabel('User name').fill('sunita');
+	await dialog.getByLabel('Username').fill('sunita');
 	await dialog.getByLabel('Password', { exact: true }).fill('short');
 	await dialog.getByLabel('Area').selectOption({ index: 1 });
 	await dialog.getByRole('button', { name: 'Add', exact: true }).click();

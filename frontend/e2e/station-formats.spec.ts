@@ -110,7 +110,7 @@ test('in bill mode a parent of a new format goes on the bill, with and without a
 	await signIn(page, await warehouse.person('biller'), `/scan?bill=${bill}`);
 	await expect(progress(page)).toHaveText('0 / 5');
 	await wedge(page, 'SOY00001');
-	await expect(panel(page)).toContainText('On the bill');
+	await expect(panel(page)).toContainText('Added to the bill');
 	await allSent(page);
 	await context.setOffline(true);
 	await wedge(page, 'SOY00002');
@@ -142,8 +142,8 @@ test('torn labels and retail barcodes are refused, with and without a network', 
 	const refused = [
 		['M444-12', 'damaged parent label', 'looks_like_parent'],
 		['SB12', 'damaged parent label', 'looks_like_parent'],
-		['4006381333931', 'Barcode of a product', 'product_barcode'],
-		['96385074', 'Barcode of a product', 'product_barcode']
+		['4006381333931', 'product barcode', 'product_barcode'],
+		['96385074', 'product barcode', 'product_barcode']
 	] as const;
 	for (const [code, words] of refused) {
 		await wedge(page, code);
@@ -172,7 +172,7 @@ test('torn labels and retail barcodes are refused, with and without a network', 
 	await allSent(page);
 	expect(await warehouse.childrenOf(parent)).toEqual([`CB-${parent}`, `CB-${parent}-2`]);
 	// Refused before their eyes: nothing is left to settle.
-	await expect(page.getByRole('button', { name: /to settle/ })).toBeHidden();
+	await expect(page.getByRole('button', { name: /needs? attention/ })).toBeHidden();
 });
 
 test('a parent that was made before its format was changed opens all the same', async ({ page, warehouse }) => {

@@ -56,9 +56,9 @@ test('the 31st bag is refused as a refusal: it looks, sounds and vibrates like n
 	felt.opened = await scanned(parent, 'ok');
 	felt.linked = await scanned(children[28] ?? '', 'ok');
 	felt.filled = await scanned(children[29] ?? '', 'done');
-	await expect(panel(page)).toContainText('Bag full');
+	await expect(panel(page)).toContainText('Bag is full');
 	felt.full = await scanned(`CH-${parent}-31`, 'warn');
-	await expect(panel(page)).toContainText('NOT in: bag is full');
+	await expect(panel(page)).toContainText('NOT added: bag is full');
 	await expect(progress(page)).toHaveText('30 / 30');
 	felt.again = await scanned(children[0] ?? '', 'again');
 	for (const success of ['opened', 'linked', 'filled', 'again']) {
@@ -82,7 +82,7 @@ test('the 31st bag is refused as a refusal: it looks, sounds and vibrates like n
 	await context.setOffline(true);
 	await sensedSince(page);
 	await wedge(page, `CH-${parent}-32`);
-	await expect(panel(page)).toContainText('NOT in: bag is full');
+	await expect(panel(page)).toContainText('NOT added: bag is full');
 	await expect(panel(page)).toHaveAttribute('data-tone', 'warn');
 	const offline = await sensedSince(page);
 	expect(offline.vibrations).toEqual(felt.full.vibrations);
@@ -105,12 +105,12 @@ test('without a network the last bag has the fanfare, and the next one is refuse
 	await allSent(page);
 	await context.setOffline(true);
 	await wedge(page, 'CSM-1');
-	await expect(panel(page)).toContainText('Kept on this device');
+	await expect(panel(page)).toContainText('Saved on this device');
 	await wedge(page, 'CSM-2');
 	await expect(panel(page)).toHaveAttribute('data-tone', 'done');
 	for (const n of [3, 4]) {
 		await wedge(page, `CSM-${n}`);
-		await expect(panel(page)).toContainText('NOT in: bag is full');
+		await expect(panel(page)).toContainText('NOT added: bag is full');
 		await expect(panel(page)).toHaveAttribute('data-tone', 'warn');
 		await expect(progress(page)).toHaveText('2 / 2');
 	}
@@ -189,7 +189,7 @@ test('a child with no parent open asks for a parent first, with and without a ne
 	await context.setOffline(false);
 	await wedge(page, 'TT-CMD-COMPLETE');
 	await expect(panel(page)).toContainText('Scan a parent bag first');
-	await expect(page.getByRole('button', { name: /to settle/ })).toBeHidden();
+	await expect(page.getByRole('button', { name: /needs? attention/ })).toBeHidden();
 });
 
 test('a refused parent leaves the open one open', async ({ page, context, warehouse }) => {
@@ -269,7 +269,7 @@ test('refused commands leave no green behind', async ({ page, warehouse }) => {
 	await wedge(page, parent);
 	await expect(panel(page)).toHaveAttribute('data-tone', 'ok');
 	for (const [command, words] of [
-		['TT-CMD-UNDO', 'Nothing to take back'],
+		['TT-CMD-UNDO', 'Nothing to undo'],
 		['TT-CMD-DANCE', 'Unknown command'],
 		['TT-CMD-COMPLETE', 'The bag is empty']
 	] as const) {

@@ -15,7 +15,7 @@ test('command codes undo, complete and ask for the next parent, and never reach 
 	});
 	await signIn(page, await warehouse.person('dispatcher'), '/scan');
 	await wedge(page, 'TT-CMD-UNDO');
-	await expect(page.getByRole('alert')).toContainText('Nothing to take back');
+	await expect(page.getByRole('alert')).toContainText('Nothing to undo');
 	await wedge(page, parent);
 	for (const n of [1, 2, 3]) await wedge(page, `C${parent}-${n}`);
 	await wedge(page, 'tt-cmd-undo');
@@ -69,7 +69,7 @@ test('a dispatcher who meets a bag that is elsewhere is told whom to ask', async
 	await wedge(page, `C${other}-1`);
 	await wedge(page, parent);
 	await wedge(page, `C${other}-1`);
-	await expect(panel(page)).toContainText(`Is in ${other}`);
+	await expect(panel(page)).toContainText(`Already in ${other}`);
 	await expect(panel(page)).toContainText('Ask a biller or an admin');
 	await expect(page.getByRole('button', { name: 'Move it here' })).toBeHidden();
 	await page.setViewportSize(PHONE);

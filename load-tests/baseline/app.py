@@ -1,10 +1,11 @@
-"""The system TraitorTrack replaces, as small as it can be: Flask, SQLAlchemy and gunicorn with 2 workers of 4 threads,
-on the same tables of the same PostgreSQL.
+"""A minimal version of the system that TraitorTrack replaces: Flask, SQLAlchemy and gunicorn with
+2 workers of 4 threads, on the same tables of the same PostgreSQL.
 
-Three calls do what TraitorTrack's do: a child scan in one transaction with its event and audit row (the counters are kept by
-the same triggers), a bag lookup, the totals of the dashboard. It is kind to the baseline: a signed token is all there is of
-sign-in, nothing is limited, logged or measured, models are read with what belongs to them in one SELECT, and the totals are
-kept in memory for two seconds, as TraitorTrack's are.
+Three calls do the same as those of TraitorTrack: a child scan in one transaction with its event and
+audit row (the same triggers update the counters), a bag lookup, and the totals of the dashboard. The
+comparison favours the baseline: sign-in is only a signed token, nothing is limited, logged or measured,
+each model is read with its related rows in one SELECT, and the totals are cached in memory for two
+seconds, like those of TraitorTrack.
 
 usage: DATABASE_URL=postgresql+psycopg2://… gunicorn -w 2 --threads 4 app:app
 """

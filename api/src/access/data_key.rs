@@ -84,7 +84,7 @@ impl DataKey {
         let plain = self
             .encryption
             .open_in_place(nonce, Aad::from(purpose), &mut buffer)
-            .map_err(|_| anyhow!("a stored secret can't be decrypted: is DATA_ENCRYPTION_KEY, or the file {FILE}, another than before?"))?;
+            .map_err(|_| anyhow!("a stored secret can't be decrypted: DATA_ENCRYPTION_KEY or the file {FILE} may have changed"))?;
         Ok(plain.to_vec())
     }
 }

@@ -104,7 +104,7 @@ impl Claims {
     }
 }
 
-/// The public half of a key, as RFC 8037 writes it.
+/// The public part of a key, in the format of RFC 8037.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct PublicKey {
     #[schema(example = "OKP")]
@@ -116,7 +116,7 @@ pub struct PublicKey {
     #[serde(rename = "use")]
     #[schema(example = "sig")]
     usage: &'static str,
-    /// Names the key, as `kid` in the head of a token does.
+    /// Id of the key, as in the `kid` header of a token.
     kid: String,
     /// The key itself, base64url.
     x: String,

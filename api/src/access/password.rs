@@ -64,14 +64,14 @@ pub fn check_strength(password: &str, username: &str, pointer: &str) -> Result<(
     let lower = password.to_lowercase();
     let length = password.chars().count();
     let rules = [
-        (length < MIN_LENGTH, "too_short", "Use 8 or more characters."),
-        (length > MAX_LENGTH, "too_long", "Use 128 characters at most."),
-        (!password.chars().any(char::is_uppercase), "no_upper_case", "Add an upper-case letter."),
-        (!password.chars().any(char::is_lowercase), "no_lower_case", "Add a lower-case letter."),
+        (length < MIN_LENGTH, "too_short", "Use at least 8 characters."),
+        (length > MAX_LENGTH, "too_long", "Use at most 128 characters."),
+        (!password.chars().any(char::is_uppercase), "no_upper_case", "Add an uppercase letter."),
+        (!password.chars().any(char::is_lowercase), "no_lower_case", "Add a lowercase letter."),
         (!password.chars().any(|c| c.is_ascii_digit()), "no_digit", "Add a digit."),
-        (!password.chars().any(|c| !c.is_alphanumeric()), "no_special_character", "Add a character that is neither letter nor digit."),
-        (COMMON.contains(&lower.as_str()), "too_common", "This password is on every list of common ones."),
-        (!username.is_empty() && lower.contains(&username.to_lowercase()), "contains_username", "Leave the user name out of it."),
+        (!password.chars().any(|c| !c.is_alphanumeric()), "no_special_character", "Add a symbol."),
+        (COMMON.contains(&lower.as_str()), "too_common", "This password is too common. Choose another."),
+        (!username.is_empty() && lower.contains(&username.to_lowercase()), "contains_username", "Do not use your username."),
     ];
     let broken: Vec<FieldError> =
         rules.iter().filter(|(is_broken, ..)| *is_broken).map(|(_, code, detail)| FieldError::new(pointer, *code, *detail)).collect();

@@ -29,7 +29,7 @@ use crate::users::language::Language;
 use crate::users::model::User;
 use crate::users::queries;
 
-/// What a person may change of themselves. What is absent stays.
+/// A merge patch of your own account: absent fields do not change.
 #[derive(Debug, Default, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct PatchMeRequest {
@@ -38,30 +38,30 @@ pub struct PatchMeRequest {
     #[validate(email, length(max = 254), custom(function = no_control_characters))]
     #[schema(value_type = Option<String>, example = "asha@example.com", max_length = 254)]
     pub email: Option<Option<String>>,
-    /// Language of e-mails.
+    /// Language of emails.
     pub language: Option<Language>,
 }
 
-/// A device that is signed in.
+/// A signed-in device.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Session {
     pub id: Uuid,
-    /// What the browser or app calls itself.
+    /// The user agent of the browser or app.
     #[schema(required, example = "Mozilla/5.0 (Linux; Android 14) Chrome/140.0 Mobile")]
     pub device: Option<String>,
-    /// Where it signed in from.
+    /// The address of the sign-in.
     #[schema(required, example = "203.0.113.7")]
     pub ip: Option<String>,
     pub created_at: DateTime<Utc>,
-    /// When it last got an access token.
+    /// Time of its last access token.
     pub last_used_at: DateTime<Utc>,
-    /// It ends then, or earlier without use.
+    /// Its end; earlier if it is not used.
     pub expires_at: DateTime<Utc>,
-    /// The one that asks.
+    /// The session of this request.
     pub is_current: bool,
 }
 
-/// Change one's own e-mail address or language.
+/// Change your own email address or language.
 #[utoipa::path(
     operation_id = "patch_me", tag = "me",
     request_body(content((PatchMeRequest = "application/merge-patch+json"), (PatchMeRequest = "application/json"))),
@@ -108,15 +108,15 @@ pub async fn patch_me(
 fn email_taken(cause: DbError) -> Abort {
     match &cause {
         DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, information) if information.constraint_name() == Some("users_email_key") => {
-            Error::refused(ErrorCode::EmailTaken, "Another user has this e-mail address.").into()
+            Error::refused(ErrorCode::EmailTaken, "Another user has this email address. Enter a different one.").into()
         }
         _ => cause.into(),
     }
 }
 
-/// List one's own sessions.
+/// List your own sessions.
 ///
-/// Those that still live, the one used last first; there are few, so there is always one page.
+/// Returns all active sessions on a single page, most recently used first.
 #[utoipa::path(
     operation_id = "list_my_sessions", tag = "me",
     responses((status = 200, description = "The sessions", body = Page<Session>), Always, SignedIn),
@@ -131,9 +131,10 @@ pub async fn list_my_sessions(caller: Caller, state: web::Data<AppState>) -> Res
     Ok(web::Json(Page::whole(data.collect())))
 }
 
-/// End one of one's own sessions.
+/// End one of your own sessions.
 ///
-/// At once here, on other servers within seconds. Ending the current one is signing out.
+/// Takes effect immediately, and in other processes within seconds. Ending the current session
+/// signs you out.
 #[utoipa::path(
     operation_id = "end_my_session", tag = "me", params(("id" = Uuid, Path, description = "Id of the session")),
     responses((status = 204, description = "Ended"),

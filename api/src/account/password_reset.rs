@@ -34,44 +34,46 @@ use crate::shared_limits::HOUR;
 use crate::state::AppState;
 use crate::users::queries;
 
-/// The account whose password is forgotten.
+/// The account whose password was forgotten.
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ForgotPasswordRequest {
-    /// In any case.
+    /// Case-insensitive.
     #[validate(length(min = 1, max = 254), custom(function = no_control_characters))]
     #[schema(example = "asha@example.com", min_length = 1, max_length = 254)]
     pub email: String,
 }
 
-/// The same for everybody.
+/// The same text for every address.
 #[derive(Serialize, ToSchema)]
 pub struct ForgotPasswordResponse {
-    #[schema(example = "If an account has this e-mail address, a link to a new password is on its way to it.")]
+    #[schema(example = "If an account has this email address, we have sent it a link to choose a new password.")]
     pub detail: &'static str,
 }
 
-/// The link's token, and the password to be.
+/// The token of the link, and the new password.
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ResetPasswordRequest {
-    /// What stands after `#token=` in the link.
+    /// The part after `#token=` in the link.
     #[validate(length(min = 1, max = 128))]
     #[schema(min_length = 1, max_length = 128)]
     pub token: String,
-    /// 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+    /// 8 to 128 characters with an uppercase letter, a lowercase letter, a digit and a symbol; not
+    /// a common password, and without the username.
     #[validate(length(min = 1, max = 1024))]
     #[schema(example = "Correct-Horse7", min_length = 8, max_length = 128)]
     pub new_password: String,
 }
 
-/// Ask for a new password.
+/// Request a password reset.
 ///
-/// A link to choose one goes to the e-mail address, if an account has it. The answer is the same in any case. The
-/// limits (3 an hour for one address) hold for addresses that nobody has, too.
+/// If an account has this email address, it receives a link to choose a new password. The response
+/// is always the same. The limits (3 per hour for one email address) also apply to addresses
+/// without an account.
 #[utoipa::path(
     operation_id = "forgot_password", tag = "auth", request_body = ForgotPasswordRequest,
-    responses((status = 202, description = "Taken", body = ForgotPasswordResponse), Always, WithBody),
+    responses((status = 202, description = "Accepted", body = ForgotPasswordResponse), Always, WithBody),
     security(()),
 )]
 #[post("/auth/password/forgot")]
@@ -101,15 +103,15 @@ pub async fn forgot_password(state: web::Data<AppState>, client: Client, body: J
     .await?;
     state.jobs.now();
     Ok(HttpResponse::Accepted()
-        .json(ForgotPasswordResponse { detail: "If an account has this e-mail address, a link to a new password is on its way to it." }))
+        .json(ForgotPasswordResponse { detail: "If an account has this email address, we have sent it a link to choose a new password." }))
 }
 
-/// Choose a new password with the link from the e-mail.
+/// Set a new password with the link from the email.
 ///
-/// Ends every session of the account and unlocks it. The token is good once.
+/// Ends all sessions of the account and unlocks it. The token works once.
 #[utoipa::path(
     operation_id = "reset_password", tag = "auth", request_body = ResetPasswordRequest,
-    responses((status = 204, description = "The new password is set; sign in with it"), Always, WithBody),
+    responses((status = 204, description = "The new password is set"), Always, WithBody),
     security(()),
 )]
 #[post("/auth/password/reset")]
@@ -212,5 +214,5 @@ fn hash(token: &str) -> [u8; 32] {
 }
 
 fn invalid_reset_token() -> Error {
-    Error::refused(ErrorCode::InvalidResetToken, "This link has been used or is too old. Ask for a new one.")
+    Error::refused(ErrorCode::InvalidResetToken, "This link was already used or has expired. Request a new one.")
 }

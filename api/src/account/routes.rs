@@ -34,11 +34,11 @@ use crate::state::AppState;
 use crate::users::model::{User, UserRow};
 use crate::users::queries;
 
-/// User name or e-mail address, and password.
+/// Username or email address, and password.
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
-    /// User name or e-mail address, in any case.
+    /// Username or email address, case-insensitive.
     #[validate(length(min = 1, max = 254), custom(function = no_control_characters))]
     #[schema(example = "asha", min_length = 1, max_length = 254)]
     pub username: String,
@@ -47,7 +47,7 @@ pub struct LoginRequest {
     pub password: String,
 }
 
-/// A fresh access token, and whose it is. The refresh token comes as the cookie `tt_refresh`.
+/// A new access token and its user. The refresh token is in the cookie `tt_refresh`.
 #[derive(Serialize, ToSchema)]
 pub struct TokenResponse {
     /// Send it as `Authorization: Bearer …`.
@@ -59,7 +59,7 @@ pub struct TokenResponse {
     pub user: User,
 }
 
-/// The password was right; a code of the second factor is still needed.
+/// The password is correct; a two-factor code is required.
 #[derive(Serialize, ToSchema)]
 pub struct TwoFactorChallenge {
     #[schema(example = true)]
@@ -68,7 +68,7 @@ pub struct TwoFactorChallenge {
     pub challenge: String,
 }
 
-/// Tokens, or, where a second factor is in use, the challenge for it.
+/// Tokens, or a challenge if two-factor authentication is on.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum LoginResponse {
@@ -76,30 +76,33 @@ pub enum LoginResponse {
     TwoFactorRequired(TwoFactorChallenge),
 }
 
-/// The password now, and the one to be.
+/// The current and the new password.
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePasswordRequest {
     #[validate(length(min = 1, max = 1024))]
     #[schema(min_length = 1, max_length = 1024)]
     pub current_password: String,
-    /// 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+    /// 8 to 128 characters with an uppercase letter, a lowercase letter, a digit and a symbol; not
+    /// a common password, and without the username.
     #[schema(example = "Correct-Horse7", min_length = 8, max_length = 128)]
     pub new_password: String,
 }
 
 /// Sign in.
 ///
-/// By user name or e-mail address. Five wrong passwords from one address lock the account for that address for 15 minutes,
-/// and for longer each further time; names that do not exist are answered alike. A device on which the person signed in
-/// before (the cookie `tt_device`) is locked only by wrong passwords of its own, and with a second factor the right
-/// password is always taken. Right passwords use up no limit. Where a second factor is in use, the answer is a
-/// challenge for `/auth/2fa/verify`.
+/// Accepts a username or an email address. Five wrong passwords from one address lock the account
+/// for that address: for 15 minutes the first time, and longer each further time. Usernames that do
+/// not exist get the same responses. A device on which the person has signed in before (cookie
+/// `tt_device`) is locked only by wrong passwords from that device, and with two-factor
+/// authentication the correct password is always accepted. Correct passwords do not count towards a
+/// limit. If two-factor authentication is on, the response contains a challenge for
+/// `/auth/2fa/verify`.
 #[utoipa::path(
     operation_id = "login", tag = "auth", request_body = LoginRequest,
-    responses((status = 200, description = "Signed in, or the second factor is needed", body = LoginResponse),
+    responses((status = 200, description = "Signed in, or a two-factor code is required", body = LoginResponse),
               (status = 401, description = "`invalid_credentials`", body = Problem, content_type = "application/problem+json"),
-              (status = 423, description = "`account_locked`; `Retry-After` tells the time left", body = Problem, content_type = "application/problem+json"),
+              (status = 423, description = "`account_locked`; `Retry-After` contains the time left", body = Problem, content_type = "application/problem+json"),
               Always, WithBody),
     security(()),
 )]
@@ -123,9 +126,9 @@ pub async fn login(state: web::Data<AppState>, client: Client, req: HttpRequest,
 
 /// Exchange the refresh cookie for a new access token.
 ///
-/// Every refresh token is exchanged once. For `REFRESH_GRACE_SECONDS` (30) it gets the same successor again, so that a
-/// lost answer or a second tab does not end the session. After that, or once the successor was exchanged, a used token
-/// ends its session.
+/// Every refresh token can be exchanged once. Within `REFRESH_GRACE_SECONDS` (30) it returns the
+/// same successor again, so that a lost response or a second tab does not end the session. After
+/// that, or after the successor was exchanged, a used token ends its session.
 #[utoipa::path(
     operation_id = "refresh_session", tag = "auth",
     responses((status = 200, description = "A new access token and cookie", body = TokenResponse),
@@ -165,8 +168,8 @@ pub async fn refresh_session(_page: KnownOrigin, state: web::Data<AppState>, cli
 
 /// Sign out.
 ///
-/// Ends the session of the refresh cookie, or of the access token when there is no cookie. Succeeds whether or not there
-/// was a session.
+/// Ends the session of the refresh cookie, or of the access token if there is no cookie. Succeeds
+/// even if there is no session.
 #[utoipa::path(
     operation_id = "logout", tag = "auth",
     responses((status = 204, description = "Signed out"),
@@ -204,7 +207,7 @@ pub async fn logout(_page: KnownOrigin, state: web::Data<AppState>, client: Clie
 /// Sign out everywhere.
 #[utoipa::path(
     operation_id = "logout_all", tag = "auth",
-    responses((status = 204, description = "Every session of the caller has ended"), Always, responses::SignedIn),
+    responses((status = 204, description = "All sessions of the caller have ended"), Always, responses::SignedIn),
 )]
 #[post("/auth/logout-all")]
 pub async fn logout_all(AnyPassword(caller): AnyPassword, state: web::Data<AppState>, client: Client) -> Result<impl Responder> {
@@ -235,13 +238,13 @@ pub async fn get_me(AnyFactor(caller): AnyFactor, state: web::Data<AppState>, re
     etag::respond(&req, &User::from_row(row, area), Some(version))
 }
 
-/// Change one's own password.
+/// Change your own password.
 ///
-/// Ends every session of the caller and starts a new one, whose tokens are the answer.
+/// Ends all sessions of the caller and starts a new one, whose tokens are in the response.
 #[utoipa::path(
     operation_id = "change_my_password", tag = "me", request_body = ChangePasswordRequest,
     responses((status = 200, description = "Changed; a new session", body = TokenResponse),
-              (status = 423, description = "`account_locked`: too many wrong passwords in this session; `Retry-After` tells the time left", body = Problem,
+              (status = 423, description = "`account_locked`: too many wrong passwords in this session; `Retry-After` contains the time left", body = Problem,
                content_type = "application/problem+json"), Always, responses::SignedIn, WithBody),
 )]
 #[post("/me/password")]

@@ -116,5 +116,5 @@ async fn start_session(conn: &mut AsyncPgConnection, state: &AppState, attempt: 
 
 /// The refusal that tells nothing about which part was wrong.
 pub fn invalid_credentials() -> Error {
-    Error::refused(ErrorCode::InvalidCredentials, "User name or password is wrong.")
+    Error::refused(ErrorCode::InvalidCredentials, "Incorrect username or password. Try again.")
 }

@@ -68,7 +68,7 @@ pub fn read_challenge(keys: &TokenKeys, challenge: &str) -> Result<(UserId, i64)
 
 /// The refusal of a challenge that is good no more.
 pub fn invalid_challenge() -> Error {
-    Error::refused(ErrorCode::InvalidChallenge, "Signing in took too long, or something has changed since. Start with the password again.")
+    Error::refused(ErrorCode::InvalidChallenge, "Sign-in took too long, or the account has changed. Start again with the password.")
 }
 
 /// What an authenticator app needs.

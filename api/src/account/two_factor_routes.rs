@@ -31,10 +31,10 @@ use crate::users::edit_user::not_found;
 use crate::users::model::User;
 use crate::users::queries;
 
-/// What an authenticator app needs, in three forms. It is shown only now.
+/// The secret for an authenticator app, in three formats. It is shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct TwoFactorSetup {
-    /// For typing.
+    /// For manual entry.
     #[schema(example = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")]
     pub secret: String,
     #[schema(example = "otpauth://totp/TraitorTrack:asha?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=TraitorTrack")]
@@ -43,7 +43,7 @@ pub struct TwoFactorSetup {
     pub qr_svg: String,
 }
 
-/// A code of the authenticator app.
+/// A code from the authenticator app.
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct EnableTwoFactorRequest {
@@ -52,42 +52,42 @@ pub struct EnableTwoFactorRequest {
     pub code: String,
 }
 
-/// Codes for when the phone is lost, each good once. They are shown only now.
+/// Codes to sign in without the phone. Each code works once. They are shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct RecoveryCodes {
     #[schema(example = json!(["k7mq-2fzx-9h4d-wt3b"]))]
     pub recovery_codes: Vec<String>,
 }
 
-/// Both proofs that it is oneself.
+/// Password and two-factor code.
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct DisableTwoFactorRequest {
     #[validate(length(min = 1, max = 1024))]
     #[schema(min_length = 1, max_length = 1024)]
     pub password: String,
-    /// Of the authenticator app, or a recovery code.
+    /// From the authenticator app, or a recovery code.
     #[validate(length(min = 1, max = 64))]
     #[schema(example = "287082", min_length = 1, max_length = 64)]
     pub code: String,
 }
 
-/// The answer to a challenge of `login`.
+/// The response to a challenge from `login`.
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyTwoFactorRequest {
     #[validate(length(min = 1, max = 2048))]
     #[schema(min_length = 1, max_length = 2048)]
     pub challenge: String,
-    /// Of the authenticator app, or a recovery code.
+    /// From the authenticator app, or a recovery code.
     #[validate(length(min = 1, max = 64))]
     #[schema(example = "287082", min_length = 1, max_length = 64)]
     pub code: String,
 }
 
-/// Start setting up the second factor.
+/// Start setting up two-factor authentication.
 ///
-/// Nothing changes until a code of the app is sent to `/me/2fa/enable`.
+/// Nothing changes until a code from the app is sent to `/me/2fa/enable`.
 #[utoipa::path(
     operation_id = "set_up_two_factor", tag = "me",
     responses((status = 200, description = "For the authenticator app", body = TwoFactorSetup),
@@ -107,15 +107,16 @@ pub async fn set_up_two_factor(AnyFactor(caller): AnyFactor, state: web::Data<Ap
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(TwoFactorSetup { secret, otpauth_uri, qr_svg }))
 }
 
-/// Turn the second factor on.
+/// Turn on two-factor authentication.
 ///
-/// From the next sign-in on a code is needed. Where the role demanded it, refresh the token to go on.
+/// A code is required from the next sign-in on. If the role requires two-factor authentication,
+/// refresh the token to continue.
 #[utoipa::path(
     operation_id = "enable_two_factor", tag = "me", request_body = EnableTwoFactorRequest,
-    responses((status = 200, description = "On; the recovery codes", body = RecoveryCodes),
+    responses((status = 200, description = "Turned on; the recovery codes", body = RecoveryCodes),
               (status = 409, description = "`two_factor_enabled`, or `two_factor_not_enabled` before `setup`", body = Problem,
                content_type = "application/problem+json"),
-              (status = 423, description = "`account_locked`; `Retry-After` tells the time left", body = Problem, content_type = "application/problem+json"),
+              (status = 423, description = "`account_locked`; `Retry-After` contains the time left", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody),
 )]
 #[post("/me/2fa/enable")]
@@ -151,14 +152,14 @@ pub async fn enable_two_factor(
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(RecoveryCodes { recovery_codes }))
 }
 
-/// Turn the second factor off.
+/// Turn off two-factor authentication.
 ///
-/// Where the role demands one, every session ends, and a new one has to be set up at the next sign-in.
+/// If the role requires it, all sessions end, and it must be set up again at the next sign-in.
 #[utoipa::path(
     operation_id = "disable_two_factor", tag = "me", request_body = DisableTwoFactorRequest,
     responses((status = 204, description = "Off"),
               (status = 409, description = "`two_factor_not_enabled`", body = Problem, content_type = "application/problem+json"),
-              (status = 423, description = "`account_locked`; `Retry-After` tells the time left", body = Problem, content_type = "application/problem+json"),
+              (status = 423, description = "`account_locked`; `Retry-After` contains the time left", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody),
 )]
 #[post("/me/2fa/disable")]
@@ -199,15 +200,16 @@ pub async fn disable_two_factor(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Sign in with the second factor.
+/// Complete two-factor authentication.
 ///
-/// With the challenge of `login` and a code of the authenticator app or a recovery code. Five wrong codes lock the account
-/// for the address or the known device that they come from, for 15 minutes and longer each further time.
+/// Requires the challenge from `login` and a code from the authenticator app, or a recovery code.
+/// Five wrong codes lock the account for the address or the known device that they come from: for
+/// 15 minutes the first time, and longer each further time.
 #[utoipa::path(
     operation_id = "verify_two_factor", tag = "auth", request_body = VerifyTwoFactorRequest,
     responses((status = 200, description = "Signed in", body = TokenResponse),
               (status = 401, description = "`invalid_two_factor_code`, `invalid_challenge`", body = Problem, content_type = "application/problem+json"),
-              (status = 423, description = "`account_locked`; `Retry-After` tells the time left", body = Problem, content_type = "application/problem+json"),
+              (status = 423, description = "`account_locked`; `Retry-After` contains the time left", body = Problem, content_type = "application/problem+json"),
               Always, WithBody),
     security(()),
 )]
@@ -251,9 +253,9 @@ pub async fn verify_two_factor(
     token_response(&state, User::from_row(row, area), area_id, &token, Some(&device))
 }
 
-/// Turn a person's second factor off.
+/// Turn off a person's two-factor authentication.
 ///
-/// For somebody who has lost phone and recovery codes. Ends every session of theirs.
+/// For people who have lost their phone and recovery codes. Ends all their sessions.
 #[utoipa::path(
     operation_id = "reset_two_factor", tag = "users", params(("id" = i64, Path, description = "Id of the user", example = 7)),
     responses((status = 204, description = "Off"),
@@ -264,7 +266,7 @@ pub async fn reset_two_factor(managed: Managed, state: web::Data<AppState>, clie
     let Managed { caller, id: user } = managed;
     if user == caller.user_id {
         // Else a stolen session would be enough to be rid of it.
-        return Err(Error::refused(ErrorCode::Forbidden, "Turn your own second factor off with POST /api/v1/me/2fa/disable."));
+        return Err(Error::refused(ErrorCode::Forbidden, "Turn off your own two-factor authentication with POST /api/v1/me/2fa/disable."));
     }
     let actor = Actor::person(caller.user_id, &caller.username, &client);
     let ended = transaction(&mut *state.pool.get().await?, async |conn| {
@@ -318,15 +320,15 @@ async fn may_check(conn: &mut Conn, state: &AppState, factor: &Factor, attempt: 
 }
 
 fn wrong_code() -> Error {
-    Error::refused(ErrorCode::InvalidTwoFactorCode, "The code is wrong, or was used before. Wait for the next one.")
+    Error::refused(ErrorCode::InvalidTwoFactorCode, "The code is wrong or was already used. Wait for the next one and try again.")
 }
 
 fn already_enabled() -> Error {
-    Error::refused(ErrorCode::TwoFactorEnabled, "Two-factor authentication is on already. Turn it off first.")
+    Error::refused(ErrorCode::TwoFactorEnabled, "Two-factor authentication is already on. Turn it off first.")
 }
 
 fn not_enabled() -> Error {
-    Error::refused(ErrorCode::TwoFactorNotEnabled, "Two-factor authentication is not on. Start with POST /api/v1/me/2fa/setup.")
+    Error::refused(ErrorCode::TwoFactorNotEnabled, "Two-factor authentication is off. Start with POST /api/v1/me/2fa/setup.")
 }
 
 /// Mounts the calls of this file.

@@ -94,8 +94,10 @@ async fn admit(state: &AppState, req: &ServiceRequest, token: &str) -> Result<Bu
     let budget = spend(state, &key).await;
     if budget.is_overdrawn() {
         let wait = budget.counted.seconds_left;
-        let error =
-            Error::refused(ErrorCode::RateLimited, format!("This API key has spent its {} requests a minute. Wait {wait} seconds.", budget.limit));
+        let error = Error::refused(
+            ErrorCode::RateLimited,
+            format!("This API key has reached its limit of {} requests per minute. Wait {wait} seconds.", budget.limit),
+        );
         let mut response = error.with_retry_after(wait).error_response();
         budget.write(response.headers_mut());
         return Err(response);
@@ -144,7 +146,7 @@ fn check_scope(key: &KnownKey, method: &Method, path: &str) -> Result<()> {
     }
     let resource = path.strip_prefix(API_V1).and_then(|rest| rest.split('/').next()).filter(|resource| RESOURCES.contains(resource));
     let Some(resource) = resource else {
-        return Err(Error::refused(ErrorCode::InsufficientScope, "API keys can't be used here: this is for people who sign in."));
+        return Err(Error::refused(ErrorCode::InsufficientScope, "API keys can't be used here. Sign in as a person."));
     };
     let access = if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) { "read" } else { "write" };
     if key.has_scope(resource, access) {

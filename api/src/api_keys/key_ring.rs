@@ -129,7 +129,7 @@ impl KeyRing {
         }
         let noted = async { queries::note_use(&mut *pool.get().await?, id).await.map_err(Error::from) };
         if let Err(error) = noted.await {
-            tracing::warn!(%error, "the use of an API key could not be noted");
+            tracing::warn!(%error, "the use of an API key could not be recorded");
         }
     }
 }

@@ -90,7 +90,7 @@ pub struct ApiKey {
     #[schema(example = "asha")]
     #[diesel(select_expression = users::username)]
     pub username: String,
-    /// Its own limit; without one that of every caller holds.
+    /// The key's own rate limit; null if the default applies.
     #[schema(required, example = 600)]
     pub requests_per_minute: Option<i32>,
     #[schema(required, value_type = Option<i64>, example = 1)]
@@ -98,17 +98,17 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
     #[schema(required)]
     pub expires_at: Option<DateTime<Utc>>,
-    /// Right to about a minute.
+    /// Accurate to about a minute.
     #[schema(required)]
     pub last_used_at: Option<DateTime<Utc>>,
     #[schema(required)]
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// A new key, with the only sight of it there ever is.
+/// A new key, including its secret, which is shown only once.
 #[derive(Serialize, ToSchema)]
 pub struct CreatedApiKey {
-    /// Send it as `Authorization: Bearer …`. It is not stored and can't be shown again.
+    /// Send it as `Authorization: Bearer …`. It is not stored and cannot be shown again.
     #[schema(example = "ttk_h7Tq0ZbWm2Rk_3n8S…")]
     pub key: String,
     #[serde(flatten)]

@@ -31,15 +31,15 @@ use crate::state::AppState;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ListApiKeysQuery {
-    /// Rows of a page.
+    /// Rows per page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     pub limit: Limit,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
-/// An API key to be.
+/// An API key to create.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CreateApiKeyRequest {
@@ -51,20 +51,20 @@ pub struct CreateApiKeyRequest {
     #[validate(length(min = 1, max = 28))]
     #[schema(example = json!(["bags:read", "scans:write"]), min_items = 1, max_items = 28)]
     pub scopes: Vec<String>,
-    /// From then on the key is good no more.
+    /// The key stops working at this time.
     pub expires_at: Option<DateTime<Utc>>,
     /// The creator's own id, or absent: a key acts as the person who creates it.
     #[schema(example = 7)]
     pub user_id: Option<i64>,
-    /// A limit of its own; without it that of every caller holds.
+    /// The key's own rate limit; the default applies if absent.
     #[validate(range(min = 1, max = 1_000_000))]
     #[schema(example = 600, minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<i32>,
 }
 
-/// List the API keys.
+/// List API keys.
 ///
-/// Newest first, revoked and expired ones among them.
+/// Newest first, including revoked and expired keys.
 #[utoipa::path(
     operation_id = "list_api_keys", tag = "api-keys", params(ListApiKeysQuery),
     responses((status = 200, description = "One page of keys", body = Page<ApiKey>), Always, SignedIn, WithQuery),
@@ -91,15 +91,16 @@ pub async fn get_api_key(_admin: RequireRole<Admin>, reads: Reads, path: web::Pa
     Ok(web::Json(key))
 }
 
-/// Make an API key.
+/// Create an API key.
 ///
-/// The key acts as the person who creates it, narrowed to its scopes, with the role and the dispatch area that the person has
-/// at the time. It stops while that person would have to change the password or to set up a second factor first.
-/// The answer shows the key once: only its hash is stored. For the same reason the answer is not kept for an
-/// `Idempotency-Key`; a key whose answer was lost is revoked, and another made.
+/// The key acts as the person who creates it, limited to its scopes, with the current role and
+/// dispatch area of that person. It is refused while that person must change the password or set up
+/// two-factor authentication. The response shows the key once, because only its hash is stored. For
+/// the same reason, the response is not stored for an `Idempotency-Key`: if it was lost, revoke the
+/// key and create another.
 #[utoipa::path(
     operation_id = "create_api_key", tag = "api-keys", request_body = CreateApiKeyRequest,
-    responses((status = 201, description = "Made; `Location` names it", body = CreatedApiKey),
+    responses((status = 201, description = "Created; `Location` is its address", body = CreatedApiKey),
               (status = 403, description = "`api_key_for_another`, `forbidden`", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody),
 )]
@@ -118,7 +119,7 @@ pub async fn create_api_key(
     if request.user_id.is_some_and(|owner| UserId(owner) != admin.caller.user_id) {
         return Err(Error::refused(
             ErrorCode::ApiKeyForAnother,
-            "A key acts as the person who creates it. Leave user_id out, or have the other person create the key.",
+            "A key acts as the person who creates it. Omit user_id, or have the other person create the key.",
         ));
     }
     if !wrong.is_empty() {
@@ -154,7 +155,8 @@ pub async fn create_api_key(
 
 /// Revoke an API key.
 ///
-/// It is refused from this moment on, by other servers within seconds. Revoking it again changes nothing.
+/// The key is refused immediately, and by other processes within seconds. Revoking it again has no
+/// effect.
 #[utoipa::path(
     operation_id = "revoke_api_key", tag = "api-keys", params(("id" = i64, Path, description = "Id of the key", example = 3)),
     responses((status = 204, description = "Revoked"),
@@ -186,7 +188,7 @@ fn wrong_scopes(scopes: &[String]) -> Vec<FieldError> {
     let unknown = scopes.iter().enumerate().filter(|(_, scope)| !is_scope(scope));
     unknown
         .map(|(index, _)| {
-            let detail = format!("A scope is <resource>:read or <resource>:write, the resource one of {}.", RESOURCES.join(", "));
+            let detail = format!("A scope is <resource>:read or <resource>:write. Available resources: {}.", RESOURCES.join(", "));
             FieldError::new(format!("/scopes/{index}"), "unknown_scope", detail)
         })
         .collect()

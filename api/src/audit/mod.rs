@@ -215,7 +215,7 @@ impl Entry {
         Self { action, entity, entity_id: entity_id.to_string(), before: None, after: None, audience: Audience::Admins }
     }
 
-    /// The changed fields as they were.
+    /// The changed fields before the change.
     pub fn before(mut self, before: Value) -> Self {
         self.before = Some(before);
         self

@@ -66,7 +66,7 @@ impl fmt::Display for Archived {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
         match (names.is_empty(), self.is_busy) {
-            (true, true) => f.write_str("another process is archiving at this moment"),
+            (true, true) => f.write_str("another process is archiving at the moment"),
             (true, false) => f.write_str("no month is old enough to be archived"),
             (false, _) => write!(f, "archived to {}", names.join(", ")),
         }

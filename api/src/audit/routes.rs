@@ -22,28 +22,28 @@ use crate::http::responses::{Always, SignedIn, WithQuery};
 use crate::http::text::{search_term, without_nul};
 use crate::identity::{Admin, RequireRole};
 
-/// Who did something.
+/// The actor of an entry.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AuditActor {
     /// Id of the user.
     #[schema(required, example = 7)]
     pub id: Option<i64>,
-    /// User name at the time.
+    /// Username at the time.
     #[schema(required, example = "asha")]
     pub username: Option<String>,
 }
 
-/// The API key that something was done with.
+/// The API key that was used.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AuditApiKey {
     #[schema(example = 3)]
     pub id: i64,
-    /// Its name now.
+    /// Its current name.
     #[schema(required, example = "Weighbridge")]
     pub name: Option<String>,
 }
 
-/// One field that changed.
+/// One changed field.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AuditChange {
     #[schema(example = "destination")]
@@ -54,7 +54,7 @@ pub struct AuditChange {
     pub after: Option<Value>,
 }
 
-/// Who did what, when, from where.
+/// One entry of the audit log: who did what, when and from where.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AuditEntry {
     /// UUIDv7; the list is sorted by it, newest first.
@@ -72,13 +72,13 @@ pub struct AuditEntry {
     pub entity_type: String,
     #[schema(example = "BILL-000001")]
     pub entity_id: String,
-    /// The changed fields as they were.
+    /// The changed fields before the change.
     #[schema(required, value_type = Option<Object>)]
     pub before: Option<Value>,
-    /// The changed fields as they became.
+    /// The changed fields after the change.
     #[schema(required, value_type = Option<Object>)]
     pub after: Option<Value>,
-    /// Both, field by field.
+    /// Both values of each changed field.
     pub changes: Vec<AuditChange>,
     #[schema(required, example = "203.0.113.7")]
     pub ip: Option<String>,
@@ -169,14 +169,15 @@ pub struct AuditLogsQuery {
     /// `user`, `session`, `bag`, `bill`, …
     #[param(example = "bill")]
     pub entity_type: Option<String>,
-    /// With `entity_type`, the whole history of one thing.
+    /// With `entity_type`: the complete history of one entity.
     #[param(example = "BILL-000001")]
     pub entity_id: Option<String>,
     pub request_id: Option<String>,
     pub ip: Option<String>,
     pub after: Option<DateTime<Utc>>,
     pub before: Option<DateTime<Utc>>,
-    /// Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code.
+    /// Part of the entity's id or the actor's name; one or two characters match only the start of a
+    /// bag code.
     pub q: Option<String>,
 }
 

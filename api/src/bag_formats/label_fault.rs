@@ -35,15 +35,15 @@ impl LabelFault {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::LooksLikeParent => "This looks like a damaged parent label. Scan it again.",
-            Self::ProductBarcode => "This is the barcode of a product, not of a bag. Scan the label of the bag.",
+            Self::ProductBarcode => "This is a product barcode. Scan the label of the bag.",
         }
     }
 
     /// What a person reads who finds the code in a file.
     pub fn sentence_in_file(self, code: &QrCode) -> String {
         match self {
-            Self::LooksLikeParent => format!("{code} looks like a damaged parent label. Look at the bag and correct the code."),
-            Self::ProductBarcode => format!("{code} is the barcode of a product, not of a bag. Enter the code on the label of the bag."),
+            Self::LooksLikeParent => format!("{code} looks like a damaged parent label. Check the bag and correct the code."),
+            Self::ProductBarcode => format!("{code} is a product barcode. Enter the code on the label of the bag."),
         }
     }
 }

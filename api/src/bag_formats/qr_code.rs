@@ -49,7 +49,7 @@ impl QrCode {
         } else if bytes.len() > MAX_LENGTH {
             "The code is longer than 64 characters. Scan the bag again."
         } else {
-            "This is not the code of a bag: codes have 3 to 64 letters, digits and inner hyphens. Scan the bag again."
+            "This is not a bag code: a code has 3 to 64 letters and digits, with hyphens only in between. Scan the bag again."
         };
         Err(Error::refused(ErrorCode::InvalidQrCode, detail))
     }

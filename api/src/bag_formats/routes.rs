@@ -62,10 +62,10 @@ pub struct BagFormat {
     #[schema(example = "Mustard")]
     pub name: String,
     pub kind: BagKind,
-    /// Regular expression that the whole upper-case code must match.
+    /// Regular expression that must match the whole upper-case code.
     #[schema(example = "SB[0-9]{5,62}")]
     pub pattern: String,
-    /// Children that a parent of this format holds; parents only.
+    /// Maximum number of children of a parent; parent formats only.
     #[schema(required, example = 30)]
     pub capacity: Option<i16>,
     /// Kilograms of one child: in a parent of this format, or of this child format.
@@ -75,15 +75,16 @@ pub struct BagFormat {
     #[schema(example = 10)]
     pub priority: i16,
     pub created_at: DateTime<Utc>,
-    /// The child format that takes every code that no other format takes. It stays last.
+    /// The child format that matches every code that no other format matches. It always stays last.
     pub is_catch_all: bool,
-    /// How the codes of a parent format begin. A code that begins so and that no format but the catch-all takes is
-    /// refused as `looks_like_parent`; so is one that such a beginning begins with. Empty for child formats, and for
-    /// parents that begin with nothing fixed of two characters at least.
+    /// The fixed prefixes of a parent format. A code that begins with such a prefix, or that is the
+    /// beginning of one, is refused as `looks_like_parent` if only the catch-all format matches it.
+    /// Empty for child formats, and for parent formats without a fixed prefix of at least two
+    /// characters.
     #[schema(example = json!(["SB"]))]
     pub literal_prefixes: Vec<String>,
-    /// The pattern as an anchored regular expression of ECMAScript without flags, for clients that match codes
-    /// themselves.
+    /// The pattern as an anchored ECMAScript regular expression without flags, for clients that
+    /// match codes themselves.
     #[schema(example = "^SB[0-9]{5,62}$")]
     pub ecmascript_pattern: String,
 }
@@ -110,7 +111,7 @@ impl TryFrom<FormatRow> for BagFormat {
     }
 }
 
-/// A format to be.
+/// A format to create.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CreateBagFormatRequest {
@@ -122,7 +123,7 @@ pub struct CreateBagFormatRequest {
     #[validate(length(min = 1, max = 200), custom(function = no_control_characters))]
     #[schema(example = "WH[0-9]{6}", min_length = 1, max_length = 200)]
     pub pattern: String,
-    /// Needed for parents, not allowed for children.
+    /// Required for parents, not allowed for children.
     #[validate(range(min = 1, max = 1000))]
     #[schema(required = false, example = 30, minimum = 1, maximum = 1000)]
     pub capacity: Option<i16>,
@@ -146,8 +147,8 @@ const fn middle_priority() -> i16 {
     100
 }
 
-/// A merge patch of a format: what is absent stays. Kind and weight stay for ever: they are part of the history of
-/// every bag of the format; make a new format instead.
+/// A merge patch of a format: absent fields do not change. Kind and weight can never change,
+/// because they are part of the history of every bag of the format. Create a new format instead.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeBagFormatRequest {
@@ -157,7 +158,7 @@ pub struct ChangeBagFormatRequest {
     #[validate(length(min = 1, max = 200), custom(function = no_control_characters))]
     #[schema(required = false, nullable = false, min_length = 1, max_length = 200)]
     pub pattern: Option<String>,
-    /// Of parents made from now on.
+    /// Applies to parents created from now on.
     #[validate(range(min = 1, max = 1000))]
     #[schema(required = false, nullable = false, minimum = 1, maximum = 1000)]
     pub capacity: Option<i16>,
@@ -168,9 +169,9 @@ pub struct ChangeBagFormatRequest {
 
 const SELECT: &str = "SELECT id, name, kind, pattern, capacity, child_weight_kg::float8 AS child_weight_kg, priority, created_at FROM bag_formats ";
 
-/// List the bag formats.
+/// List bag formats.
 ///
-/// All of them, in the order they are tried: there are a few, so there is always one page.
+/// Returns all formats on a single page, in the order in which they are tried.
 #[utoipa::path(
     operation_id = "list_bag_formats", tag = "bag-formats",
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
@@ -186,7 +187,7 @@ pub async fn list_bag_formats(_caller: Caller, reads: Reads, req: HttpRequest) -
 /// Create a bag format.
 #[utoipa::path(
     operation_id = "create_bag_format", tag = "bag-formats", request_body = CreateBagFormatRequest,
-    responses((status = 201, description = "Created; scans are matched with it from now on", body = BagFormat),
+    responses((status = 201, description = "Created; new scans use the format", body = BagFormat),
               (status = 409, description = "`bag_format_exists`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
 #[post("/bag-formats")]
@@ -200,7 +201,7 @@ pub async fn create_bag_format(
     let Json(request) = body;
     check_pattern(&request.pattern)?;
     if (request.kind == BagKind::Parent) != request.capacity.is_some() {
-        let detail = "A parent format needs a capacity, a child format has none.";
+        let detail = "A parent format requires a capacity; a child format must not have one.";
         return Err(Error::invalid(vec![FieldError::new("/capacity", "wrong_for_kind", detail)]));
     }
     let actor = Actor::person(admin.caller.user_id, &admin.caller.username, &client);
@@ -233,7 +234,7 @@ pub async fn create_bag_format(
 #[utoipa::path(
     operation_id = "change_bag_format", tag = "bag-formats", params(("id" = i16, Path, description = "Id of the format")),
     request_body(content = ChangeBagFormatRequest, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The format as it is now", body = BagFormat),
+    responses((status = 200, description = "The changed format", body = BagFormat),
               (status = 404, description = "`bag_format_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`bag_format_exists`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
@@ -299,12 +300,12 @@ fn check_pattern(pattern: &str) -> Result<()> {
     let compiled = regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build();
     let regex = match (compiled, regex_syntax::parse(pattern)) {
         (Ok(regex), Ok(_)) => regex,
-        _ => return refused("invalid_pattern", "The pattern is not a regular expression, or too large a one.".into()),
+        _ => return refused("invalid_pattern", "The pattern is not a valid regular expression, or is too large.".into()),
     };
     // One that takes anything would make a parent of every bag.
     let strangers = ["000", "ZZZ-ZZZ-ZZZ", "A1B2C3D4"];
     if strangers.iter().all(|code| Regex::is_match(&regex, code)) {
-        return refused("pattern_too_wide", "The pattern matches every code. Say what is special about these bags.".into());
+        return refused("pattern_too_wide", "The pattern matches every code. Make it more specific.".into());
     }
     Ok(())
 }
@@ -312,10 +313,10 @@ fn check_pattern(pattern: &str) -> Result<()> {
 fn check_possible(format: &FormatRow, request: &ChangeBagFormatRequest) -> Result<()> {
     let refused = |field: &str, detail: &str| Err(Error::invalid(vec![FieldError::new(field, "wrong_for_kind", detail)]));
     if is_catch_all(format.kind, format.priority) && (request.pattern.is_some() || request.priority.is_some()) {
-        return refused("/pattern", "This format takes every code that no other takes, so it stays last and as it is.");
+        return refused("/pattern", "This format matches every code that no other format matches, so its pattern and order can't be changed.");
     }
     if format.kind == BagKind::Child && request.capacity.is_some() {
-        return refused("/capacity", "A child format has no capacity.");
+        return refused("/capacity", "A child format can't have a capacity.");
     }
     Ok(())
 }
@@ -323,7 +324,7 @@ fn check_possible(format: &FormatRow, request: &ChangeBagFormatRequest) -> Resul
 fn name_taken(cause: DbError) -> Abort {
     match &cause {
         DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
-            Error::refused(ErrorCode::BagFormatExists, "There is a bag format with this name already. Choose another name.").into()
+            Error::refused(ErrorCode::BagFormatExists, "A bag format with this name already exists. Choose another name.").into()
         }
         _ => cause.into(),
     }

@@ -30,7 +30,7 @@ pub async fn set_status(
     let bag = queries::lock(conn, &[code]).await?.into_iter().next();
     let parent = bag.filter(|bag| caller.may_see_area(bag.area_id)).ok_or_else(|| not_found(code))?;
     if parent.kind != BagKind::Parent {
-        return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag; only parent bags are completed.")).into());
+        return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag. Only parent bags can be completed.")).into());
     }
     if parent.status == Some(status) {
         return Ok(parent);

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorCode};
 use crate::identity::Caller;
 use crate::identity::client::Client;
 
-/// What came of deleting one bag.
+/// The result of deleting one bag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeleteOutcome {
@@ -33,7 +33,7 @@ pub enum DeleteOutcome {
     InvalidQrCode,
 }
 
-/// What came of one bag of many.
+/// The result for one of several bags.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeleteBagResult {
     #[schema(example = "SB12345")]
@@ -43,7 +43,7 @@ pub struct DeleteBagResult {
     pub detail: String,
 }
 
-/// What came of each bag, in the order sent.
+/// The result for each bag, in the order of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeleteBagsResponse {
     pub results: Vec<DeleteBagResult>,
@@ -61,13 +61,13 @@ pub async fn delete_bags(conn: &mut AsyncPgConnection, caller: &Caller, client: 
     let mut results = Vec::with_capacity(codes.len());
     for (given, code) in codes.iter().zip(parsed) {
         let (qr_code, outcome, detail) = match code {
-            None => (given.chars().take(64).collect(), DeleteOutcome::InvalidQrCode, "This is not the code of a bag.".to_owned()),
+            None => (given.chars().take(64).collect(), DeleteOutcome::InvalidQrCode, "This is not a bag code.".to_owned()),
             Some(code) => match bags.get(&code).map(reason_to_keep) {
                 None => (code.to_string(), DeleteOutcome::NotFound, format!("No bag has the code {code}.")),
                 Some(Some(reason)) => (code.to_string(), DeleteOutcome::BagInUse, reason),
                 Some(None) => {
                     gone.extend(bags.remove(&code));
-                    (code.to_string(), DeleteOutcome::Deleted, format!("{code} is deleted; its history stays."))
+                    (code.to_string(), DeleteOutcome::Deleted, format!("{code} deleted. Its history stays."))
                 }
             },
         };
@@ -95,12 +95,12 @@ pub async fn delete_bag(conn: &mut AsyncPgConnection, caller: &Caller, client: &
 fn reason_to_keep(bag: &BagRecord) -> Option<String> {
     let code = &bag.qr_code;
     if let (Some(bill), BagKind::Parent) = (&bag.bill, bag.kind) {
-        return Some(format!("{code} is on the bill {bill}. Take it off first."));
+        return Some(format!("{code} is on bill {bill}. Remove it from the bill first."));
     }
     if bag.child_count > 0 {
-        return Some(format!("{code} holds {} child bags. Take them out first.", bag.child_count));
+        return Some(format!("{code} still contains child bags ({}). Remove them first.", bag.child_count));
     }
-    bag.parent.as_ref().map(|parent| format!("{code} is in {parent}. Take it out first."))
+    bag.parent.as_ref().map(|parent| format!("{code} is in {parent}. Remove it first."))
 }
 
 async fn remove(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, bags: &[BagRecord]) -> diesel::QueryResult<()> {

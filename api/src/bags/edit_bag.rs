@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorCode};
 use crate::identity::Caller;
 use crate::identity::client::Client;
 
-/// A bag to be.
+/// A bag to create.
 #[derive(Debug, Clone)]
 pub struct NewBag {
     pub code: QrCode,
@@ -81,7 +81,7 @@ pub async fn change(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     }
     packing::ensure_unlocked(&before)?;
     if let (Some(parent), true) = (&before.parent, area_id != before.area_id) {
-        let detail = format!("{code} is in {parent} and stands where that stands. Move the parent, or take the child out first.");
+        let detail = format!("{code} is in {parent}, so it is in the same area. Move the parent, or remove the child first.");
         return Err(Error::refused(ErrorCode::BagInUse, detail).into());
     }
     sql("UPDATE bags SET name = $2, dispatch_area_id = $3 WHERE id = $1")
@@ -110,7 +110,7 @@ pub async fn change(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
 fn taken(cause: DbError, code: &QrCode) -> Abort {
     match &cause {
         DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
-            Error::refused(ErrorCode::BagExists, format!("There is a bag with the code {code} already.")).into()
+            Error::refused(ErrorCode::BagExists, format!("A bag with the code {code} already exists.")).into()
         }
         _ => cause.into(),
     }

@@ -24,26 +24,27 @@ use crate::identity::client::Client;
 use crate::identity::{Admin, Biller, Caller, RequireRole};
 use crate::state::AppState;
 
-/// A bag to be.
+/// A bag to create.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CreateBagRequest {
-    /// Trimmed and upper-cased by the server; its format says whether it is a parent or a child.
+    /// Trimmed and upper-cased by the server; its format determines whether it is a parent or a
+    /// child.
     #[schema(example = "SB12345")]
     pub qr_code: String,
-    /// What you think it is; refused when the code is of the other kind.
+    /// The expected kind; the request is refused if the code is of the other kind.
     #[schema(required = false)]
     pub kind: Option<BagKind>,
     #[validate(length(min = 1, max = 200), custom(function = is_filled), custom(function = no_control_characters))]
     #[schema(required = false, min_length = 1, max_length = 200)]
     pub name: Option<String>,
-    /// Code of an active dispatch area; for dispatchers their own.
+    /// Code of an active dispatch area; dispatchers use their own area.
     #[validate(length(min = 1, max = 64), custom(function = no_control_characters))]
     #[schema(required = false, example = "Lucknow", min_length = 1, max_length = 64)]
     pub dispatch_area: Option<String>,
 }
 
-/// A merge patch of a bag: what is absent stays.
+/// A merge patch of a bag: absent fields do not change.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeBagRequest {
@@ -51,7 +52,7 @@ pub struct ChangeBagRequest {
     #[validate(length(min = 1, max = 200), custom(function = is_filled), custom(function = no_control_characters))]
     #[schema(required = false, value_type = Option<String>, min_length = 1, max_length = 200)]
     pub name: Option<Option<String>>,
-    /// Code of an active dispatch area, or null; the children of a parent go with it.
+    /// Code of an active dispatch area, or null; the children of a parent move with it.
     #[serde(default, deserialize_with = "present")]
     #[validate(length(min = 1, max = 64), custom(function = no_control_characters))]
     #[schema(required = false, value_type = Option<String>, min_length = 1, max_length = 64)]
@@ -62,7 +63,7 @@ pub struct ChangeBagRequest {
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct DeleteBagsRequest {
-    /// 1 to 500 codes; each is decided for itself.
+    /// 1 to 500 codes. Each bag is deleted or refused separately.
     #[validate(length(min = 1, max = 500))]
     #[schema(min_items = 1, max_items = 500, example = json!(["SB12345", "CB-000123"]))]
     pub qr_codes: Vec<String>,
@@ -70,10 +71,10 @@ pub struct DeleteBagsRequest {
 
 /// Create a bag.
 ///
-/// Scanning creates bags by itself; this is for systems that know them beforehand.
+/// Scanning creates bags automatically. Use this call in systems that know the bags in advance.
 #[utoipa::path(
     operation_id = "create_bag", tag = "bags", request_body = CreateBagRequest,
-    responses((status = 201, description = "Created; `Location` names it", body = Bag),
+    responses((status = 201, description = "Created; `Location` is its address", body = Bag),
               (status = 409, description = "`bag_exists`, `kind_mismatch`, `looks_like_parent` or `product_barcode`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
 #[post("/bags")]
@@ -93,7 +94,7 @@ pub async fn create_bag(
         (own, Some(area)) => {
             let id = active_area(&mut conn, area).await?;
             if own.is_some_and(|own| own != id) {
-                return Err(Error::refused(ErrorCode::Forbidden, "You may create bags in your own dispatch area only."));
+                return Err(Error::refused(ErrorCode::Forbidden, "You can create bags only in your own dispatch area."));
             }
             Some(id)
         }
@@ -102,7 +103,7 @@ pub async fn create_bag(
     if let Some(fault) = formats.fault_of(&code) {
         return Err(fault.into());
     }
-    let format = formats.of(&code).ok_or_else(|| Error::refused(ErrorCode::InvalidQrCode, "No bag format takes this code."))?;
+    let format = formats.of(&code).ok_or_else(|| Error::refused(ErrorCode::InvalidQrCode, "No bag format matches this code."))?;
     let new = NewBag { code, kind: request.kind, name: request.name, area_id };
     let create = async |conn: &mut AsyncPgConnection| {
         let bag = Bag::from(edit_bag::create(conn, &caller, &client, &new, format).await?);
@@ -111,11 +112,11 @@ pub async fn create_bag(
     idempotency.run(&mut conn, create).await
 }
 
-/// Rename a bag, or give it to another dispatch area.
+/// Change the name or the dispatch area of a bag.
 #[utoipa::path(
     operation_id = "change_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the bag", example = "SB12345")),
     request_body(content = ChangeBagRequest, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The bag as it is now", body = Bag),
+    responses((status = 200, description = "The changed bag", body = Bag),
               (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`parent_on_completed_bill` or `bag_in_use`", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody),
@@ -143,7 +144,8 @@ pub async fn change_bag(
 
 /// Delete a bag.
 ///
-/// Not one that holds children, is in a parent or on a bill. Its history stays.
+/// A bag that contains children, is in a parent or is on a bill cannot be deleted. The history of a
+/// deleted bag stays.
 #[utoipa::path(
     operation_id = "delete_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the bag", example = "SB12345")),
     responses((status = 204, description = "Deleted"),
@@ -161,10 +163,11 @@ pub async fn delete_bag(admin: RequireRole<Admin>, client: Client, state: web::D
 
 /// Delete up to 500 bags.
 ///
-/// Each is decided for itself; the answer tells what came of every one, in the order sent.
+/// Each bag is deleted or refused separately. The response contains the result for each bag, in the
+/// order of the request.
 #[utoipa::path(
     operation_id = "delete_bags", tag = "bags", request_body = DeleteBagsRequest,
-    responses((status = 200, description = "What came of each bag", body = DeleteBagsResponse), Always, SignedIn, WithBody),
+    responses((status = 200, description = "The result for each bag", body = DeleteBagsResponse), Always, SignedIn, WithBody),
 )]
 #[post("/bags/bulk-delete")]
 pub async fn delete_many_bags(

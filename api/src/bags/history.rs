@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::bag_formats::qr_code::QrCode;
 use crate::db::sql;
 
-/// One thing that happened to a bag.
+/// One event in the history of a bag.
 #[derive(Debug, Serialize, ToSchema, QueryableByName)]
 pub struct HistoryEntry {
     /// UUIDv7 of the scan or the audit entry; the list is sorted by it, newest first.
@@ -25,22 +25,22 @@ pub struct HistoryEntry {
     #[schema(example = "scan_child")]
     #[diesel(sql_type = Text)]
     pub event: String,
-    /// User name of who did it.
+    /// Username of the person who did it.
     #[schema(required, example = "asha")]
     #[diesel(sql_type = Nullable<Text>)]
     pub actor: Option<String>,
-    /// The bag scanned or changed: this one, or a child of it.
+    /// The scanned or changed bag: this bag, or one of its children.
     #[diesel(sql_type = Text)]
     pub qr_code: String,
-    /// The parent it was scanned into or moved to.
+    /// The parent that it was scanned into or moved to.
     #[schema(required)]
     #[diesel(sql_type = Nullable<Text>)]
     pub parent_qr_code: Option<String>,
-    /// What came of a scan.
+    /// The result of a scan.
     #[schema(required, example = "linked")]
     #[diesel(sql_type = Nullable<Text>)]
     pub outcome: Option<String>,
-    /// How the code of a scan came in.
+    /// The source of a scanned code.
     #[schema(required, example = "wedge")]
     #[diesel(sql_type = Nullable<Text>)]
     pub source: Option<String>,
@@ -48,7 +48,7 @@ pub struct HistoryEntry {
     #[schema(required)]
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub undone_at: Option<DateTime<Utc>>,
-    /// The changed fields before and after a change. Dispatchers get the side that is of their own
+    /// The changed fields before and after a change. Dispatchers get only the values of their own
     /// area.
     #[schema(required, value_type = Option<Object>)]
     #[diesel(sql_type = Nullable<Jsonb>)]

@@ -86,15 +86,15 @@ pub struct Bag {
     /// Parents only.
     #[schema(required)]
     pub status: Option<BagStatus>,
-    /// Name of the bag format its code matched.
+    /// Name of the bag format that its code matched.
     #[schema(example = "Mustard")]
     pub format: String,
     #[schema(required)]
     pub name: Option<String>,
-    /// Children in it now; parents only.
+    /// Current number of children; parents only.
     #[schema(required, example = 15)]
     pub child_count: Option<i16>,
-    /// Children it can hold; parents only.
+    /// Maximum number of children; parents only.
     #[schema(required, example = 30)]
     pub capacity: Option<i16>,
     /// Weight in kilograms: of one child, or of all children in a parent.
@@ -109,7 +109,7 @@ pub struct Bag {
     /// Code of the dispatch area.
     #[schema(required, example = "Lucknow")]
     pub dispatch_area: Option<String>,
-    /// User name of who made it.
+    /// Username of the person who created it.
     #[schema(required, example = "asha")]
     pub created_by: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -155,7 +155,7 @@ pub struct ChildBag {
     pub weight_kg: f64,
     #[diesel(sql_type = Timestamptz)]
     pub linked_at: DateTime<Utc>,
-    /// User name of who linked it.
+    /// Username of the person who linked it.
     #[schema(required, example = "asha")]
     #[diesel(sql_type = Nullable<Text>)]
     pub linked_by: Option<String>,

@@ -14,7 +14,7 @@ use crate::bag_formats::qr_code::QrCode;
 use crate::error::{Error, ErrorCode, Result};
 
 /// The end of the sentence that refuses to change a bag on a completed bill; the code precedes it.
-pub const ON_COMPLETED_BILL: &str = "is on a completed bill and can't be changed.";
+pub const ON_COMPLETED_BILL: &str = "is on a finished bill and can't be changed.";
 
 /// A child that is to enter a parent. The bag may not exist yet.
 #[derive(Debug, Clone, Copy)]

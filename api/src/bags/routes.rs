@@ -42,7 +42,7 @@ pub struct BagsQuery {
     /// Part of the code; with one or two characters, its beginning.
     pub q: Option<String>,
     pub kind: Option<BagKind>,
-    /// Parents of this status.
+    /// Only parents with this status.
     pub status: Option<BagStatus>,
     /// Code of a dispatch area.
     pub area: Option<String>,
@@ -73,11 +73,11 @@ impl BagsQuery {
     }
 }
 
-/// Where a child is to go.
+/// The destination of a child.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeParentRequest {
-    /// Code of the parent, or null to take the child out of its parent.
+    /// Code of the parent, or null to remove the child from its parent.
     // `deserialize_with` makes the field needed: an empty object must not unlink a bag.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required, example = "SB12345")]
@@ -109,7 +109,7 @@ pub async fn list_bags(caller: Caller, reads: Reads, req: HttpRequest, query: Fi
 
 /// Show a bag.
 #[utoipa::path(
-    operation_id = "get_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the bag, in any case", example = "SB12345")),
+    operation_id = "get_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the bag, case-insensitive", example = "SB12345")),
     responses((status = 304, description = "Unchanged since the `ETag` in If-None-Match"),
               (status = 200, description = "The bag", body = Bag),
               (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
@@ -129,7 +129,7 @@ pub async fn get_bag(caller: Caller, state: web::Data<AppState>, req: HttpReques
     Ok(bag.answer.respond(&req))
 }
 
-/// List the children of a parent, in the order they went in.
+/// List the children of a parent, in the order in which they were added.
 #[utoipa::path(
     operation_id = "list_bag_children", tag = "bags",
     params(("qr_code" = String, Path, description = "Code of the parent", example = "SB12345"), PageQuery),
@@ -155,9 +155,9 @@ pub async fn list_bag_children(
     Ok(Page::new(children, query.0.limit, &position, |child| (child.linked_at, child.id)).into_response(&req))
 }
 
-/// List what happened to a bag, newest first.
+/// List the history of a bag, newest first.
 ///
-/// Dispatchers see what happened in their own area.
+/// Dispatchers see the events of their own area.
 #[utoipa::path(
     operation_id = "list_bag_history", tag = "bags",
     params(("qr_code" = String, Path, description = "Code of the bag", example = "SB12345"), PageQuery),
@@ -186,7 +186,7 @@ pub async fn list_bag_history(
 /// Complete a parent bag before it is full.
 #[utoipa::path(
     operation_id = "complete_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the parent", example = "SB12345")),
-    responses((status = 200, description = "Completed, now or before", body = Bag),
+    responses((status = 200, description = "Completed", body = Bag),
               (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`empty_parent`, `kind_mismatch` or `parent_on_completed_bill`", body = Problem, content_type = "application/problem+json"),
               (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
@@ -204,10 +204,10 @@ pub async fn complete_bag(
     idempotency.run(&mut *state.pool.get().await?, set).await
 }
 
-/// Open a completed parent bag again.
+/// Reopen a completed parent bag.
 #[utoipa::path(
     operation_id = "reopen_bag", tag = "bags", params(("qr_code" = String, Path, description = "Code of the parent", example = "SB12345")),
-    responses((status = 200, description = "Open, now or before", body = Bag),
+    responses((status = 200, description = "Reopened", body = Bag),
               (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`kind_mismatch` or `parent_on_completed_bill`", body = Problem, content_type = "application/problem+json"),
               (status = 422, description = "`invalid_qr_code`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
@@ -225,11 +225,11 @@ pub async fn reopen_bag(
     idempotency.run(&mut *state.pool.get().await?, set).await
 }
 
-/// Move a child to another parent, or take it out.
+/// Move a child to another parent, or remove it from its parent.
 #[utoipa::path(
     operation_id = "change_bag_parent", tag = "bags", params(("qr_code" = String, Path, description = "Code of the child", example = "CB-000123")),
     request_body = ChangeParentRequest,
-    responses((status = 200, description = "The child as it is now", body = Bag),
+    responses((status = 200, description = "The changed child", body = Bag),
               (status = 404, description = "`bag_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`kind_mismatch`, `unknown_parent`, `parent_full`, `parent_completed`, `parent_on_completed_bill`, \
                                             `looks_like_parent` or `product_barcode`",

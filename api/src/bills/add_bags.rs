@@ -22,26 +22,26 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::identity::Caller;
 use crate::identity::client::Client;
 
-/// What came of each bag, and the bill as it is now.
+/// The result for each bag, and the changed bill.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AddBagsResponse {
-    /// In the order of the codes sent.
+    /// In the order of the request.
     pub results: Vec<AddBagResult>,
     pub bill: Bill,
 }
 
-/// What came of adding one bag.
+/// The result of adding one bag.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AddBagResult {
-    /// The code, normalised when it is one.
+    /// The code, normalised if it is valid.
     #[schema(example = "SB12345")]
     pub qr_code: String,
     pub outcome: AddOutcome,
-    /// The bill it is on, where that is why it was refused.
+    /// The bill that the bag is on, if that is the reason for the refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, example = "BILL-000002")]
     pub bill_number: Option<String>,
-    /// Something the biller should know about a bag that was added.
+    /// A warning about an added bag.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub warning: Option<AddWarning>,
@@ -50,10 +50,10 @@ pub struct AddBagResult {
     pub detail: String,
 }
 
-/// Something to know about a bag that was added.
+/// A warning about an added bag.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AddWarning {
-    /// `parent_open`: it is not completed yet, so more children may come into it.
+    /// `parent_open`: the bag is not completed yet, so its contents can still change.
     #[schema(example = "parent_open")]
     pub code: &'static str,
     pub detail: String,
@@ -136,7 +136,7 @@ pub async fn remove_bag(conn: &mut AsyncPgConnection, caller: &Caller, client: &
         .await?;
     if removed == 0 {
         // A child is on the bill of its parent, but it is the parent that is put on and taken off.
-        return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag; take its parent off the bill.")).into());
+        return Err(Error::refused(ErrorCode::KindMismatch, format!("{code} is a child bag. Remove its parent from the bill.")).into());
     }
     sql("UPDATE bills SET status = 'new' WHERE id = $1 AND NOT EXISTS (SELECT FROM bill_bags WHERE bill_id = $1)")
         .bind::<BigInt, _>(bill.id)
@@ -173,19 +173,18 @@ fn result(qr_code: String, outcome: AddOutcome, bag: Option<&BagRecord>, bill: &
     let other_bill = bag.and_then(|bag| bag.bill.clone());
     let detail = match outcome {
         AddOutcome::Added => format!("{qr_code} is on the bill."),
-        AddOutcome::AlreadyOnThisBill => format!("{qr_code} was on this bill already."),
-        AddOutcome::AlreadyBilled => format!("{qr_code} is on the bill {}. Take it off there first.", other_bill.as_deref().unwrap_or_default()),
+        AddOutcome::AlreadyOnThisBill => format!("{qr_code} is already on this bill."),
+        AddOutcome::AlreadyBilled => format!("{qr_code} is on bill {}. Remove it there first.", other_bill.as_deref().unwrap_or_default()),
         AddOutcome::BillAtCapacity => {
             format!("{} already has the {} bags expected. Raise the expected number first.", bill.bill_number, bill.expected_parent_bags)
         }
         AddOutcome::EmptyParent => format!("{qr_code} is empty. Pack it first."),
         AddOutcome::ParentOpen => format!("{qr_code} is still being packed. Complete it first."),
         AddOutcome::NotFound => format!("No bag has the code {qr_code}."),
-        AddOutcome::KindMismatch => format!("{qr_code} is a child bag; parent bags go on a bill."),
-        AddOutcome::InvalidQrCode => "This is not the code of a bag. Scan it again.".to_owned(),
+        AddOutcome::KindMismatch => format!("{qr_code} is a child bag. Add its parent bag to the bill."),
+        AddOutcome::InvalidQrCode => "This is not a bag code. Scan it again.".to_owned(),
     };
     let is_open = outcome == AddOutcome::Added && bag.is_some_and(|bag| bag.status == Some(BagStatus::Open));
-    let warning =
-        is_open.then(|| AddWarning { code: "parent_open", detail: format!("{qr_code} is still open: what is packed into it changes the weight.") });
+    let warning = is_open.then(|| AddWarning { code: "parent_open", detail: format!("{qr_code} is still open: its weight can still change.") });
     AddBagResult { bill_number: other_bill.filter(|_| outcome == AddOutcome::AlreadyBilled), qr_code, outcome, warning, detail }
 }

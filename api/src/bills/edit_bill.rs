@@ -183,7 +183,7 @@ async fn free_bags(conn: &mut AsyncPgConnection, bill_id: i64) -> QueryResult<Ve
 fn number_taken(cause: DbError, number: &BillNumber) -> Abort {
     match &cause {
         DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, information) if information.constraint_name() == Some("bills_bill_number_key") => {
-            Error::refused(ErrorCode::BillExists, format!("There is a bill {number} already. Choose another number.")).into()
+            Error::refused(ErrorCode::BillExists, format!("A bill with the number {number} already exists. Choose another number.")).into()
         }
         _ => cause.into(),
     }

@@ -22,7 +22,7 @@ pub async fn finish(conn: &mut AsyncPgConnection, caller: &Caller, client: &Clie
     let bill = lock_open_bill(conn, number).await?;
     // Scans that are being written into these bags end first; later ones find them locked by the bill.
     if queries::lock_bags(conn, bill.id).await? == 0 {
-        return Err(Error::refused(ErrorCode::EmptyBill, format!("There is no bag on {number}. Add at least one before you finish it.")).into());
+        return Err(Error::refused(ErrorCode::EmptyBill, format!("{number} has no bags. Add at least one bag before you finish it.")).into());
     }
     sql("UPDATE bills SET status = 'completed', finished_at = now(), version = version + 1 WHERE id = $1")
         .bind::<BigInt, _>(bill.id)

@@ -130,7 +130,7 @@ pub struct Bill {
     pub expected_weight_kg: f64,
     /// Actual − expected, in kilograms.
     pub variance_kg: f64,
-    /// User name of the person who created it.
+    /// Username of the person who created it.
     #[schema(required, example = "shanti")]
     pub created_by: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -189,7 +189,7 @@ pub struct BilledBag {
     pub dispatch_area: Option<String>,
     #[diesel(sql_type = Timestamptz)]
     pub added_at: DateTime<Utc>,
-    /// User name of the person who added it.
+    /// Username of the person who added it.
     #[schema(required, example = "shanti")]
     #[diesel(sql_type = Nullable<Text>)]
     pub added_by: Option<String>,

@@ -417,7 +417,7 @@ pub async fn get_bill_report(
 
 fn parse_number(typed: &str) -> Result<BillNumber> {
     BillNumber::parse(typed).ok_or_else(|| {
-        let detail = "Use 1 to 64 letters and digits, with dots, hyphens and underscores inside.";
+        let detail = "Use 1 to 64 letters and digits. Dots, hyphens and underscores are allowed in between.";
         Error::invalid(vec![FieldError::new("/bill_number", "invalid_bill_number", detail)])
     })
 }

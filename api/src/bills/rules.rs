@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::bag_formats::kind::BagKind;
 use crate::bags::model::{BagRecord, BagStatus};
 
-/// What came of adding one bag.
+/// The result of adding one bag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AddOutcome {

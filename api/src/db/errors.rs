@@ -15,11 +15,13 @@ impl Error {
     /// The response to a temporary failure of the database. The request may be sent again.
     fn temporary(failure: TemporaryFailure) -> Self {
         let (code, seconds, detail) = match failure {
-            TemporaryFailure::StorageFull => (ErrorCode::StorageFull, 10, "The disk of the database is full. Tell your admin, and try again later."),
+            TemporaryFailure::StorageFull => (ErrorCode::StorageFull, 10, "The disk of the database is full. Tell an admin, then try again later."),
             TemporaryFailure::ReadOnly => (ErrorCode::Unavailable, 5, "The database is read-only at the moment. Try again in a moment."),
-            TemporaryFailure::ConnectionLost => (ErrorCode::Unavailable, 1, "The database is away for a moment. Try again."),
+            TemporaryFailure::ConnectionLost => (ErrorCode::Unavailable, 1, "The database is temporarily unavailable. Try again in a moment."),
             TemporaryFailure::Overloaded => (ErrorCode::Unavailable, 5, "The database is overloaded. Try again in a moment."),
-            TemporaryFailure::Conflict | TemporaryFailure::TimedOut => (ErrorCode::Unavailable, 1, "Others are changing the same bags. Try again."),
+            TemporaryFailure::Conflict | TemporaryFailure::TimedOut => {
+                (ErrorCode::Unavailable, 1, "Other people are changing the same bags. Try again.")
+            }
         };
         Self::refused(code, detail).with_retry_after(seconds)
     }

@@ -31,17 +31,17 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// The metrics are renewed this often.
 pub const METRICS_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How the partitions of a table are.
+/// Status of the partitions of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, QueryableByName)]
 pub struct PartitionFigures {
     #[schema(example = "scans")]
     #[diesel(sql_type = Text)]
     pub table: String,
-    /// Months, one after the other, that have their partition before they begin.
+    /// Number of consecutive future months that have a partition.
     #[schema(example = 3)]
     #[diesel(sql_type = BigInt)]
     pub months_ahead: i64,
-    /// Rows are in the partition for all others that belong into a partition of their own.
+    /// The default partition contains rows that belong in a monthly partition.
     #[diesel(sql_type = Bool)]
     pub is_default_used: bool,
     /// Every partition is there that should be, a day after a month has begun.
@@ -94,13 +94,13 @@ pub async fn ensure(conn: &mut AsyncPgConnection) -> QueryResult<Ensured> {
             match make(conn, &missing).await {
                 Ok(None) => {}
                 Ok(Some(moved)) => {
-                    tracing::info!(partition = missing.name(), moved, "a partition was made");
+                    tracing::info!(partition = missing.name(), moved, "a partition was created");
                     ensured.made += 1;
                     ensured.moved += moved;
                 }
                 Err(error) if TemporaryFailure::of_error(&error) == Some(TemporaryFailure::ConnectionLost) => return Err(error),
                 Err(error) => {
-                    tracing::error!(partition = missing.name(), %error, "a partition could not be made: run `{REPAIR_COMMAND}`");
+                    tracing::error!(partition = missing.name(), %error, "a partition could not be created: run `{REPAIR_COMMAND}`");
                     ensured.failures.push(format!("{}: {error}", missing.name()));
                     // The table is held by others: the next month would wait for it in its turn.
                     if TemporaryFailure::of_error(&error) == Some(TemporaryFailure::TimedOut) {
@@ -185,7 +185,7 @@ pub async fn figures(conn: &mut AsyncPgConnection) -> QueryResult<Vec<PartitionF
 /// health, and stops nothing.
 pub async fn ensure_at_start(conn: &mut AsyncPgConnection) {
     let Err(error) = ensure(conn).await else { return };
-    tracing::error!(%error, "partitions could not be made: run `{REPAIR_COMMAND}`");
+    tracing::error!(%error, "partitions could not be created: run `{REPAIR_COMMAND}`");
     if let Err(error) = publish(conn).await {
         tracing::error!(%error, "the state of the partitions is not known");
     }

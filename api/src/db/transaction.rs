@@ -72,7 +72,7 @@ where
         }
         Err(abort) => {
             if let Err(cause) = Manager::rollback_transaction(conn).await {
-                tracing::warn!(error = %cause, "roll-back failed; the connection is thrown away");
+                tracing::warn!(error = %cause, "the rollback failed; the connection is closed");
             }
             Err(abort)
         }

@@ -137,7 +137,7 @@ impl PeriodicTask for Publisher {
 /// is told later.
 async fn include_everything(pool: &Pool, positions: &Positions) {
     while let Err(error) = positions.include_everything(pool).await {
-        tracing::warn!(%error, "events wait: the primary could not be asked where it is");
+        tracing::warn!(%error, "events are delayed: could not read the primary's log position");
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -109,10 +109,10 @@ pub struct EventData {
     #[schema(example = "CB-000123")]
     pub entity_id: String,
     pub at: DateTime<Utc>,
-    /// User name of who did it.
+    /// Username of the person who did it.
     #[schema(required, example = "asha")]
     pub actor: Option<String>,
-    /// What changed, where that is known. Dispatchers get what is of their own area.
+    /// The changes, if they are known. Dispatchers get only the part of their own area.
     #[schema(required, value_type = Option<Object>)]
     pub details: Option<Value>,
 }

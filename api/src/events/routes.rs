@@ -40,15 +40,17 @@ const RESUME_OVERLAP: TimeDelta = TimeDelta::seconds(5);
 /// Frames that wait for a slow listener before it is waited for.
 const WINDOW: usize = 64;
 
-/// Listen to what happens.
+/// Listen to events.
 ///
-/// Server-sent events with topics `scan`, `bag`, `bill`, `notification` and `job`, of what the caller may see. With
-/// `Last-Event-ID` the stream goes on from there; an event may then come twice, its id tells. `reset` means that too much was
-/// missed: read again what is shown. The stream ends when the access token does: connect again with a new one.
+/// Server-sent events with the topics `scan`, `bag`, `bill`, `notification` and `job` that the
+/// caller is allowed to see. With `Last-Event-ID`, the stream resumes after that event; an event
+/// can then arrive twice with the same id. `reset` means that too many events were missed: reload
+/// the data that you show. The stream ends when the access token expires: connect again with a new
+/// one.
 #[utoipa::path(
     operation_id = "listen_to_events", tag = "events",
-    params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen")),
-    responses((status = 200, description = "A stream that does not end; each `data` line is an EventData", content_type = "text/event-stream", body = EventData),
+    params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event received")),
+    responses((status = 200, description = "An endless stream; each `data` line is an EventData", content_type = "text/event-stream", body = EventData),
               (status = 429, description = "`too_many_streams`: close one, or wait for the time in `Retry-After`", body = Problem, content_type = "application/problem+json"),
               (status = 400, description = "`invalid_query`: Last-Event-ID is not the id of an event", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn),

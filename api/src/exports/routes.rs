@@ -97,7 +97,7 @@ pub async fn export_bags(
     stream::respond(&state, turn, export, source).await
 }
 
-/// Export which child is in which parent.
+/// Export the links between children and parents.
 #[utoipa::path(
     operation_id = "export_links", tag = "exports", params(FormatQuery, LinksQuery),
     responses((status = 200, description = "All links of the filters, as they were when the answer began", content(

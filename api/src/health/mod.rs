@@ -29,7 +29,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Disks fuller than this make the state `degraded`, in per cent.
 const DISK_DEGRADED_PERCENT: f64 = 90.0;
 
-/// State of a part, or of all.
+/// Status of a part, or of the whole system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -41,13 +41,13 @@ pub enum Status {
     NotConfigured,
 }
 
-/// The short answer, for load balancers.
+/// The short status, for load balancers.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
     pub status: Status,
 }
 
-/// The long answer.
+/// The detailed status.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DetailedHealth {
     pub status: Status,
@@ -95,7 +95,7 @@ pub struct DatabaseCheck {
     pub waiting: Option<usize>,
 }
 
-/// A part without figures.
+/// A part of the system without figures.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PartCheck {
     pub status: Status,
@@ -104,9 +104,10 @@ pub struct PartCheck {
 /// The monthly partitions of scans and audit log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PartitionsCheck {
-    /// Degraded when a partition is missing, or rows are in the one for all others.
+    /// Degraded if a partition is missing, or if the default partition contains rows.
     pub status: Status,
-    /// Where it is degraded: what to run on the server. It repairs them, or says what stands in the way.
+    /// If degraded: the command to run on the server. It repairs the partitions, or reports what
+    /// prevents the repair.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, example = "api maintenance")]
     pub repair_command: Option<&'static str>,
@@ -124,12 +125,12 @@ pub struct DiskCheck {
     pub free_gb: Option<f64>,
 }
 
-/// Whether scans can be written, and how many wait.
+/// Whether scans can be written, and how many are waiting.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScanWriterCheck {
-    /// Unhealthy when scans can't be written now; then the process is not ready.
+    /// Unhealthy if scans cannot be written at the moment; the process is then not ready.
     pub status: Status,
-    /// Why scans can't be written.
+    /// Why scans cannot be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub problem: Option<WriteProblem>,
@@ -146,43 +147,43 @@ pub struct ScanWriterCheck {
     pub waiting_scans: Option<usize>,
 }
 
-/// The replicas of the database that answer reads.
+/// The replicas of the database that serve reads.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReplicasCheck {
-    /// Degraded when one is left out: it does not answer, or lags too far behind.
+    /// Degraded if a replica gets no reads because it does not respond or is too far behind.
     pub status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub configured: Option<usize>,
-    /// Those that get reads.
+    /// Replicas that get reads.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub healthy: Option<usize>,
-    /// Of the one furthest behind, of those that answer.
+    /// The largest lag of all replicas that respond.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub lag_seconds: Option<f64>,
 }
 
-/// Work that is done after the answer: e-mails, imports, reports.
+/// Work that runs in the background: emails, imports, reports.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobsCheck {
-    /// Degraded when a job has been due for ten minutes and nobody has taken it.
+    /// Degraded if a job has been due for ten minutes and no worker has claimed it.
     pub status: Status,
-    /// Jobs that wait or run.
+    /// Jobs that are waiting or running.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub waiting: Option<i64>,
 }
 
-/// Tell that the process is alive.
+/// Check that the process is alive.
 #[utoipa::path(operation_id = "get_liveness", tag = "health", responses((status = 200, description = "Alive", body = Health), Always), security(()))]
 #[get("/health/live")]
 pub async fn get_liveness() -> impl Responder {
     web::Json(Health { status: Status::Healthy })
 }
 
-/// Tell whether requests should be sent here.
+/// Check whether this process accepts requests.
 #[utoipa::path(
     operation_id = "get_readiness", tag = "health",
     responses((status = 200, description = "Ready", body = Health), (status = 503, description = "Not ready", body = Health)), security(()),
@@ -192,7 +193,7 @@ pub async fn get_readiness(state: web::Data<AppState>) -> impl Responder {
     readiness(&state)
 }
 
-/// Tell whether requests should be sent here; the same as `/health/ready`.
+/// Check whether this process accepts requests; the same as `/health/ready`.
 #[utoipa::path(
     operation_id = "get_health", tag = "health",
     responses((status = 200, description = "Ready", body = Health), (status = 503, description = "Not ready", body = Health)), security(()),
@@ -213,7 +214,7 @@ fn answer(status: Status) -> actix_web::HttpResponseBuilder {
     if status == Status::Unhealthy { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() }
 }
 
-/// Tell how each part is.
+/// Show the status of each part.
 #[utoipa::path(
     operation_id = "get_detailed_health", tag = "health",
     responses((status = 200, description = "Healthy or degraded", body = DetailedHealth), (status = 503, description = "Unhealthy", body = DetailedHealth)),

@@ -212,7 +212,7 @@ fn rule_sentence(field: &str, failure: &validator::ValidationError) -> String {
         ("length", Some(min), None) => format!("{field} must have at least {min} characters or items."),
         ("length", None, Some(max)) => format!("{field} must have at most {max} characters or items."),
         ("range", Some(min), Some(max)) => format!("{field} must be between {min} and {max}."),
-        ("email", ..) => format!("{field} must be an e-mail address."),
+        ("email", ..) => format!("{field} must be an email address."),
         _ => format!("{field} is not valid."),
     }
 }

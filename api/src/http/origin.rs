@@ -41,7 +41,7 @@ impl FromStr for Origin {
         let text = text.trim();
         match Self::of(text) {
             Some(origin) if origin.0 == text => Ok(origin),
-            Some(origin) => Err(format!("use the form that browsers send: {origin}")),
+            Some(origin) => Err(format!("use the format that browsers send: {origin}")),
             None => Err("use https://host or https://host:port; patterns are not supported".into()),
         }
     }
@@ -115,7 +115,7 @@ mod tests {
         ] {
             assert!(bad.parse::<Origin>().is_err(), "{bad}");
         }
-        assert_eq!("https://a.example:443".parse::<Origin>().unwrap_err(), "use the form that browsers send: https://a.example");
+        assert_eq!("https://a.example:443".parse::<Origin>().unwrap_err(), "use the format that browsers send: https://a.example");
     }
 
     fn is_allowed(headers: &[(&str, &str)]) -> bool {

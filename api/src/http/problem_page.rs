@@ -17,7 +17,7 @@ pub async fn get_problem(code: web::Path<String>) -> Result<impl Responder> {
     let code = ErrorCode::ALL
         .iter()
         .find(|known| known.as_str() == code.as_str())
-        .ok_or_else(|| Error::refused(ErrorCode::NotFound, "There is no problem with this code."))?;
+        .ok_or_else(|| Error::refused(ErrorCode::NotFound, "No problem has this code."))?;
     Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>{title}</title><h1>{title}</h1><p>{explanation}</p><p>HTTP status {status}, code <code>{name}</code>.</p></html>",

@@ -30,7 +30,7 @@ impl RootSpanBuilder for RequestSpan {
             Ok(response) if tracing::enabled!(tracing::Level::INFO) => {
                 let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".into());
                 let duration_ms = response.request().extensions().get::<StartedAt>().map_or(0.0, |at| at.0.elapsed().as_secs_f64() * 1e3);
-                tracing::info!(route, status = response.status().as_u16(), duration_ms, "request answered");
+                tracing::info!(route, status = response.status().as_u16(), duration_ms, "request completed");
             }
             Ok(_) => {}
             Err(error) => {

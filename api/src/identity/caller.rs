@@ -144,7 +144,7 @@ impl FromRequest for Caller {
             if caller.two_factor_setup_required {
                 return Err(Error::refused(
                     ErrorCode::TwoFactorSetupRequired,
-                    "Your role needs a second factor: POST /api/v1/me/2fa/setup, then /api/v1/me/2fa/enable, then refresh the token.",
+                    "Your role requires two-factor authentication: POST /api/v1/me/2fa/setup, then /api/v1/me/2fa/enable, then refresh the token.",
                 ));
             }
             Ok(caller)
@@ -232,7 +232,7 @@ impl<R: RoleMarker> FromRequest for RequireRole<R> {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         ready(Caller::from_request(req, payload).into_inner().and_then(|caller| {
             if caller.role < R::ROLE {
-                return Err(Error::refused(ErrorCode::Forbidden, format!("This is for the role {} only.", R::ROLE)));
+                return Err(Error::refused(ErrorCode::Forbidden, format!("This requires the role {}.", R::ROLE)));
             }
             Ok(Self { caller, _role: PhantomData })
         }))

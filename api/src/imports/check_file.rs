@@ -88,9 +88,9 @@ pub fn check(mut file: &File, claim: &Claim, kind: ImportKind) -> Result<Checked
     if claim.is_contradicted_by(format) {
         return match format {
             ImportFormat::Xlsx => {
-                mismatch("The file says it is text, but it is a ZIP archive. Is it an Excel workbook? Then its name ends in .xlsx.")
+                mismatch("The file should be text, but it is a ZIP archive. If it is an Excel workbook, its name must end in .xlsx.")
             }
-            ImportFormat::Csv => mismatch("The file says it is an Excel workbook, but it is none. Save it again as .xlsx, or as CSV."),
+            ImportFormat::Csv => mismatch("The file is not an Excel workbook. Save it again as .xlsx, or as CSV."),
         };
     }
     match format {
@@ -103,7 +103,7 @@ pub fn check(mut file: &File, claim: &Claim, kind: ImportKind) -> Result<Checked
         return Err(if head.names.is_empty() {
             empty()
         } else {
-            Error::refused(ErrorCode::ImportFileEmpty, "The file has a head, but no row below it.")
+            Error::refused(ErrorCode::ImportFileEmpty, "The file has a header row, but no data rows.")
         });
     }
     Ok(Checked { format, sheet: head.sheet, columns: Columns::detect(kind, &head.names)? })
@@ -141,7 +141,7 @@ fn check_text(mut file: &File) -> Result<()> {
             return not_utf8(1);
         }
         if bytes.iter().any(|byte| matches!(byte, 0..=8 | 11..=12 | 14..=26 | 28..=31)) {
-            return Err(Error::refused(ErrorCode::ImportNotText, "This is no text file. Send CSV, or an Excel workbook (.xlsx)."));
+            return Err(Error::refused(ErrorCode::ImportNotText, "This is not a text file. Send CSV, or an Excel workbook (.xlsx)."));
         }
         let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
         let valid = match std::str::from_utf8(bytes) {
@@ -172,7 +172,7 @@ fn most_bytes(name: &str) -> u64 {
 /// A workbook that unpacks to a size that its archive tells, and that can be borne.
 fn check_archive(file: &File) -> Result<()> {
     let unreadable = |_| Error::refused(ErrorCode::ImportUnreadable, "The workbook is damaged: its archive can't be read. Save it again.");
-    let bomb = || Error::refused(ErrorCode::ImportZipBomb, "The workbook unpacks to far more than a workbook has. Save the sheet as CSV.");
+    let bomb = || Error::refused(ErrorCode::ImportZipBomb, "The unpacked workbook is much larger than expected. Save the sheet as CSV.");
     let mut archive = ZipArchive::new(file).map_err(unreadable)?;
     let mut total: u64 = 0;
     let mut has_workbook = false;
@@ -187,7 +187,7 @@ fn check_archive(file: &File) -> Result<()> {
         }
     }
     if !has_workbook {
-        return Err(Error::refused(ErrorCode::ImportFileMismatch, "This is a ZIP archive, but no Excel workbook. Send CSV, or a workbook (.xlsx)."));
+        return Err(Error::refused(ErrorCode::ImportFileMismatch, "This ZIP archive is not an Excel workbook. Send CSV, or a workbook (.xlsx)."));
     }
     // The directory may lie: what comes out counts.
     for index in 0..archive.len() {

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::model::ImportKind;
 use crate::error::{Error, ErrorCode, Result};
 
-/// What a column can hold.
+/// The meaning of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportField {
@@ -54,10 +54,10 @@ const OF_LINKS: &[Names] = &[
 /// A column of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Column {
-    /// As the file has it.
+    /// The name in the file.
     #[schema(example = "QR Code")]
     pub name: String,
-    /// What it was taken for; null for a column that is not read.
+    /// The meaning of the column; null if it is ignored.
     #[schema(required)]
     pub field: Option<ImportField>,
 }
@@ -81,11 +81,15 @@ impl Columns {
         for (field, _) in names {
             let found = fields.iter().filter(|found| **found == Some(*field)).count();
             if found > 1 {
-                return missing(format!("More than one column can be {}. Rename those that are something else.", field.as_str()));
+                return missing(format!("More than one column matches {}. Rename the other columns.", field.as_str()));
             }
             if found == 0 && field.is_code() {
                 let shown: Vec<&str> = head.iter().map(String::as_str).take(20).collect();
-                return missing(format!("The first row must name the columns, and none is {}. It has: {}.", field.as_str(), shown.join(", ")));
+                return missing(format!(
+                    "The first row must contain the column names, and none is {}. It has: {}.",
+                    field.as_str(),
+                    shown.join(", ")
+                ));
             }
         }
         Ok(Self(head.iter().zip(fields).map(|(name, field)| Column { name: name.clone(), field }).collect()))

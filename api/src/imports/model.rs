@@ -13,7 +13,7 @@ use crate::jobs::model::{JobStatus, JobStatusSql};
 use crate::pg_enum;
 
 pg_enum! {
-    /// What the rows of a file are.
+    /// Content of a file.
     ImportKind as ImportKindSql = "import_kind" {
         /// A bag each.
         Bags = "bags",
@@ -23,7 +23,7 @@ pg_enum! {
 }
 
 pg_enum! {
-    /// What becomes of good rows when others are refused.
+    /// What happens to valid rows if others are refused.
     ImportMode as ImportModeSql = "import_mode" {
         /// They are written.
         Partial = "partial",
@@ -33,19 +33,19 @@ pg_enum! {
 }
 
 pg_enum! {
-    /// Form of a file.
+    /// Format of a file.
     ImportFormat as ImportFormatSql = "import_format" {
         Csv = "csv",
         Xlsx = "xlsx",
     }
 }
 
-/// How far an import is.
+/// Progress of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ImportProgress {
-    /// Rows below the head, blank ones aside.
+    /// Rows below the header, without blank ones.
     pub rows_read: i64,
-    /// Rows that are in, or were before; in a dry run those that would be.
+    /// Rows that were imported or already existed; in a dry run, rows that would be imported.
     pub rows_accepted: i64,
     pub rows_refused: i64,
 }
@@ -60,28 +60,28 @@ pub struct ImportFailure {
     pub detail: String,
 }
 
-/// A file that was handed in, and what came of it.
+/// An uploaded file and the result of its import.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Import {
     pub id: Uuid,
     pub kind: ImportKind,
     pub mode: ImportMode,
-    /// Everything is checked and nothing changed.
+    /// Check everything and change nothing.
     pub dry_run: bool,
     pub status: JobStatus,
     #[schema(example = "bags.csv")]
     pub file_name: String,
     pub file_format: ImportFormat,
     pub file_bytes: i64,
-    /// The sheet of the workbook that is read, the first one visible; null for CSV.
+    /// The imported sheet of the workbook (the first visible one); null for CSV.
     #[schema(required, example = "Sheet1")]
     pub sheet: Option<String>,
-    /// The columns of the file, and what each was taken for.
+    /// The columns of the file and their meanings.
     pub columns: Vec<Column>,
     pub progress: ImportProgress,
     #[schema(required)]
     pub error: Option<ImportFailure>,
-    /// User name of who handed it in.
+    /// Username of the person who uploaded it.
     #[schema(required, example = "admin")]
     pub created_by: Option<String>,
     pub created_at: DateTime<Utc>,

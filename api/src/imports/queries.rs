@@ -146,7 +146,7 @@ pub async fn load_file(conn: &mut AsyncPgConnection, id: Uuid, bytes: i64) -> an
         length += i64::try_from(chunk.bytes.len())?;
         file = tokio::task::spawn_blocking(move || file.write_all(&chunk.bytes).map(|()| file)).await??;
     }
-    anyhow::ensure!(length == bytes, "the file of the import is not whole: {length} of {bytes} bytes");
+    anyhow::ensure!(length == bytes, "the file of the import is incomplete: {length} of {bytes} bytes");
     Ok(file)
 }
 

@@ -162,7 +162,7 @@ fn read_csv(mut file: File, take: &mut dyn FnMut(RawRow) -> Flow) -> Result<()> 
             Ok(true) => {}
             Ok(false) => return Ok(()),
             Err(error) => {
-                let why = if error.is_io_error() { "it does not end: a quotation mark may be missing" } else { "it is no CSV" };
+                let why = if error.is_io_error() { "it has no end; a quotation mark may be missing" } else { "it is not valid CSV" };
                 return Err(unreadable(format!("The row that begins in line {line} can't be read: {why}.")));
             }
         }

@@ -37,9 +37,9 @@ const ERRORS_CHUNK: i64 = 2_000;
 /// A file of bags or links.
 #[derive(Debug, ToSchema)]
 pub struct ImportForm {
-    /// CSV (UTF-8; comma, semicolon or tab) or an Excel workbook, of which the first visible worksheet is read. The first
-    /// row names the columns: for bags `qr_code`,
-    /// `name`, `dispatch_area`, `kind`; for links `parent_qr_code`, `child_qr_code`.
+    /// CSV (UTF-8; comma, semicolon or tab), or an Excel workbook, of which the first visible
+    /// worksheet is imported. The first row contains the column names: for bags `qr_code`, `name`,
+    /// `dispatch_area`, `kind`; for links `parent_qr_code`, `child_qr_code`.
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
     pub file: Vec<u8>,
     pub kind: ImportKind,
@@ -51,14 +51,15 @@ pub struct ImportForm {
     pub dry_run: Option<bool>,
 }
 
-/// Hand in a file of bags or links.
+/// Upload a file of bags or links.
 ///
-/// Answered when the file is stored; the work is done after that. Ask for the import at `Location` to see how far it is.
+/// The response is sent when the file is stored; the import runs afterwards. Poll `Location` for
+/// its progress.
 #[utoipa::path(
     operation_id = "create_import", tag = "imports", request_body(content = ImportForm, content_type = "multipart/form-data"),
-    responses((status = 202, description = "Taken; `Location` names the import", body = Import),
+    responses((status = 202, description = "Accepted; `Location` is the address of the import", body = Import),
               (status = 400, description = "`malformed_multipart`", body = Problem, content_type = "application/problem+json"),
-              (status = 408, description = "`request_timeout`: the file stopped coming", body = Problem, content_type = "application/problem+json"),
+              (status = 408, description = "`request_timeout`: the upload stalled", body = Problem, content_type = "application/problem+json"),
               (status = 413, description = "`payload_too_large`", body = Problem, content_type = "application/problem+json"),
               (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
               (status = 422, description = "`validation_failed`, `import_file_empty`, `import_file_mismatch`, `import_not_text`, `import_not_utf8`, \
@@ -133,7 +134,7 @@ pub async fn list_imports(
     Ok(Page::new(imports.into_iter().map(Import::from).collect(), query.0.limit, &position, |import| import.id).into_response(&req))
 }
 
-/// Show an import and how far it is.
+/// Show an import and its progress.
 #[utoipa::path(
     operation_id = "get_import", tag = "imports", params(("id" = Uuid, Path, description = "Id of the import")),
     responses((status = 200, description = "The import", body = Import),
@@ -151,9 +152,10 @@ pub async fn get_import(_admin: RequireRole<Admin>, state: web::Data<AppState>, 
 
 /// Download the refused rows of an import.
 ///
-/// A CSV file: the line, the row as it was, the code and the reason. Correct it and hand it in again. The code is that
-/// of a problem, or `cell_changed` (a spreadsheet has made something else of a code; where what was typed is lost, the
-/// cell is empty), `missing_value`, `invalid_name` or `unknown_dispatch_area`.
+/// A CSV file with the line, the original row, the code and the reason. Correct it and upload it
+/// again. The code is a problem code, or `cell_changed` (a spreadsheet has changed a code; the cell
+/// is empty if the original value is lost), `missing_value`, `invalid_name` or
+/// `unknown_dispatch_area`.
 #[utoipa::path(
     operation_id = "get_import_errors", tag = "imports", params(("id" = Uuid, Path, description = "Id of the import")),
     responses((status = 200, description = "The refused rows so far", body = String, content_type = "text/csv"),

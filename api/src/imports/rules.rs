@@ -39,7 +39,7 @@ impl RefusedRow {
     }
 }
 
-/// A bag to be.
+/// A bag to create.
 #[derive(Debug, Clone)]
 pub struct BagRow {
     pub raw: RawRow,
@@ -73,7 +73,7 @@ impl Rules {
         self.check_unchanged(&row)?;
         let code = self.code(&row, ImportField::QrCode)?;
         let Some(format) = self.formats.of(&code).cloned() else {
-            return Err(RefusedRow::new(&row, "invalid_qr_code", format!("No bag format takes the code {code}.")));
+            return Err(RefusedRow::new(&row, "invalid_qr_code", format!("No bag format matches the code {code}.")));
         };
         if let Some(fault) = self.formats.fault_of(&code) {
             return Err(RefusedRow::wrong_label(&row, fault, &code));
@@ -93,7 +93,7 @@ impl Rules {
         if let Some(name) = name
             && (name.chars().count() > MAX_NAME || name.chars().any(char::is_control))
         {
-            return Err(RefusedRow::new(&row, "invalid_name", "A name has up to 200 characters, and no control characters."));
+            return Err(RefusedRow::new(&row, "invalid_name", "A name can have up to 200 characters, without control characters."));
         }
         let area_id = match self.columns.value(ImportField::DispatchArea, &row.cells) {
             None => None,
@@ -128,7 +128,7 @@ impl Rules {
 
     fn code(&self, row: &RawRow, field: ImportField) -> Result<QrCode, RefusedRow> {
         let value = self.columns.value(field, &row.cells);
-        let value = value.ok_or_else(|| RefusedRow::new(row, "missing_value", "The row has no code where one is needed."))?;
+        let value = value.ok_or_else(|| RefusedRow::new(row, "missing_value", "The row lacks a required code."))?;
         QrCode::parse(value).map_err(|error| RefusedRow::of(row, error))
     }
 }

@@ -141,7 +141,7 @@ fn progress_of(import: ImportRecord) -> ImportProgress {
 async fn importer(conn: &mut AsyncPgConnection, import: &ImportRecord) -> Result<ScannedBy, Error> {
     let user = users::queries::find(conn, UserId(import.user_id)).await?;
     let Some((user, area)) = user.filter(|(user, _)| user.is_active && user.role == Role::Admin) else {
-        return Err(Error::refused(ErrorCode::Forbidden, "Who handed the file in is no active admin any more."));
+        return Err(Error::refused(ErrorCode::Forbidden, "The person who uploaded the file is no longer an active admin."));
     };
     let client = client_of(import);
     let actor = Actor::person(user.id, &user.username, &client);
@@ -192,7 +192,7 @@ async fn ended<T>(conn: &mut AsyncPgConnection, done: QueryResult<T>) -> QueryRe
     if done.is_ok() {
         Manager::commit_transaction(conn).await?;
     } else if let Err(cause) = Manager::rollback_transaction(conn).await {
-        tracing::warn!(error = %cause, "roll-back failed; the connection is thrown away");
+        tracing::warn!(error = %cause, "the rollback failed; the connection is closed");
     }
     done
 }
@@ -316,7 +316,7 @@ impl Work<'_> {
             }
             Err(abort) => {
                 if let Err(cause) = Manager::rollback_transaction(&mut **conn).await {
-                    tracing::warn!(error = %cause, "roll-back failed; the connection is thrown away");
+                    tracing::warn!(error = %cause, "the rollback failed; the connection is closed");
                 }
                 Err(match abort {
                     Abort::Error(error) => error,

@@ -97,18 +97,18 @@ pub async fn take(headers: &HeaderMap, payload: web::Payload, max_bytes: u64) ->
 }
 
 async fn in_time<T>(next: impl Future<Output = T>) -> Result<T> {
-    let stalled = |_| Error::refused(ErrorCode::RequestTimeout, "Nothing more of the file has come for 30 seconds. Send it again.");
+    let stalled = |_| Error::refused(ErrorCode::RequestTimeout, "No more data of the file has arrived for 30 seconds. Upload it again.");
     tokio::time::timeout(STALLED, next).await.map_err(stalled)
 }
 
 fn form_error(error: MultipartError) -> Error {
     match error {
         MultipartError::ContentTypeMissing | MultipartError::ContentTypeParse | MultipartError::ContentTypeIncompatible => {
-            Error::refused(ErrorCode::UnsupportedMediaType, "This address takes a form with a file. Send it as multipart/form-data.")
+            Error::refused(ErrorCode::UnsupportedMediaType, "This address accepts a form with a file. Send it as multipart/form-data.")
         }
         other => {
             tracing::debug!(error = %other, "malformed multipart body");
-            Error::refused(ErrorCode::MalformedMultipart, "The form is not well-formed multipart/form-data, or it was cut off. Send it again.")
+            Error::refused(ErrorCode::MalformedMultipart, "The form is not well-formed multipart/form-data, or is incomplete. Send it again.")
         }
     }
 }
@@ -158,7 +158,7 @@ async fn take_file(mut field: Field, max_bytes: u64) -> Result<TakenFile> {
 
 /// The refusal of a file that is too large.
 pub fn too_large(max_bytes: u64) -> Error {
-    Error::refused(ErrorCode::PayloadTooLarge, format!("The file is larger than the {max_bytes} bytes that are taken. Send it in several parts."))
+    Error::refused(ErrorCode::PayloadTooLarge, format!("The file is larger than the limit of {max_bytes} bytes. Split it into several files."))
 }
 
 async fn write(file: &Arc<File>, block: Vec<u8>) -> Result<()> {

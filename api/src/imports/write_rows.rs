@@ -88,7 +88,7 @@ pub async fn write_bags(conn: &mut AsyncPgConnection, actor: &Actor, rows: &[Bag
 }
 
 fn kind_sentence(row: &BagRow) -> String {
-    format!("There is a bag {} already, and it is not a {} bag.", row.code, row.format.kind)
+    format!("The bag {} already exists, and is not a {} bag.", row.code, row.format.kind)
 }
 
 /// The scans of an import.

@@ -53,17 +53,17 @@ impl Mailer {
         let from = config.mail_from.parse().context("MAIL_FROM must be an address, as in: TraitorTrack <traitortrack@example.com>")?;
         let transport = if let Some(url) = &config.smtp_url {
             let builder =
-                AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose()).context("SMTP_URL must be as in: smtps://user:password@host")?;
-            tracing::info!("e-mails go out by SMTP");
+                AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose()).context("SMTP_URL must be a URL such as smtps://user:password@host")?;
+            tracing::info!("emails are sent with SMTP");
             Transport::Smtp(builder.timeout(Some(TIMEOUT)).build())
         } else if let Some(key) = &config.sendgrid_api_key {
             reqwest::Url::parse(&config.sendgrid_url).context("SENDGRID_URL must be a URL")?;
-            tracing::info!("e-mails go out by SendGrid");
+            tracing::info!("emails are sent with SendGrid");
             let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
             Transport::SendGrid { client, url: format!("{}/v3/mail/send", config.sendgrid_url.trim_end_matches('/')), key: key.clone() }
         } else {
             let folder = config.database.data_dir.join("mail");
-            tracing::warn!(folder = %folder.display(), "e-mails are not sent but land in files: set SMTP_URL or SENDGRID_API_KEY");
+            tracing::warn!(folder = %folder.display(), "emails are not sent but written to files: set SMTP_URL or SENDGRID_API_KEY");
             Transport::Files(folder)
         };
         Ok(Self { from, transport })
@@ -75,12 +75,12 @@ impl Mailer {
     /// [`JobError::Permanent`] when it was refused for good (5xx of SMTP, 4xx of SendGrid) or the address is none;
     /// [`JobError::Retry`] when trying again may help.
     pub async fn send(&self, mail: &Mail) -> Result<(), JobError> {
-        let to: Mailbox = mail.to.parse().map_err(|error| JobError::Permanent(anyhow!("no e-mail address: {error}")))?;
+        let to: Mailbox = mail.to.parse().map_err(|error| JobError::Permanent(anyhow!("invalid email address: {error}")))?;
         match &self.transport {
             Transport::Smtp(transport) => match transport.send(self.message(mail, to)?).await {
                 Ok(_taken) => Ok(()),
-                Err(error) if error.is_permanent() => Err(JobError::Permanent(anyhow!(error).context("the mail server refused"))),
-                Err(error) => Err(JobError::Retry(anyhow!(error).context("the mail server could not take it"))),
+                Err(error) if error.is_permanent() => Err(JobError::Permanent(anyhow!(error).context("the mail server refused the email"))),
+                Err(error) => Err(JobError::Retry(anyhow!(error).context("the mail server could not accept the email"))),
             },
             Transport::SendGrid { client, url, key } => {
                 let request = client.post(url).bearer_auth(key.expose()).json(&self.sendgrid_body(mail, &to));
@@ -90,7 +90,7 @@ impl Mailer {
                     return Ok(());
                 }
                 let reason: String = response.text().await.unwrap_or_default().chars().take(MAX_REASON).collect();
-                let error = anyhow!("SendGrid answered {status}: {reason}");
+                let error = anyhow!("SendGrid returned {status}: {reason}");
                 let is_permanent = status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS && status != StatusCode::REQUEST_TIMEOUT;
                 Err(if is_permanent { JobError::Permanent(error) } else { JobError::Retry(error) })
             }
@@ -127,7 +127,7 @@ impl Mailer {
             .subject(subject)
             .message_id(Some(format!("<{}@{}>", mail.id, self.from.email.domain())))
             .multipart(MultiPart::alternative_plain_html(text, html))
-            .map_err(|error| JobError::Permanent(anyhow!(error).context("the e-mail could not be written")))?;
+            .map_err(|error| JobError::Permanent(anyhow!(error).context("the email could not be written")))?;
         // RFC 3834: answering machines leave it alone.
         message.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into()));
         Ok(message)
@@ -155,6 +155,6 @@ fn write_file(folder: &Path, id: Uuid, bytes: &[u8]) -> anyhow::Result<()> {
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?.write_all(bytes)
     };
     write().with_context(|| format!("{} could not be written", path.display()))?;
-    tracing::info!(file = %path.display(), "e-mail written to a file");
+    tracing::info!(file = %path.display(), "email written to a file");
     Ok(())
 }

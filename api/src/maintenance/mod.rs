@@ -36,9 +36,9 @@ pub struct Options {
 /// Why a run ended with something left undone.
 #[derive(Debug, thiserror::Error)]
 pub enum MaintenanceError {
-    #[error("maintenance of this database is under way already; nothing was done")]
+    #[error("maintenance of this database is already running; nothing was done")]
     UnderWay,
-    #[error("{failed} of {steps} steps failed; the others were done, and it can be run again at any time")]
+    #[error("{failed} of {steps} steps failed; the others succeeded. Run the command again at any time")]
     Incomplete { failed: usize, steps: usize },
     #[error(transparent)]
     Database(#[from] diesel::result::Error),
@@ -102,7 +102,7 @@ async fn work(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps
     steps.tell("partitions", ensure_partitions(conn).await);
     let archived = retention::archive(conn, &options.retention, Utc::now()).await;
     steps.tell("audit log", archived.map(|archived| archived.to_string()).map_err(|error| format!("{error:#}")));
-    steps.tell("housekeeping", housekeeping::sweep_tables(conn).await.map(|gone| format!("{gone} old rows cleared away")));
+    steps.tell("housekeeping", housekeeping::sweep_tables(conn).await.map(|gone| format!("{gone} expired rows deleted")));
     steps.tell("statistics", conn.batch_execute("ANALYZE").await.map(|()| "every table analysed".to_owned()));
     steps.tell("summaries", conn.batch_execute("SELECT summarize_audit_origins()").await.map(|()| "up to date".to_owned()));
     steps.tell("indexes of partitions", partition_indexes::complete(conn).await.map(|built| format!("{built} built")));
@@ -136,7 +136,7 @@ async fn ensure_partitions(conn: &mut AsyncPgConnection) -> Result<String, Strin
         0 => String::new(),
         moved => format!(", {moved} rows moved into them from the default partition"),
     };
-    let done = format!("{} made ahead{moved}", ensured.made);
+    let done = format!("{} created{moved}", ensured.made);
     if ensured.failures.is_empty() { Ok(done) } else { Err(format!("{}; {done}", ensured.failures.join("; "))) }
 }
 
@@ -145,7 +145,7 @@ async fn plan(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps
     let ahead = partitions::figures(conn).await.map(|all| {
         let moves = |figures: &PartitionFigures| if figures.is_default_used { " and rows to move from the default partition" } else { "" };
         let each = all.iter().map(|figures| format!("{} has {} months ahead{}", figures.table, figures.months_ahead, moves(figures)));
-        format!("would make what is missing of 3 months ahead: {}", each.collect::<Vec<_>>().join(", "))
+        format!("would create missing partitions of the next 3 months: {}", each.collect::<Vec<_>>().join(", "))
     });
     steps.tell("partitions", ahead);
     let old = retention::old_months(conn, &options.retention, Utc::now()).await.map(|months| {
@@ -153,13 +153,13 @@ async fn plan(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps
         if names.is_empty() { "no month is old enough to be archived".to_owned() } else { format!("would archive {}", names.join(", ")) }
     });
     steps.tell("audit log", old);
-    steps.tell("housekeeping", Ok::<_, String>("would clear old rows away".to_owned()));
+    steps.tell("housekeeping", Ok::<_, String>("would delete expired rows".to_owned()));
     steps.tell("statistics", Ok::<_, String>("would analyse every table".to_owned()));
     steps.tell("summaries", Ok::<_, String>("would bring them up to date".to_owned()));
     match indexes::broken(conn).await {
         Ok(broken) => {
             for index in broken {
-                let does = if index.is_leftover() { "would drop it: left by a rebuild that was cut off" } else { "would rebuild it: it is invalid" };
+                let does = if index.is_leftover() { "would drop it: left by an interrupted rebuild" } else { "would rebuild it: it is invalid" };
                 steps.tell(&format!("index {}", index.name), Ok::<_, String>(does.to_owned()));
             }
         }
@@ -181,7 +181,7 @@ async fn plan(conn: &mut AsyncPgConnection, options: &Options, steps: &mut Steps
 async fn report(conn: &mut AsyncPgConnection, say: &impl Fn(&str)) -> QueryResult<()> {
     for figures in partitions::figures(conn).await? {
         let default = if figures.is_default_used {
-            "; ROWS IN THE DEFAULT PARTITION: a month's was missing, `api maintenance` makes it and moves them"
+            "; ROWS IN THE DEFAULT PARTITION: a monthly partition was missing; `api maintenance` creates it and moves the rows"
         } else {
             ""
         };

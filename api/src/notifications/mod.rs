@@ -19,7 +19,7 @@ use crate::identity::UserId;
 use crate::pg_enum;
 
 pg_enum! {
-    /// How a notification is meant.
+    /// Type of a notification.
     NotificationType as NotificationTypeSql = "notification_type" {
         Info = "info",
         Success = "success",
@@ -29,7 +29,7 @@ pg_enum! {
 }
 
 pg_enum! {
-    /// How much a notification matters.
+    /// Priority of a notification.
     NotificationPriority as NotificationPrioritySql = "notification_priority" {
         Low = "low",
         Normal = "normal",
@@ -37,7 +37,7 @@ pg_enum! {
     }
 }
 
-/// Something a person should know.
+/// A notification for one person.
 #[derive(Debug, Clone, Serialize, ToSchema, QueryableByName)]
 pub struct Notification {
     /// UUIDv7; the list is sorted by it, newest first.
@@ -48,21 +48,21 @@ pub struct Notification {
     pub kind: NotificationType,
     #[diesel(sql_type = NotificationPrioritySql)]
     pub priority: NotificationPriority,
-    /// Stable; names what happened, for translation.
+    /// Stable code of the event, for translation.
     #[schema(example = "promotion_approved")]
     #[diesel(sql_type = Text)]
     pub code: String,
-    /// Values for the translated sentence.
+    /// Values for the translated text.
     #[schema(value_type = Object)]
     #[diesel(sql_type = Jsonb)]
     pub parameters: Value,
-    /// In English.
+    /// English text.
     #[diesel(sql_type = Text)]
     pub title: String,
-    /// In English.
+    /// English text.
     #[diesel(sql_type = Text)]
     pub message: String,
-    /// Path in the web app to go to.
+    /// Path of the related page in the web app.
     #[schema(required, example = "/bills/BILL-000001")]
     #[diesel(sql_type = Nullable<Text>)]
     pub link: Option<String>,

@@ -28,11 +28,11 @@ use crate::state::AppState;
 pub struct ListNotificationsQuery {
     /// Only those (not) read.
     pub is_read: Option<bool>,
-    /// Rows of a page.
+    /// Rows per page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     pub limit: Limit,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
@@ -41,20 +41,20 @@ pub struct ListNotificationsQuery {
 #[serde(deny_unknown_fields)]
 pub struct ChangeNotificationsRequest {
     pub is_read: bool,
-    /// Which ones; all when absent. Others' are left alone.
+    /// Ids of the notifications; all if absent. Notifications of other people do not change.
     #[validate(length(min = 1, max = 500))]
     #[schema(required = false, nullable = false, min_items = 1, max_items = 500)]
     pub ids: Option<Vec<Uuid>>,
 }
 
-/// How many were changed, and how many are still unread.
+/// The number of changed and of unread notifications.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ChangeNotificationsResponse {
     pub changed: i64,
     pub unread: i64,
 }
 
-/// List one's notifications, newest first.
+/// List your notifications, newest first.
 #[utoipa::path(
     operation_id = "list_notifications", tag = "notifications", params(ListNotificationsQuery),
     responses((status = 200, description = "One page of the caller's notifications", body = Page<Notification>), Always, SignedIn, WithQuery),
@@ -79,7 +79,7 @@ pub async fn list_notifications(caller: Caller, reads: Reads, req: HttpRequest, 
 #[utoipa::path(
     operation_id = "change_notifications", tag = "notifications",
     request_body(content = ChangeNotificationsRequest, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "How many were changed", body = ChangeNotificationsResponse), Always, SignedIn, WithBody),
+    responses((status = 200, description = "Number of changed notifications", body = ChangeNotificationsResponse), Always, SignedIn, WithBody),
 )]
 #[patch("/notifications")]
 pub async fn change_notifications(

@@ -24,7 +24,7 @@ use crate::notifications::{NewNotification, NotificationPriority, NotificationTy
 /// 409 `promotion_pending` while an earlier one is undecided, `role_not_higher` for a role that one has or is above.
 pub async fn ask(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, wanted: Role, reason: &str) -> Result<PromotionRequest, Abort> {
     if wanted <= caller.role {
-        return Err(Error::refused(ErrorCode::RoleNotHigher, format!("You are {} already.", caller.role)).into());
+        return Err(Error::refused(ErrorCode::RoleNotHigher, format!("You already have the role {}.", caller.role)).into());
     }
     let rows: Vec<Id> = sql("INSERT INTO promotion_requests (user_id, wanted_role, reason) VALUES ($1, $2::text::user_role, $3) RETURNING id")
         .bind::<BigInt, _>(caller.user_id)
@@ -43,7 +43,7 @@ pub async fn ask(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client,
         code: "promotion_requested",
         parameters: json!({"username": caller.username, "wanted_role": wanted}),
         title: "Promotion request".into(),
-        message: format!("{} would like to be {wanted}.", caller.username),
+        message: format!("{} requested the role {wanted}.", caller.username),
         link: Some("/promotion-requests".into()),
     };
     notify(conn, &admins, &told).await?;
@@ -76,10 +76,10 @@ pub async fn decide(
 ) -> Result<Outcome, Abort> {
     let request = lock(conn, id).await?;
     if request.status != PromotionStatus::Pending {
-        return Err(Error::refused(ErrorCode::PromotionDecided, format!("This request was {} before.", request.status)).into());
+        return Err(Error::refused(ErrorCode::PromotionDecided, format!("This request was already {}.", request.status)).into());
     }
     if request.user_id == caller.user_id.0 {
-        return Err(Error::refused(ErrorCode::OwnRole, "Nobody decides about their own role. Ask another admin.").into());
+        return Err(Error::refused(ErrorCode::OwnRole, "You can't decide about your own role. Ask another admin.").into());
     }
     if status == PromotionStatus::Approved && request.wanted_role <= request.role {
         return close(conn, caller, client, &request).await;
@@ -115,7 +115,7 @@ async fn close(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, r
     let entry = Entry::new(Action::PromotionRejected, Entity::PromotionRequest, request.id).after(closed);
     audit::record(conn, &Actor::person(caller.user_id, &caller.username, client), vec![entry]).await?;
     let PromotionRequest { username, role, wanted_role, .. } = request;
-    let detail = format!("{username} is {role} already, so becoming {wanted_role} would not raise the role. The request is closed.");
+    let detail = format!("{username} already has the role {role}, so {wanted_role} would not be a higher one. The request is closed.");
     Ok(Outcome::Closed(Error::refused(code, detail)))
 }
 
@@ -143,7 +143,7 @@ async fn store(
 fn notification_of(caller: &Caller, request: &PromotionRequest, status: PromotionStatus, note: Option<&str>) -> NewNotification {
     let (code, kind, title) = match status {
         PromotionStatus::Approved => ("promotion_approved", NotificationType::Success, "You have a new role"),
-        _ => ("promotion_rejected", NotificationType::Warning, "Your request was not granted"),
+        _ => ("promotion_rejected", NotificationType::Warning, "Your request was rejected"),
     };
     let reason = note.map(|note| format!(" {note}")).unwrap_or_default();
     NewNotification {
@@ -180,7 +180,7 @@ async fn find(conn: &mut AsyncPgConnection, id: i64) -> diesel::QueryResult<Opti
 fn pending(cause: DbError) -> Abort {
     match &cause {
         DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
-            Error::refused(ErrorCode::PromotionPending, "Your earlier request is not decided yet. Wait for it.").into()
+            Error::refused(ErrorCode::PromotionPending, "Your previous request is still pending. Wait until an admin has reviewed it.").into()
         }
         _ => cause.into(),
     }
@@ -188,5 +188,5 @@ fn pending(cause: DbError) -> Abort {
 
 /// The refusal for a request that does not exist.
 pub fn not_found() -> Error {
-    Error::refused(ErrorCode::PromotionRequestNotFound, "No promotion request has this id.")
+    Error::refused(ErrorCode::PromotionRequestNotFound, "No role request has this id.")
 }

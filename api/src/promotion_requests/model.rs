@@ -10,7 +10,7 @@ use crate::identity::{Role, UserRoleSql};
 use crate::pg_enum;
 
 pg_enum! {
-    /// What became of a promotion request.
+    /// The status of a role request.
     PromotionStatus as PromotionStatusSql = "promotion_status" {
         Pending = "pending",
         Approved = "approved",
@@ -18,7 +18,7 @@ pg_enum! {
     }
 }
 
-/// Somebody's wish for another role.
+/// A person's request for another role.
 #[derive(Debug, Clone, Serialize, ToSchema, QueryableByName)]
 pub struct PromotionRequest {
     #[schema(example = 3)]
@@ -30,7 +30,7 @@ pub struct PromotionRequest {
     #[schema(example = "asha")]
     #[diesel(sql_type = Text)]
     pub username: String,
-    /// The role now.
+    /// The current role.
     #[diesel(sql_type = UserRoleSql)]
     pub role: Role,
     #[diesel(sql_type = UserRoleSql)]
@@ -39,15 +39,15 @@ pub struct PromotionRequest {
     pub reason: String,
     #[diesel(sql_type = PromotionStatusSql)]
     pub status: PromotionStatus,
-    /// `role_not_higher` when an approval came too late to raise the role and closed the request.
+    /// `role_not_higher` if the approval came too late to raise the role and closed the request.
     #[schema(required, example = "role_not_higher")]
     #[diesel(sql_type = Nullable<Text>)]
     pub closed_as: Option<String>,
-    /// What the admin wrote.
+    /// The admin's note.
     #[schema(required)]
     #[diesel(sql_type = Nullable<Text>)]
     pub note: Option<String>,
-    /// User name of the admin.
+    /// Username of the admin.
     #[schema(required)]
     #[diesel(sql_type = Nullable<Text>)]
     pub decided_by: Option<String>,

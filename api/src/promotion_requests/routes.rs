@@ -25,7 +25,7 @@ use crate::identity::client::Client;
 use crate::identity::{Admin, Caller, RequireRole};
 use crate::state::AppState;
 
-/// A wish for another role.
+/// A request for another role.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CreatePromotionRequest {
@@ -35,7 +35,7 @@ pub struct CreatePromotionRequest {
     pub reason: String,
 }
 
-/// What the admin says to it.
+/// The admin's decision.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct DecidePromotionRequest {
@@ -50,17 +50,17 @@ pub struct DecidePromotionRequest {
 #[into_params(parameter_in = Query)]
 pub struct ListPromotionRequestsQuery {
     pub status: Option<PromotionStatus>,
-    /// Rows of a page.
+    /// Rows per page.
     #[serde(default)]
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     pub limit: Limit,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
 }
 
-/// List promotion requests, newest first.
+/// List role requests, newest first.
 ///
-/// Admins see all, others their own.
+/// Admins see all requests, other people their own.
 #[utoipa::path(
     operation_id = "list_promotion_requests", tag = "promotion-requests", params(ListPromotionRequestsQuery),
     responses((status = 200, description = "One page of requests", body = Page<PromotionRequest>), Always, SignedIn, WithQuery),
@@ -87,10 +87,10 @@ pub async fn list_promotion_requests(
     Ok(Page::new(rows, query.0.limit, &position, |row| row.id).into_response(&req))
 }
 
-/// Ask for another role.
+/// Request another role.
 #[utoipa::path(
     operation_id = "create_promotion_request", tag = "promotion-requests", request_body = CreatePromotionRequest,
-    responses((status = 201, description = "Asked; the admins are told", body = PromotionRequest),
+    responses((status = 201, description = "Created; the admins are notified", body = PromotionRequest),
               (status = 409, description = "`promotion_pending` or `role_not_higher`", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody),
 )]
@@ -109,14 +109,14 @@ pub async fn create_promotion_request(
     idempotency.run(&mut *state.pool.get().await?, ask).await
 }
 
-/// Grant a promotion request.
+/// Approve a role request.
 ///
-/// The person has the role at once and signs in again. A request that would not raise the role that
-/// the person has by now is refused with `role_not_higher`, and closed.
+/// The person gets the role immediately and must sign in again. A request that would not raise the
+/// current role of the person is refused with `role_not_higher` and closed.
 #[utoipa::path(
     operation_id = "approve_promotion_request", tag = "promotion-requests", params(("id" = i64, Path, description = "Id of the request")),
     request_body = DecidePromotionRequest,
-    responses((status = 200, description = "Granted", body = PromotionRequest),
+    responses((status = 200, description = "Approved", body = PromotionRequest),
               (status = 404, description = "`promotion_request_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`promotion_decided`, `own_role` or `role_not_higher`", body = Problem, content_type = "application/problem+json"), Always, SignedIn, WithBody),
 )]
@@ -136,7 +136,7 @@ pub async fn approve_promotion_request(
     Ok(response)
 }
 
-/// Refuse a promotion request.
+/// Reject a role request.
 #[utoipa::path(
     operation_id = "reject_promotion_request", tag = "promotion-requests", params(("id" = i64, Path, description = "Id of the request")),
     request_body = DecidePromotionRequest,

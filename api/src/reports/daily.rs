@@ -13,7 +13,7 @@ use crate::stats::breakdowns::{self, Day, HourlyScans, PersonStats};
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DailyScansReport {
     pub date: NaiveDate,
-    /// User name, if the report covers one person.
+    /// Username, if the report covers one person.
     #[schema(required, example = "asha")]
     pub person: Option<String>,
     pub scans: i64,

@@ -155,7 +155,7 @@ pub async fn report_user_activity(
 
 /// Report a whole day on one page.
 ///
-/// A preview of the report that is sent by e-mail at the end of the day.
+/// A preview of the report that is sent by email at the end of the day.
 #[utoipa::path(
     operation_id = "report_end_of_day", tag = "reports", params(DayReportQuery),
     responses((status = 200, description = "The report", content(

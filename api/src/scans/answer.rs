@@ -15,30 +15,30 @@ use crate::bags::model::{Bag, BagRecord};
 use crate::bags::packing::ON_COMPLETED_BILL;
 use crate::error::{Error, Problem};
 
-/// What came of a scan, with the bags as they were right after it.
+/// The result of a scan, with the state of the bags right after it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ScanResponse {
-    /// Sending the same id again gets this same answer and changes nothing.
+    /// Sending the same id again returns this response and changes nothing.
     #[schema(example = "019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11")]
     pub id: Uuid,
     pub kind: ScanKind,
     pub outcome: ScanOutcome,
     pub scanned_at: DateTime<Utc>,
-    /// The bag scanned; null in refusals.
+    /// The scanned bag; null in refusals.
     #[schema(required)]
     pub bag: Option<Bag>,
-    /// The parent it was scanned into; its `last_scan_at` is null in refusals.
+    /// The parent that it was scanned into; its `last_scan_at` is null in refusals.
     #[schema(required)]
     pub parent: Option<Bag>,
 }
 
-/// The problem of a refused scan: what every problem has, and what became of the scan.
+/// The problem of a refused scan: the members of every problem, and the recorded scan.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScanProblem {
     #[serde(flatten)]
     pub problem: Problem,
     pub scan: ScanResponse,
-    /// The parent that the child is in, when that is why it was refused.
+    /// The parent that contains the child, if that is the reason for the refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = Option<String>)]
     pub linked_parent_qr_code: Option<QrCode>,
@@ -139,7 +139,7 @@ impl RecordedScan {
         match self.response.outcome {
             ScanOutcome::LinkedElsewhere => {
                 let elsewhere = self.linked_parent.as_ref().map_or("another parent", QrCode::as_str);
-                format!("{child} is in {elsewhere}. Put it back there, or move it here.")
+                format!("{child} is already in {elsewhere}. Put it back there, or move it here.")
             }
             ScanOutcome::ParentFull => format!("{parent} already holds {count} of {capacity} child bags. Open the next parent."),
             ScanOutcome::ParentCompleted => {
@@ -149,9 +149,11 @@ impl RecordedScan {
                 format!("{parent} {ON_COMPLETED_BILL} Open the next parent.")
             }
             ScanOutcome::KindMismatch => {
-                format!("{child} can't go into {parent}: a child bag goes into a parent bag. Scan a parent alone to open it, then its children.")
+                format!(
+                    "{child} can't be added to {parent}: only child bags can be added to parent bags. Scan a parent to open it, then its children."
+                )
             }
-            ScanOutcome::OtherDispatchArea => format!("{child} or its parent belongs to another dispatch area. Put the bag aside for them."),
+            ScanOutcome::OtherDispatchArea => format!("{child} or its parent belongs to another dispatch area. Put the bag aside for that area."),
             ScanOutcome::UnknownParent => format!("No parent bag has the code {parent}. Scan the parent first."),
             ScanOutcome::LooksLikeParent => LabelFault::LooksLikeParent.sentence().to_owned(),
             ScanOutcome::ProductBarcode => LabelFault::ProductBarcode.sentence().to_owned(),

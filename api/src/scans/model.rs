@@ -21,7 +21,7 @@ pub const MAX_AGE: TimeDelta = TimeDelta::days(30);
 pub const MAX_AHEAD: TimeDelta = TimeDelta::minutes(2);
 
 pg_enum! {
-    /// What was scanned, and why.
+    /// The scanned code and its context.
     ScanKind as ScanKindSql = "scan_kind" {
         /// A parent was opened.
         Parent = "parent",
@@ -35,7 +35,7 @@ pg_enum! {
 }
 
 pg_enum! {
-    /// What came of a scan.
+    /// The result of a scan.
     ScanOutcome as ScanOutcomeSql = "scan_outcome" {
         /// The parent is open on the station, made if it was new.
         Opened = "opened",
@@ -133,7 +133,7 @@ impl From<&Refusal> for ScanOutcome {
 }
 
 pg_enum! {
-    /// How the code came in.
+    /// Source of the code.
     ScanSource as ScanSourceSql = "scan_source" {
         /// A scanner that types.
         Wedge = "wedge",
@@ -200,10 +200,10 @@ pub struct ScanUser {
     pub username: String,
 }
 
-/// One scan event: who, when, which code, what came of it.
+/// One scan event: who, when, which code, which result.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Scan {
-    /// UUIDv7 made when the code was scanned.
+    /// UUIDv7, generated when the code was scanned.
     #[schema(example = "019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11")]
     pub id: Uuid,
     pub kind: ScanKind,
@@ -213,18 +213,18 @@ pub struct Scan {
     #[schema(required, value_type = Option<String>, example = "SB12345")]
     pub parent_qr_code: Option<QrCode>,
     pub user: ScanUser,
-    /// Code of the dispatch area; null where there is none, and where a refused scan of a biller or
-    /// an admin names bags of two areas.
+    /// Code of the dispatch area; null if there is none, and for a refused scan by a biller or an
+    /// admin that names bags of two areas.
     #[schema(required, example = "Lucknow")]
     pub dispatch_area: Option<String>,
     pub source: ScanSource,
-    /// When the code was scanned, by the device's clock.
+    /// Time of the scan, by the clock of the device.
     pub scanned_at: DateTime<Utc>,
-    /// When the server wrote it down.
+    /// Time at which the server recorded it.
     pub recorded_at: DateTime<Utc>,
     #[schema(required)]
     pub undone_at: Option<DateTime<Utc>>,
-    /// User name of who undid it.
+    /// Username of the person who undid it.
     #[schema(required)]
     pub undone_by: Option<String>,
 }
@@ -240,7 +240,7 @@ pub fn time_of(id: Uuid) -> Result<DateTime<Utc>> {
             let (seconds, nanoseconds) = timestamp.to_unix();
             DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
         })
-        .ok_or_else(|| Error::refused(ErrorCode::InvalidScanId, "The id of a scan must be a UUID of version 7, made when the code was scanned."))
+        .ok_or_else(|| Error::refused(ErrorCode::InvalidScanId, "The id of a scan must be a UUID of version 7, generated when the code was scanned."))
 }
 
 /// A new id for a scan made at this moment.
@@ -258,7 +258,7 @@ pub fn check_time(moment: DateTime<Utc>, now: DateTime<Utc>) -> Result<()> {
         return Err(Error::refused(
             ErrorCode::ScanTimeOutOfRange,
             format!(
-                "The scan's time is ahead of the server's by more than 2 minutes (it is {} here). Correct the device's clock.",
+                "The time of the scan is more than 2 minutes ahead of the server (its time is {}). Correct the clock of the device.",
                 now.format("%FT%TZ")
             ),
         ));

@@ -79,7 +79,7 @@ impl ScanWriterTasks {
     pub async fn drained(self) {
         for task in self.0 {
             if let Err(error) = task.await {
-                tracing::error!(%error, "a scan writer ended badly");
+                tracing::error!(%error, "a scan writer failed");
             }
         }
     }
@@ -127,7 +127,7 @@ impl ScanWriter {
     /// when its disk is full. After a connection was lost at the commit, the scans may have been
     /// written; with the same ids they are not written twice.
     pub async fn record(&self, scans: Vec<ScanCommand>) -> Result<Recorded> {
-        let busy = || Error::unavailable("Too many scans are waiting. They are kept: try again in a second with the same ids.");
+        let busy = || Error::unavailable("Too many scans are waiting. Send these again in a second with the same ids.");
         // A batch larger than the whole queue takes all of it, rather than never getting in.
         let places = u32::try_from(scans.len().min(self.size)).map_err(|_| busy())?;
         let places = self.places.clone().try_acquire_many_owned(places).map_err(|_| busy())?;
@@ -187,7 +187,7 @@ impl WriterTask {
         while let Some(batch) = self.next_batch().await {
             // A panic is a bug, but it must cost one batch, not all scanning until the next restart.
             if std::panic::AssertUnwindSafe(self.write(batch)).catch_unwind().await.is_err() {
-                tracing::error!("a batch of scans was dropped by a panic; its callers were told to try again");
+                tracing::error!("a batch of scans was dropped by a panic; its callers must retry");
                 self.conn = None;
             }
         }
@@ -213,7 +213,7 @@ impl WriterTask {
             Ok(recorded) => answer_all(batch, recorded),
             Err(WriteError::Fault(cause)) if batch.len() > 1 => {
                 // One scan that the database can't take must not fail its neighbours: each job for itself.
-                tracing::error!(error = %cause, jobs = batch.len(), "a batch of scans failed; its jobs are tried one by one");
+                tracing::error!(error = %cause, jobs = batch.len(), "a batch of scans failed; its scans are tried one by one");
                 for job in batch {
                     let outcome = self.write_scans(&job.scans).await;
                     answer_one(job, outcome);
@@ -276,7 +276,7 @@ impl WriterTask {
         match lsn::written(conn).await {
             Ok(position) => Some(position),
             Err(error) => {
-                tracing::warn!(%error, "the primary could not be asked where it is after a batch of scans");
+                tracing::warn!(%error, "could not read the primary's log position after a batch of scans");
                 self.conn = None;
                 Some(Lsn::NEVER)
             }
@@ -451,7 +451,7 @@ impl<'a> Plan<'a> {
             Step::Repeats(first) => self.answer(&self.steps[*first]).map(|recorded| RecordedScan { is_replay: true, ..recorded }),
             Step::IdReused => Err(Error::refused(
                 ErrorCode::ScanIdReused,
-                "This id belongs to an earlier scan of another code or by another person. Make a new UUIDv7 for every scan.",
+                "This id belongs to an earlier scan of another code or person. Generate a new UUIDv7 for every scan.",
             )),
         }
     }

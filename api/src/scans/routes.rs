@@ -40,23 +40,26 @@ use crate::state::AppState;
 /// Largest body of a batch: 500 scans of the longest codes, in bytes.
 const BATCH_LIMIT_BYTES: usize = 512 * 1024;
 
-/// One code that was scanned.
+/// One scanned code.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ScanRequest {
-    /// What the scanner read; trimmed and upper-cased by the server.
+    /// The scanned text; trimmed and upper-cased by the server.
     #[schema(example = "CB-000123")]
     pub qr_code: String,
-    /// The parent open on the station. Without it a parent's code opens that parent, and a child's code looks it up.
+    /// The open parent of the station. If absent, the code of a parent opens that parent, and the
+    /// code of a child looks it up.
     #[schema(required = false, example = "SB12345")]
     pub parent_qr_code: Option<String>,
-    /// UUIDv7 made when the code was scanned; sending it again gets the same answer. Made by the server when absent.
+    /// UUIDv7, generated when the code was scanned. Sending it again returns the same response. The
+    /// server generates an id if it is absent.
     #[schema(required = false, value_type = Option<Uuid>, example = "019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11")]
     pub id: Option<String>,
-    /// When the code was scanned; by default the time in the id, or now. Up to 30 days ago and 2 minutes ahead.
+    /// Time of the scan; defaults to the time in the id, or to now. At most 30 days ago, and at
+    /// most 2 minutes in the future.
     #[schema(required = false)]
     pub scanned_at: Option<DateTime<Utc>>,
-    /// How the code came in; `api` by default.
+    /// Source of the code; `api` by default.
     #[schema(required = false)]
     pub source: Option<ScanSource>,
 }
@@ -91,33 +94,34 @@ impl ScanRequest {
     }
 }
 
-/// What an offline queue has collected.
+/// The scans of an offline queue.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ScanBatchRequest {
-    /// 1 to 500 scans, applied in the order of their times. One that is malformed is refused alone.
+    /// 1 to 500 scans, applied in the order of their times. A malformed scan is refused without
+    /// affecting the others.
     // Raw values, so that a fault in one scan can't fail its neighbours.
     #[validate(length(min = 1, max = 500))]
     #[schema(value_type = Vec<ScanRequest>, min_items = 1, max_items = 500)]
     pub scans: Vec<Value>,
 }
 
-/// What came of each scan, in the order sent.
+/// The result for each scan, in the order of the request.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScanBatchResponse {
     pub results: Vec<ScanBatchResult>,
 }
 
-/// What came of one scan of a batch.
+/// The result for one scan of a batch.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct ScanBatchResult {
-    /// The id as it was sent, or the one made for it; null when the scan was too malformed to have one.
+    /// The id from the request, or a generated one; null if the scan was too malformed.
     #[schema(required, example = "019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11")]
     pub id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub kind: Option<ScanKind>,
-    /// Null when the scan was malformed: then there is a problem and no event was written.
+    /// Null if the scan was malformed: the result is then a problem, and no event was recorded.
     #[schema(required)]
     pub outcome: Option<ScanOutcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,11 +133,11 @@ pub struct ScanBatchResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub parent: Option<Bag>,
-    /// The parent that the child is in, when that is why it was refused.
+    /// The parent that contains the child, if that is the reason for the refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = Option<String>)]
     pub linked_parent_qr_code: Option<QrCode>,
-    /// Why the scan was refused.
+    /// The reason for the refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
     pub problem: Option<Problem>,
@@ -163,13 +167,14 @@ impl ScanBatchResult {
 
 /// Record a scan.
 ///
-/// Opens a parent, links a child into the open parent, or looks a bag up. Answered after it is durably written.
-/// Send the same `id` again when an answer was lost: the first answer comes back and nothing is done twice.
+/// Opens a parent, links a child to the open parent, or looks up a bag. The response is sent after
+/// the scan is on disk. If a response was lost, send the same `id` again: it returns the first
+/// response, and nothing is done twice.
 #[utoipa::path(
     operation_id = "record_scan", tag = "scans", request_body = ScanRequest,
     responses((status = 201, description = "Written", body = ScanResponse),
-              (status = 200, description = "Had been written before; the first answer again", body = ScanResponse),
-              (status = 404, description = "`bag_not_found`: looked up, but there is no such bag; the scan is an event all the same", body = ScanProblem, content_type = "application/problem+json"),
+              (status = 200, description = "Written before; the first response again", body = ScanResponse),
+              (status = 404, description = "`bag_not_found`: no bag has this code; the scan is recorded as an event", body = ScanProblem, content_type = "application/problem+json"),
               (status = 409, description = "Refused: `linked_elsewhere`, `parent_full`, `parent_completed`, `parent_on_completed_bill`, `kind_mismatch`, \
                                             `other_dispatch_area`, `unknown_parent`, `looks_like_parent` or `product_barcode`; the scan is an event all the same", body = ScanProblem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody),
@@ -199,10 +204,11 @@ pub async fn record_scan(
 
 /// Record up to 500 scans.
 ///
-/// Each is decided for itself; the answer tells what came of every one, in the order sent.
+/// Each bag is deleted or refused separately. The response contains the result for each bag, in the
+/// order of the request.
 #[utoipa::path(
     operation_id = "record_scans", tag = "scans", request_body = ScanBatchRequest,
-    responses((status = 200, description = "What came of each scan", body = ScanBatchResponse), Always, SignedIn, WithBody),
+    responses((status = 200, description = "The result for each scan", body = ScanBatchResponse), Always, SignedIn, WithBody),
 )]
 #[post("/batch")]
 pub async fn record_scans(
@@ -243,13 +249,13 @@ pub async fn record_scans(
     Ok(web::Json(ScanBatchResponse { results }))
 }
 
-/// Undo one's last scan.
+/// Undo your last scan.
 ///
-/// The newest scan of the caller that linked a child, within an hour. Sent again it changes nothing; undo the one
-/// before it by its id.
+/// Undoes the caller's newest scan that linked a child, within an hour. Sending the request again
+/// changes nothing; undo an earlier scan by its id.
 #[utoipa::path(
     operation_id = "undo_last_scan", tag = "scans",
-    responses((status = 200, description = "Undone, now or before", body = UndoResponse),
+    responses((status = 200, description = "Undone", body = UndoResponse),
               (status = 409, description = "`nothing_to_undo`, `scan_superseded` or `parent_on_completed_bill`", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn),
 )]
@@ -262,11 +268,12 @@ pub async fn undo_last_scan(caller: Caller, client: Client, idempotency: Idempot
 
 /// Undo a scan.
 ///
-/// Within an hour, by the person who scanned, a biller or an admin. Takes the child out of the parent, and opens a
-/// parent that this child had completed. Sent again it changes nothing.
+/// Allowed within an hour, for the person who scanned, billers and admins. Removes the child from
+/// the parent, and reopens a parent that this child had completed. Sending the request again
+/// changes nothing.
 #[utoipa::path(
     operation_id = "undo_scan", tag = "scans", params(("id" = Uuid, Path, description = "Id of the scan")),
-    responses((status = 200, description = "Undone, now or before", body = UndoResponse),
+    responses((status = 200, description = "Undone", body = UndoResponse),
               (status = 404, description = "`scan_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`undo_window_passed`, `nothing_to_undo`, `scan_superseded` or `parent_on_completed_bill`",
                body = Problem, content_type = "application/problem+json"),
@@ -308,7 +315,7 @@ pub async fn get_scan(caller: Caller, reads: Reads, req: HttpRequest, path: web:
 #[into_params(parameter_in = Query)]
 pub struct ScansQuery {
     pub user_id: Option<i64>,
-    /// Code of a bag: scans of it, or into it.
+    /// Code of a bag: scans of this bag, or into it.
     pub bag: Option<String>,
     pub kind: Option<ScanKind>,
     pub outcome: Option<ScanOutcome>,

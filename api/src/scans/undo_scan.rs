@@ -24,14 +24,15 @@ use crate::identity::Caller;
 use crate::identity::Role;
 use crate::identity::client::Client;
 
-/// The scan undone, and the bags as they are now.
+/// The undone scan, and the current state of the bags.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UndoResponse {
     pub undone_scan: Scan,
-    /// The child; null when it is gone, or in another dispatch area by now.
+    /// The child; null if it was deleted, or is now in another dispatch area.
     #[schema(required)]
     pub bag: Option<Bag>,
-    /// The parent it was taken out of; null when it is gone, or in another dispatch area by now.
+    /// The parent that it was removed from; null if it was deleted, or is now in another dispatch
+    /// area.
     #[schema(required)]
     pub parent: Option<Bag>,
 }
@@ -62,7 +63,8 @@ pub async fn undo_scan(conn: &mut AsyncPgConnection, caller: &Caller, client: &C
 /// As [`undo_scan`]; 409 `nothing_to_undo` when the caller has linked nothing within the window.
 pub async fn undo_last_scan(conn: &mut AsyncPgConnection, caller: &Caller, client: &Client, window: TimeDelta) -> Result<UndoResponse, Abort> {
     let last = queries::last_link_of(conn, caller.user_id, Utc::now() - window).await?;
-    let id = last.ok_or_else(|| Error::refused(ErrorCode::NothingToUndo, "You have linked no bag in the last hour, so there is nothing to undo."))?;
+    let id =
+        last.ok_or_else(|| Error::refused(ErrorCode::NothingToUndo, "You have not linked a bag in the last hour, so there is nothing to undo."))?;
     undo_scan(conn, caller, client, id, window).await
 }
 
@@ -164,7 +166,7 @@ fn check_right(caller: &Caller, scan: &ScanRow) -> Result<()> {
         return Ok(());
     }
     if caller.may_see_area(scan.dispatch_area_id) {
-        return Err(Error::refused(ErrorCode::Forbidden, "This scan is another person's. Ask them, a biller or an admin to undo it."));
+        return Err(Error::refused(ErrorCode::Forbidden, "Another person made this scan. Ask that person, a biller or an admin to undo it."));
     }
     Err(not_found())
 }
@@ -174,5 +176,5 @@ fn not_found() -> Error {
 }
 
 fn superseded() -> Error {
-    Error::refused(ErrorCode::ScanSuperseded, "The bag has been moved or unlinked since this scan. Look the bag up to see where it is.")
+    Error::refused(ErrorCode::ScanSuperseded, "The bag has been moved or unlinked since this scan. Look up the bag to see where it is.")
 }

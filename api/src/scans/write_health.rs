@@ -11,7 +11,7 @@ use crate::db::sqlstate::TemporaryFailure;
 /// Without a commit for this long, scans count as not writable.
 const MAX_AGE: Duration = Duration::from_secs(5);
 
-/// Why scans can't be written.
+/// Why scans cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WriteProblem {
@@ -32,13 +32,13 @@ impl WriteProblem {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::DatabaseUnreachable => {
-                "The database does not respond. Check that PostgreSQL is running and that the network to it works. Writing then continues by itself."
+                "The database does not respond. Check that PostgreSQL is running and that the network to it works. Writing then continues automatically."
             }
             Self::ReadOnly => {
                 "The database is read-only: it is a standby, or default_transaction_read_only is on. Set DATABASE_URL to the primary, or reset \
                  that setting."
             }
-            Self::StorageFull => "The disk of the database is full. Free up space. Writing then continues by itself.",
+            Self::StorageFull => "The disk of the database is full. Free up space. Writing then continues automatically.",
             Self::Overloaded => "The database is out of connections, memory or another resource. Check max_connections and the log of PostgreSQL.",
             Self::Stuck => "Nothing was written for 5 seconds. Check pg_stat_activity for long transactions and locks, and the disk.",
         }

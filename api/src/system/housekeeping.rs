@@ -58,7 +58,7 @@ pub async fn sweep_tables(conn: &mut AsyncPgConnection) -> QueryResult<usize> {
     for (table, statement) in SWEEPS {
         let removed = sweep_table(conn, statement).await?;
         if removed > 0 {
-            tracing::info!(table, removed, "old rows cleared away");
+            tracing::info!(table, removed, "expired rows deleted");
         }
         gone += removed;
     }

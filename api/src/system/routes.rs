@@ -43,7 +43,7 @@ pub struct SystemReport {
     #[schema(example = "0.1.0")]
     pub version: &'static str,
     pub pool: PoolFigures,
-    /// Scans that wait for the scan writer of this process.
+    /// Scans that are waiting for the scan writer of this process.
     pub waiting_scans: usize,
     /// Approximate number of responses in the caches of this process.
     pub cached_answers: u64,

@@ -31,7 +31,7 @@ use crate::identity::{Admin, Caller, RequireRole};
 use crate::identity::{Role, UserId};
 use crate::state::AppState;
 
-/// A merge patch of a user: what is absent stays.
+/// A merge patch of a user: absent fields do not change.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeUserRequest {
@@ -42,24 +42,25 @@ pub struct ChangeUserRequest {
     #[validate(email, length(max = 254), custom(function = no_control_characters))]
     #[schema(required = false, value_type = Option<String>, max_length = 254)]
     pub email: Option<Option<String>>,
-    /// Not one's own.
+    /// Admins cannot change their own role.
     #[schema(required = false, nullable = false)]
     pub role: Option<Role>,
-    /// Code of an active dispatch area; dispatchers need one.
+    /// Code of an active dispatch area; required for dispatchers.
     #[serde(default, deserialize_with = "present")]
     #[validate(length(min = 1, max = 64), custom(function = no_control_characters))]
     #[schema(required = false, value_type = Option<String>, min_length = 1, max_length = 64)]
     pub dispatch_area: Option<Option<String>>,
-    /// False ends all sessions at once.
+    /// False ends all sessions immediately.
     #[schema(required = false, nullable = false)]
     pub is_active: Option<bool>,
 }
 
-/// A new password for somebody else.
+/// A new password for another person.
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct SetPasswordRequest {
-    /// 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+    /// 8 to 128 characters with an uppercase letter, a lowercase letter, a digit and a symbol; not
+    /// a common password, and without the username.
     #[schema(example = "Correct-Horse7", min_length = 8, max_length = 128)]
     pub new_password: String,
 }
@@ -93,7 +94,7 @@ impl FromRequest for Managed {
 /// Show a user.
 #[utoipa::path(
     operation_id = "get_user", tag = "users", params(("id" = i64, Path, description = "Id of the user")),
-    responses((status = 200, description = "The user; its `ETag` is for If-Match", body = User), (status = 304, description = "Unchanged"),
+    responses((status = 200, description = "The user; send its `ETag` in If-Match", body = User), (status = 304, description = "Unchanged"),
               (status = 404, description = "`user_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[get("/users/{id}")]
@@ -106,11 +107,11 @@ pub async fn get_user(_admin: RequireRole<Admin>, reads: Reads, req: HttpRequest
 
 /// Change a user.
 ///
-/// A new name, role or area, and switching the account off, end the person's sessions at once.
+/// A new username, role or area, or disabling the account, ends the person's sessions immediately.
 #[utoipa::path(
     operation_id = "change_user", tag = "users", params(("id" = i64, Path, description = "Id of the user")),
     request_body(content = ChangeUserRequest, content_type = "application/merge-patch+json"),
-    responses((status = 200, description = "The user as it is now", body = User),
+    responses((status = 200, description = "The changed user", body = User),
               (status = 404, description = "`user_not_found`", body = Problem, content_type = "application/problem+json"),
               (status = 409, description = "`last_admin`, `own_role`, `username_taken` or `email_taken`", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody, WithIfMatch),
@@ -144,9 +145,9 @@ pub async fn change_user(
 
 /// Delete a user.
 ///
-/// By anonymising: the account ends at once, user name and e-mail address are erased from everything
-/// that is stored, and what the person did stays as the work of `deleted-<id>`. With millions of
-/// entries in the audit log erasing takes minutes, and goes on after the answer.
+/// The account ends immediately. The username and email address are erased from all stored data,
+/// and the work of the person stays as the work of `deleted-<id>`. With millions of audit entries,
+/// erasing takes minutes and continues after the response.
 #[utoipa::path(
     operation_id = "delete_user", tag = "users", params(("id" = i64, Path, description = "Id of the user")),
     responses((status = 204, description = "Deleted; all sessions have ended"),
@@ -163,10 +164,10 @@ pub async fn delete_user(managed: Managed, client: Client, if_match: IfMatch, st
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Unlock an account that too many wrong passwords have locked.
+/// Unlock an account that is locked after too many wrong passwords.
 #[utoipa::path(
     operation_id = "unlock_user", tag = "users", params(("id" = i64, Path, description = "Id of the user")),
-    responses((status = 200, description = "The user as it is now", body = User),
+    responses((status = 200, description = "The changed user", body = User),
               (status = 404, description = "`user_not_found`", body = Problem, content_type = "application/problem+json"), Always, SignedIn),
 )]
 #[post("/users/{id}/unlock")]
@@ -179,10 +180,10 @@ pub async fn unlock_user(managed: Managed, client: Client, idempotency: Idempote
     idempotency.run(&mut *state.pool.get().await?, unlock).await
 }
 
-/// Set somebody's password.
+/// Set a person's password.
 ///
-/// Ends all sessions of the person and unlocks the account. The person has to choose another
-/// password at the next sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
+/// Ends all sessions of the person and unlocks the account. The person must choose another password
+/// at the next sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
 #[utoipa::path(
     operation_id = "set_user_password", tag = "users", params(("id" = i64, Path, description = "Id of the user")), request_body = SetPasswordRequest,
     responses((status = 204, description = "Set"),

@@ -67,7 +67,7 @@ pub async fn change(
         return Err(reserved().into());
     }
     if after.role != before.role && id == caller.user_id {
-        return Err(Error::refused(ErrorCode::OwnRole, "Nobody changes their own role. Ask another admin.").into());
+        return Err(Error::refused(ErrorCode::OwnRole, "You can't change your own role. Ask another admin.").into());
     }
     if after.role == Role::Dispatcher && after.dispatch_area_id.is_none() {
         return Err(Error::invalid(vec![FieldError::new("/dispatch_area", "missing_field", "A dispatcher needs a dispatch area.")]).into());

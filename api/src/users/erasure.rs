@@ -50,7 +50,7 @@ pub async fn begin(state: &web::Data<AppState>, person: UserId) {
         tokio::spawn(async move { finish_or_log(&state, person).await })
     };
     if tokio::time::timeout(ANSWER_WAIT, task).await.is_err() {
-        tracing::info!(user_id = person.0, "an erasure takes longer than its request; it goes on");
+        tracing::info!(user_id = person.0, "an erasure takes longer than its request; it continues in the background");
     }
 }
 
@@ -89,7 +89,7 @@ async fn finish_or_log(state: &AppState, person: UserId) -> bool {
         Err(error) => tracing::error!(
             user_id = person.0,
             error = format!("{error:#}"),
-            "a person could not be erased everywhere; it is tried again within a minute"
+            "a person could not be erased completely; the next attempt is within a minute"
         ),
     }
     finished.is_ok()

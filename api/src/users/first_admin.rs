@@ -73,7 +73,7 @@ fn first_password(config: &Config, is_first_start: bool) -> Result<(String, bool
         Ok(()) => Ok((given.expose().to_owned(), false)),
         Err(error) if is_first_start => Err(error),
         Err(error) => {
-            tracing::warn!(%error, "ADMIN_PASSWORD breaks the password rules: a password is generated instead");
+            tracing::warn!(%error, "ADMIN_PASSWORD does not meet the password requirements; a password is generated instead");
             Ok((random_password(), true))
         }
     }

@@ -45,18 +45,18 @@ pub struct User {
     pub dispatch_area: Option<String>,
     pub is_active: bool,
     pub two_factor_enabled: bool,
-    /// Set while too many wrong passwords or codes keep the account locked for some address or device.
+    /// Set while the account is locked for an address or device after too many wrong passwords or
+    /// codes.
     #[schema(required)]
     pub locked_until: Option<DateTime<Utc>>,
     #[schema(required)]
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
-    /// Counts the changes of this user.
+    /// Number of changes to this user.
     pub version: i64,
-    /// The password was set by an admin or the system, and has to be changed before anything else
-    /// works.
+    /// The password was set by an admin or the system, and must be changed before anything else.
     pub password_change_required: bool,
-    /// Language of e-mails.
+    /// Language of emails.
     pub language: Language,
 }
 

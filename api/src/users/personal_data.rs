@@ -18,7 +18,8 @@ use crate::identity::Caller;
 use crate::identity::client::Client;
 use crate::state::AppState;
 
-/// Everything that is stored about the caller. Passwords, codes and keys are stored as hashes and are not in it.
+/// Everything that is stored about the caller, except passwords, codes and keys, which are stored
+/// only as hashes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PersonalData {
     /// Name, address, role, area, language, times.
@@ -28,7 +29,7 @@ pub struct PersonalData {
     pub sessions: Value,
     #[schema(value_type = Vec<Object>)]
     pub scans: Value,
-    /// What the caller did, and what was done to the account.
+    /// Actions of the caller, and changes to the account.
     #[schema(value_type = Vec<Object>)]
     pub audit_logs: Value,
     #[schema(value_type = Vec<Object>)]
@@ -41,7 +42,7 @@ pub struct PersonalData {
     pub bills_created: Value,
 }
 
-/// Download everything that is stored about oneself.
+/// Download everything that is stored about you.
 #[utoipa::path(
     operation_id = "get_my_data", tag = "me",
     responses((status = 200, description = "As a JSON file", body = PersonalData), Always, SignedIn),

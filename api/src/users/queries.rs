@@ -63,7 +63,7 @@ pub async fn lock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Optio
 /// The filters of a list of users.
 #[derive(Debug, Default)]
 pub struct UserFilter {
-    /// Part of the user name or e-mail address.
+    /// Part of the username or email address.
     pub q: Option<String>,
     pub role: Option<Role>,
     pub is_active: Option<bool>,
@@ -122,7 +122,7 @@ impl ListSource for UserFilter {
     }
 }
 
-/// A user to be.
+/// A user to create.
 #[derive(Debug, Insertable)]
 #[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
 pub struct NewUser {

@@ -47,22 +47,23 @@ impl UsersQuery {
     }
 }
 
-/// A user to be.
+/// A user to create.
 #[derive(Debug, Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUserRequest {
-    /// Letters, digits, dot, hyphen and underscore; not beginning with `deleted-`.
+    /// Letters, digits, dots, hyphens and underscores; must not begin with `deleted-`.
     #[validate(length(min = 1, max = 64), custom(function = is_username))]
     #[schema(example = "asha", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$")]
     pub username: String,
-    /// 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+    /// 8 to 128 characters with an uppercase letter, a lowercase letter, a digit and a symbol; not
+    /// a common password, and without the username.
     #[schema(example = "Correct-Horse7", min_length = 8, max_length = 128)]
     pub password: String,
     pub role: Role,
     #[validate(email, length(max = 254), custom(function = no_control_characters))]
     #[schema(example = "asha@example.com", max_length = 254)]
     pub email: Option<String>,
-    /// Code of an active dispatch area; dispatchers need one.
+    /// Code of an active dispatch area; required for dispatchers.
     #[validate(length(min = 1, max = 64), custom(function = no_control_characters))]
     #[schema(example = "Lucknow", min_length = 1, max_length = 64)]
     pub dispatch_area: Option<String>,
@@ -76,7 +77,7 @@ pub fn is_username(name: &str) -> Result<(), validator::ValidationError> {
     if name.chars().all(|c| c.is_alphanumeric() || "._-".contains(c)) {
         return Ok(());
     }
-    Err(validator::ValidationError::new("invalid_username").with_message("Use letters, digits, dot, hyphen and underscore only.".into()))
+    Err(validator::ValidationError::new("invalid_username").with_message("Use only letters, digits, dots, hyphens and underscores.".into()))
 }
 
 /// Is this a name that only erased people have?
@@ -86,7 +87,7 @@ pub fn is_reserved(name: &str) -> bool {
 
 /// The refusal of a name that [`is_reserved`].
 pub fn reserved() -> Error {
-    let detail = "User names that begin with \"deleted-\" stand for deleted users. Choose another.";
+    let detail = "Usernames that begin with \"deleted-\" are reserved for deleted users. Choose another.";
     Error::invalid(vec![FieldError::new("/username", "reserved_username", detail)])
 }
 
@@ -114,10 +115,10 @@ pub async fn list_users(
 
 /// Create a user.
 ///
-/// The password has to be changed at the first sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
+/// The password must be changed at the first sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
 #[utoipa::path(
     operation_id = "create_user", tag = "users", request_body = CreateUserRequest,
-    responses((status = 201, description = "Created; `Location` names it", body = User),
+    responses((status = 201, description = "Created; `Location` is its address", body = User),
               (status = 409, description = "`username_taken` or `email_taken`", body = Problem, content_type = "application/problem+json"),
               Always, SignedIn, WithBody),
 )]
@@ -172,8 +173,10 @@ pub async fn create_user(
 pub fn name_taken(cause: DbError) -> Abort {
     if let DbError::DatabaseError(DatabaseErrorKind::UniqueViolation, information) = &cause {
         match information.constraint_name() {
-            Some("users_username_key") => return Error::refused(ErrorCode::UsernameTaken, "This user name is taken. Choose another.").into(),
-            Some("users_email_key") => return Error::refused(ErrorCode::EmailTaken, "Another user has this e-mail address.").into(),
+            Some("users_username_key") => return Error::refused(ErrorCode::UsernameTaken, "This username is taken. Choose another.").into(),
+            Some("users_email_key") => {
+                return Error::refused(ErrorCode::EmailTaken, "Another user has this email address. Enter a different one.").into();
+            }
             _ => {}
         }
     }

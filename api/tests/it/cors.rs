@@ -197,7 +197,7 @@ fn wrong_settings_end_the_start() {
         ("BASE_PATH", "/a b", "use letters"),
         ("BASE_PATH", "/api", "choose another path"),
         ("CORS_ALLOWED_ORIGINS", "*", "patterns are not supported"),
-        ("CORS_ALLOWED_ORIGINS", "https://a.example,https://b.example/", "use the form that browsers send: https://b.example"),
+        ("CORS_ALLOWED_ORIGINS", "https://a.example,https://b.example/", "use the format that browsers send: https://b.example"),
         ("COOKIE_SAME_SITE", "sometimes", "possible values: strict, lax, none"),
     ] {
         let started = std::process::Command::new(env!("CARGO_BIN_EXE_api")).arg("serve").env(variable, value).output().expect("the binary runs");

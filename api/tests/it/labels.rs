@@ -10,7 +10,7 @@ use crate::support::person::scan_id;
 use crate::support::{Answer, Person, Warehouse, database};
 
 const TORN: &str = "This looks like a damaged parent label. Scan it again.";
-const PRODUCT: &str = "This is the barcode of a product, not of a bag. Scan the label of the bag.";
+const PRODUCT: &str = "This is a product barcode. Scan the label of the bag.";
 /// What a scanner reads, the problem code, the sentence.
 const NO_LABELS: [(&str, &str, &str); 6] = [
     ("SB12", "looks_like_parent", TORN),

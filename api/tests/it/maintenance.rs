@@ -130,7 +130,7 @@ async fn two_runs_at_once_are_not_possible() {
     let mut other = traitortrack::db::pool::connect_as_owner(url.clone(), 0).await.expect("connects");
     diesel_async::SimpleAsyncConnection::batch_execute(&mut other, "SELECT pg_advisory_lock(7421830133)").await.expect("the lock is free");
     for arguments in [&[] as &[&str], &["--dry-run"]] {
-        assert_says(&maintain(&url, arguments).await, false, &["error: maintenance of this database is under way already; nothing was done"]);
+        assert_says(&maintain(&url, arguments).await, false, &["error: maintenance of this database is already running; nothing was done"]);
     }
     assert_says(&maintain(&url, &["--report"]).await, true, &["partitions of audit_logs"]);
     drop(other);
@@ -159,7 +159,7 @@ async fn missing_partitions_are_told_and_made() {
     let (status, scans) = state().await;
     assert_eq!((status.as_deref(), &scans["months_ahead"]), (Some("degraded"), &0.into()));
     assert_says(&maintain(url, &["--dry-run"]).await, true, &["scans has 0 months ahead"]);
-    assert_says(&maintain(url, &[]).await, true, &["partitions: 1 made ahead"]);
+    assert_says(&maintain(url, &[]).await, true, &["partitions: 1 created"]);
     assert_eq!(state().await.0.as_deref(), Some("healthy"));
 
     database::execute(

@@ -139,7 +139,7 @@ async fn what_can_not_be_repaired_is_told_with_the_command_and_stops_nothing() {
 
     database::execute(&url, &format!("DROP TABLE {blocked}")).await;
     let done = run_api(&["maintenance"], &[("DATABASE_URL", &url)]).await;
-    assert!(done.status.success() && text_of(&done).contains("partitions: 1 made ahead"), "{}", text_of(&done));
+    assert!(done.status.success() && text_of(&done).contains("partitions: 1 created"), "{}", text_of(&done));
     let partitions = health_of(&warehouse).await;
     assert_eq!((&partitions["status"], partitions.get("repair_command")), (&"healthy".into(), None), "{partitions}");
 }

@@ -74,7 +74,7 @@ async fn every_number_of_bags_is_made_exactly() {
         assert_eq!(database::number(&url, BROKEN_RULES).await, 0, "{bags}");
     }
     let url = database::migrated().await;
-    for (arguments, sentence) in [(["--bags", "0"], "1 or more"), (["--password", "short"], "8 or more"), (["--bags", "many"], "invalid value")] {
+    for (arguments, sentence) in [(["--bags", "0"], "1 or more"), (["--password", "short"], "at least 8"), (["--bags", "many"], "invalid value")] {
         let refused = seed(&url, &arguments);
         assert!(!refused.status.success() && text(&refused).contains(sentence), "{}", text(&refused));
     }

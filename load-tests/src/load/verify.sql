@@ -10,7 +10,7 @@ UNION ALL
 SELECT 'scans with another outcome than was acknowledged', count(*)
 FROM sent JOIN scans USING (id) WHERE sent.outcome <> scans.outcome::text
 UNION ALL
-SELECT 'scans that nobody sent', count(*)
+SELECT 'scans that were not sent', count(*)
 FROM scans LEFT JOIN sent USING (id)
 WHERE (scans.qr_code LIKE 'L{run}%' OR scans.qr_code LIKE 'SB{run}%') AND sent.id IS NULL
 UNION ALL

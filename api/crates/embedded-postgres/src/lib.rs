@@ -64,7 +64,7 @@ pub enum EmbeddedError {
     #[error("{0} is in use by another TraitorTrack. Stop that one first, or set DATA_DIR to another folder.")]
     InUse(PathBuf),
     /// The data were written by another major version.
-    #[error("{folder} was made by PostgreSQL {found}, but {installed} is installed. Install version {found}, or move the data with pg_upgrade.")]
+    #[error("{folder} was created by PostgreSQL {found}, but {installed} is installed. Install version {found}, or move the data with pg_upgrade.")]
     OtherVersion { folder: PathBuf, found: String, installed: String },
     /// A server of an earlier process does not end.
     #[error("A PostgreSQL of an earlier start (process {0}) does not stop. Stop it, then try again.")]

@@ -28,21 +28,21 @@ const FRESH: Duration = Duration::from_millis(10);
 const LOAN: Timeouts =
     Timeouts { wait: Some(Duration::from_millis(20)), create: Some(Duration::from_secs(1)), recycle: Some(Duration::from_secs(1)) };
 
-/// A replica as admins are shown it.
+/// The status of a replica, for admins.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ReplicaFigures {
     /// Host and port.
     #[schema(example = "db2.example:5432")]
     pub name: String,
-    /// Does it get reads?
+    /// Whether the replica gets reads.
     pub is_healthy: bool,
-    /// For how long there has been something that it has not replayed; null while it does not answer.
+    /// Age of the oldest change that it has not replayed; null if it does not respond.
     #[schema(required)]
     pub lag_seconds: Option<f64>,
-    /// What it has not replayed of the write-ahead log; null while it does not answer.
+    /// Bytes of write-ahead log that it has not replayed; null if it does not respond.
     #[schema(required)]
     pub lag_bytes: Option<u64>,
-    /// Connections of this process to it.
+    /// Connections of this process to the replica.
     pub connections: usize,
 }
 

@@ -31,7 +31,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tell how each part is. */
+        /** Show the status of each part. */
         get: operations["get_detailed_health"];
         put?: never;
         post?: never;
@@ -100,17 +100,18 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the API keys.
-         * @description Newest first, revoked and expired ones among them.
+         * List API keys.
+         * @description Newest first, including revoked and expired keys.
          */
         get: operations["list_api_keys"];
         put?: never;
         /**
-         * Make an API key.
-         * @description The key acts as the person who creates it, narrowed to its scopes, with the role and the dispatch area that the person has
-         *     at the time. It stops while that person would have to change the password or to set up a second factor first.
-         *     The answer shows the key once: only its hash is stored. For the same reason the answer is not kept for an
-         *     `Idempotency-Key`; a key whose answer was lost is revoked, and another made.
+         * Create an API key.
+         * @description The key acts as the person who creates it, limited to its scopes, with the current role and
+         *     dispatch area of that person. It is refused while that person must change the password or set up
+         *     two-factor authentication. The response shows the key once, because only its hash is stored. For
+         *     the same reason, the response is not stored for an `Idempotency-Key`: if it was lost, revoke the
+         *     key and create another.
          */
         post: operations["create_api_key"];
         delete?: never;
@@ -132,7 +133,8 @@ export interface paths {
         post?: never;
         /**
          * Revoke an API key.
-         * @description It is refused from this moment on, by other servers within seconds. Revoking it again changes nothing.
+         * @description The key is refused immediately, and by other processes within seconds. Revoking it again has no
+         *     effect.
          */
         delete: operations["revoke_api_key"];
         options?: never;
@@ -184,9 +186,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sign in with the second factor.
-         * @description With the challenge of `login` and a code of the authenticator app or a recovery code. Five wrong codes lock the account
-         *     for the address or the known device that they come from, for 15 minutes and longer each further time.
+         * Complete two-factor authentication.
+         * @description Requires the challenge from `login` and a code from the authenticator app, or a recovery code.
+         *     Five wrong codes lock the account for the address or the known device that they come from: for
+         *     15 minutes the first time, and longer each further time.
          */
         post: operations["verify_two_factor"];
         delete?: never;
@@ -206,11 +209,13 @@ export interface paths {
         put?: never;
         /**
          * Sign in.
-         * @description By user name or e-mail address. Five wrong passwords from one address lock the account for that address for 15 minutes,
-         *     and for longer each further time; names that do not exist are answered alike. A device on which the person signed in
-         *     before (the cookie `tt_device`) is locked only by wrong passwords of its own, and with a second factor the right
-         *     password is always taken. Right passwords use up no limit. Where a second factor is in use, the answer is a
-         *     challenge for `/auth/2fa/verify`.
+         * @description Accepts a username or an email address. Five wrong passwords from one address lock the account
+         *     for that address: for 15 minutes the first time, and longer each further time. Usernames that do
+         *     not exist get the same responses. A device on which the person has signed in before (cookie
+         *     `tt_device`) is locked only by wrong passwords from that device, and with two-factor
+         *     authentication the correct password is always accepted. Correct passwords do not count towards a
+         *     limit. If two-factor authentication is on, the response contains a challenge for
+         *     `/auth/2fa/verify`.
          */
         post: operations["login"];
         delete?: never;
@@ -230,8 +235,8 @@ export interface paths {
         put?: never;
         /**
          * Sign out.
-         * @description Ends the session of the refresh cookie, or of the access token when there is no cookie. Succeeds whether or not there
-         *     was a session.
+         * @description Ends the session of the refresh cookie, or of the access token if there is no cookie. Succeeds
+         *     even if there is no session.
          */
         post: operations["logout"];
         delete?: never;
@@ -267,9 +272,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask for a new password.
-         * @description A link to choose one goes to the e-mail address, if an account has it. The answer is the same in any case. The
-         *     limits (3 an hour for one address) hold for addresses that nobody has, too.
+         * Request a password reset.
+         * @description If an account has this email address, it receives a link to choose a new password. The response
+         *     is always the same. The limits (3 per hour for one email address) also apply to addresses
+         *     without an account.
          */
         post: operations["forgot_password"];
         delete?: never;
@@ -288,8 +294,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Choose a new password with the link from the e-mail.
-         * @description Ends every session of the account and unlocks it. The token is good once.
+         * Set a new password with the link from the email.
+         * @description Ends all sessions of the account and unlocks it. The token works once.
          */
         post: operations["reset_password"];
         delete?: never;
@@ -309,9 +315,9 @@ export interface paths {
         put?: never;
         /**
          * Exchange the refresh cookie for a new access token.
-         * @description Every refresh token is exchanged once. For `REFRESH_GRACE_SECONDS` (30) it gets the same successor again, so that a
-         *     lost answer or a second tab does not end the session. After that, or once the successor was exchanged, a used token
-         *     ends its session.
+         * @description Every refresh token can be exchanged once. Within `REFRESH_GRACE_SECONDS` (30) it returns the
+         *     same successor again, so that a lost response or a second tab does not end the session. After
+         *     that, or after the successor was exchanged, a used token ends its session.
          */
         post: operations["refresh_session"];
         delete?: never;
@@ -328,8 +334,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List the bag formats.
-         * @description All of them, in the order they are tried: there are a few, so there is always one page.
+         * List bag formats.
+         * @description Returns all formats on a single page, in the order in which they are tried.
          */
         get: operations["list_bag_formats"];
         put?: never;
@@ -370,7 +376,7 @@ export interface paths {
         put?: never;
         /**
          * Create a bag.
-         * @description Scanning creates bags by itself; this is for systems that know them beforehand.
+         * @description Scanning creates bags automatically. Use this call in systems that know the bags in advance.
          */
         post: operations["create_bag"];
         delete?: never;
@@ -390,7 +396,8 @@ export interface paths {
         put?: never;
         /**
          * Delete up to 500 bags.
-         * @description Each is decided for itself; the answer tells what came of every one, in the order sent.
+         * @description Each bag is deleted or refused separately. The response contains the result for each bag, in the
+         *     order of the request.
          */
         post: operations["delete_bags"];
         delete?: never;
@@ -412,12 +419,13 @@ export interface paths {
         post?: never;
         /**
          * Delete a bag.
-         * @description Not one that holds children, is in a parent or on a bill. Its history stays.
+         * @description A bag that contains children, is in a parent or is on a bill cannot be deleted. The history of a
+         *     deleted bag stays.
          */
         delete: operations["delete_bag"];
         options?: never;
         head?: never;
-        /** Rename a bag, or give it to another dispatch area. */
+        /** Change the name or the dispatch area of a bag. */
         patch: operations["change_bag"];
         trace?: never;
     };
@@ -428,7 +436,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the children of a parent, in the order they went in. */
+        /** List the children of a parent, in the order in which they were added. */
         get: operations["list_bag_children"];
         put?: never;
         post?: never;
@@ -463,8 +471,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what happened to a bag, newest first.
-         * @description Dispatchers see what happened in their own area.
+         * List the history of a bag, newest first.
+         * @description Dispatchers see the events of their own area.
          */
         get: operations["list_bag_history"];
         put?: never;
@@ -483,7 +491,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Move a child to another parent, or take it out. */
+        /** Move a child to another parent, or remove it from its parent. */
         put: operations["change_bag_parent"];
         post?: never;
         delete?: never;
@@ -501,7 +509,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Open a completed parent bag again. */
+        /** Reopen a completed parent bag. */
         post: operations["reopen_bag"];
         delete?: never;
         options?: never;
@@ -697,10 +705,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Listen to what happens.
-         * @description Server-sent events with topics `scan`, `bag`, `bill`, `notification` and `job`, of what the caller may see. With
-         *     `Last-Event-ID` the stream goes on from there; an event may then come twice, its id tells. `reset` means that too much was
-         *     missed: read again what is shown. The stream ends when the access token does: connect again with a new one.
+         * Listen to events.
+         * @description Server-sent events with the topics `scan`, `bag`, `bill`, `notification` and `job` that the
+         *     caller is allowed to see. With `Last-Event-ID`, the stream resumes after that event; an event
+         *     can then arrive twice with the same id. `reset` means that too many events were missed: reload
+         *     the data that you show. The stream ends when the access token expires: connect again with a new
+         *     one.
          */
         get: operations["listen_to_events"];
         put?: never;
@@ -769,7 +779,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Export which child is in which parent. */
+        /** Export the links between children and parents. */
         get: operations["export_links"];
         put?: never;
         post?: never;
@@ -824,8 +834,9 @@ export interface paths {
         get: operations["list_imports"];
         put?: never;
         /**
-         * Hand in a file of bags or links.
-         * @description Answered when the file is stored; the work is done after that. Ask for the import at `Location` to see how far it is.
+         * Upload a file of bags or links.
+         * @description The response is sent when the file is stored; the import runs afterwards. Poll `Location` for
+         *     its progress.
          */
         post: operations["create_import"];
         delete?: never;
@@ -841,7 +852,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show an import and how far it is. */
+        /** Show an import and its progress. */
         get: operations["get_import"];
         put?: never;
         post?: never;
@@ -860,9 +871,10 @@ export interface paths {
         };
         /**
          * Download the refused rows of an import.
-         * @description A CSV file: the line, the row as it was, the code and the reason. Correct it and hand it in again. The code is that
-         *     of a problem, or `cell_changed` (a spreadsheet has made something else of a code; where what was typed is lost, the
-         *     cell is empty), `missing_value`, `invalid_name` or `unknown_dispatch_area`.
+         * @description A CSV file with the line, the original row, the code and the reason. Correct it and upload it
+         *     again. The code is a problem code, or `cell_changed` (a spreadsheet has changed a code; the cell
+         *     is empty if the original value is lost), `missing_value`, `invalid_name` or
+         *     `unknown_dispatch_area`.
          */
         get: operations["get_import_errors"];
         put?: never;
@@ -887,7 +899,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Change one's own e-mail address or language. */
+        /** Change your own email address or language. */
         patch: operations["patch_me"];
         trace?: never;
     };
@@ -901,8 +913,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Turn the second factor off.
-         * @description Where the role demands one, every session ends, and a new one has to be set up at the next sign-in.
+         * Turn off two-factor authentication.
+         * @description If the role requires it, all sessions end, and it must be set up again at the next sign-in.
          */
         post: operations["disable_two_factor"];
         delete?: never;
@@ -921,8 +933,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Turn the second factor on.
-         * @description From the next sign-in on a code is needed. Where the role demanded it, refresh the token to go on.
+         * Turn on two-factor authentication.
+         * @description A code is required from the next sign-in on. If the role requires two-factor authentication,
+         *     refresh the token to continue.
          */
         post: operations["enable_two_factor"];
         delete?: never;
@@ -941,8 +954,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Start setting up the second factor.
-         * @description Nothing changes until a code of the app is sent to `/me/2fa/enable`.
+         * Start setting up two-factor authentication.
+         * @description Nothing changes until a code from the app is sent to `/me/2fa/enable`.
          */
         post: operations["set_up_two_factor"];
         delete?: never;
@@ -958,7 +971,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Download everything that is stored about oneself. */
+        /** Download everything that is stored about you. */
         get: operations["get_my_data"];
         put?: never;
         post?: never;
@@ -978,8 +991,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Change one's own password.
-         * @description Ends every session of the caller and starts a new one, whose tokens are the answer.
+         * Change your own password.
+         * @description Ends all sessions of the caller and starts a new one, whose tokens are in the response.
          */
         post: operations["change_my_password"];
         delete?: never;
@@ -996,8 +1009,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List one's own sessions.
-         * @description Those that still live, the one used last first; there are few, so there is always one page.
+         * List your own sessions.
+         * @description Returns all active sessions on a single page, most recently used first.
          */
         get: operations["list_my_sessions"];
         put?: never;
@@ -1019,8 +1032,9 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * End one of one's own sessions.
-         * @description At once here, on other servers within seconds. Ending the current one is signing out.
+         * End one of your own sessions.
+         * @description Takes effect immediately, and in other processes within seconds. Ending the current session
+         *     signs you out.
          */
         delete: operations["end_my_session"];
         options?: never;
@@ -1035,7 +1049,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List one's notifications, newest first. */
+        /** List your notifications, newest first. */
         get: operations["list_notifications"];
         put?: never;
         post?: never;
@@ -1054,12 +1068,12 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List promotion requests, newest first.
-         * @description Admins see all, others their own.
+         * List role requests, newest first.
+         * @description Admins see all requests, other people their own.
          */
         get: operations["list_promotion_requests"];
         put?: never;
-        /** Ask for another role. */
+        /** Request another role. */
         post: operations["create_promotion_request"];
         delete?: never;
         options?: never;
@@ -1077,9 +1091,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Grant a promotion request.
-         * @description The person has the role at once and signs in again. A request that would not raise the role that
-         *     the person has by now is refused with `role_not_higher`, and closed.
+         * Approve a role request.
+         * @description The person gets the role immediately and must sign in again. A request that would not raise the
+         *     current role of the person is refused with `role_not_higher` and closed.
          */
         post: operations["approve_promotion_request"];
         delete?: never;
@@ -1097,7 +1111,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Refuse a promotion request. */
+        /** Reject a role request. */
         post: operations["reject_promotion_request"];
         delete?: never;
         options?: never;
@@ -1169,7 +1183,7 @@ export interface paths {
         };
         /**
          * Report a whole day on one page.
-         * @description A preview of the report that is sent by e-mail at the end of the day.
+         * @description A preview of the report that is sent by email at the end of the day.
          */
         get: operations["report_end_of_day"];
         put?: never;
@@ -1209,8 +1223,9 @@ export interface paths {
         put?: never;
         /**
          * Record a scan.
-         * @description Opens a parent, links a child into the open parent, or looks a bag up. Answered after it is durably written.
-         *     Send the same `id` again when an answer was lost: the first answer comes back and nothing is done twice.
+         * @description Opens a parent, links a child to the open parent, or looks up a bag. The response is sent after
+         *     the scan is on disk. If a response was lost, send the same `id` again: it returns the first
+         *     response, and nothing is done twice.
          */
         post: operations["record_scan"];
         delete?: never;
@@ -1230,7 +1245,8 @@ export interface paths {
         put?: never;
         /**
          * Record up to 500 scans.
-         * @description Each is decided for itself; the answer tells what came of every one, in the order sent.
+         * @description Each bag is deleted or refused separately. The response contains the result for each bag, in the
+         *     order of the request.
          */
         post: operations["record_scans"];
         delete?: never;
@@ -1249,9 +1265,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Undo one's last scan.
-         * @description The newest scan of the caller that linked a child, within an hour. Sent again it changes nothing; undo the one
-         *     before it by its id.
+         * Undo your last scan.
+         * @description Undoes the caller's newest scan that linked a child, within an hour. Sending the request again
+         *     changes nothing; undo an earlier scan by its id.
          */
         post: operations["undo_last_scan"];
         delete?: never;
@@ -1288,8 +1304,9 @@ export interface paths {
         put?: never;
         /**
          * Undo a scan.
-         * @description Within an hour, by the person who scanned, a biller or an admin. Takes the child out of the parent, and opens a
-         *     parent that this child had completed. Sent again it changes nothing.
+         * @description Allowed within an hour, for the person who scanned, billers and admins. Removes the child from
+         *     the parent, and reopens a parent that this child had completed. Sending the request again
+         *     changes nothing.
          */
         post: operations["undo_scan"];
         delete?: never;
@@ -1415,7 +1432,7 @@ export interface paths {
         put?: never;
         /**
          * Create a user.
-         * @description The password has to be changed at the first sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
+         * @description The password must be changed at the first sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
          */
         post: operations["create_user"];
         delete?: never;
@@ -1437,16 +1454,16 @@ export interface paths {
         post?: never;
         /**
          * Delete a user.
-         * @description By anonymising: the account ends at once, user name and e-mail address are erased from everything
-         *     that is stored, and what the person did stays as the work of `deleted-<id>`. With millions of
-         *     entries in the audit log erasing takes minutes, and goes on after the answer.
+         * @description The account ends immediately. The username and email address are erased from all stored data,
+         *     and the work of the person stays as the work of `deleted-<id>`. With millions of audit entries,
+         *     erasing takes minutes and continues after the response.
          */
         delete: operations["delete_user"];
         options?: never;
         head?: never;
         /**
          * Change a user.
-         * @description A new name, role or area, and switching the account off, end the person's sessions at once.
+         * @description A new username, role or area, or disabling the account, ends the person's sessions immediately.
          */
         patch: operations["change_user"];
         trace?: never;
@@ -1461,8 +1478,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Turn a person's second factor off.
-         * @description For somebody who has lost phone and recovery codes. Ends every session of theirs.
+         * Turn off a person's two-factor authentication.
+         * @description For people who have lost their phone and recovery codes. Ends all their sessions.
          */
         post: operations["reset_two_factor"];
         delete?: never;
@@ -1481,9 +1498,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Set somebody's password.
-         * @description Ends all sessions of the person and unlocks the account. The person has to choose another
-         *     password at the next sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
+         * Set a person's password.
+         * @description Ends all sessions of the person and unlocks the account. The person must choose another password
+         *     at the next sign-in, unless `REQUIRE_PASSWORD_CHANGE` is off.
          */
         post: operations["set_user_password"];
         delete?: never;
@@ -1501,7 +1518,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Unlock an account that too many wrong passwords have locked. */
+        /** Unlock an account that is locked after too many wrong passwords. */
         post: operations["unlock_user"];
         delete?: never;
         options?: never;
@@ -1516,7 +1533,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tell whether requests should be sent here; the same as `/health/ready`. */
+        /** Check whether this process accepts requests; the same as `/health/ready`. */
         get: operations["get_health"];
         put?: never;
         post?: never;
@@ -1533,7 +1550,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tell that the process is alive. */
+        /** Check that the process is alive. */
         get: operations["get_liveness"];
         put?: never;
         post?: never;
@@ -1550,7 +1567,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tell whether requests should be sent here. */
+        /** Check whether this process accepts requests. */
         get: operations["get_readiness"];
         put?: never;
         post?: never;
@@ -1598,16 +1615,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description What came of adding one bag. */
+        /** @description The result of adding one bag. */
         AddBagResult: {
             /**
-             * @description The code, normalised when it is one.
+             * @description The code, normalised if it is valid.
              * @example SB12345
              */
             qr_code: string;
             outcome: components["schemas"]["AddOutcome"];
             /**
-             * @description The bill it is on, where that is why it was refused.
+             * @description The bill that the bag is on, if that is the reason for the refusal.
              * @example BILL-000002
              */
             bill_number?: string | null;
@@ -1629,21 +1646,21 @@ export interface components {
              */
             qr_codes: string[];
         };
-        /** @description What came of each bag, and the bill as it is now. */
+        /** @description The result for each bag, and the changed bill. */
         AddBagsResponse: {
-            /** @description In the order of the codes sent. */
+            /** @description In the order of the request. */
             results: components["schemas"]["AddBagResult"][];
             bill: components["schemas"]["Bill"];
         };
         /**
-         * @description What came of adding one bag.
+         * @description The result of adding one bag.
          * @enum {string}
          */
         AddOutcome: "added" | "already_on_this_bill" | "already_billed" | "bill_at_capacity" | "empty_parent" | "parent_open" | "not_found" | "kind_mismatch" | "invalid_qr_code";
-        /** @description Something to know about a bag that was added. */
+        /** @description A warning about an added bag. */
         AddWarning: {
             /**
-             * @description `parent_open`: it is not completed yet, so more children may come into it.
+             * @description `parent_open`: the bag is not completed yet, so its contents can still change.
              * @example parent_open
              */
             code: string;
@@ -1681,7 +1698,7 @@ export interface components {
             username: string;
             /**
              * Format: int32
-             * @description Its own limit; without one that of every caller holds.
+             * @description The key's own rate limit; null if the default applies.
              * @example 600
              */
             requests_per_minute: number | null;
@@ -1696,7 +1713,7 @@ export interface components {
             expires_at: string | null;
             /**
              * Format: date-time
-             * @description Right to about a minute.
+             * @description Accurate to about a minute.
              */
             last_used_at: string | null;
             /** Format: date-time */
@@ -1726,7 +1743,7 @@ export interface components {
              */
             scans_total: number;
         };
-        /** @description Who did something. */
+        /** @description The actor of an entry. */
         AuditActor: {
             /**
              * Format: int64
@@ -1735,12 +1752,12 @@ export interface components {
              */
             id: number | null;
             /**
-             * @description User name at the time.
+             * @description Username at the time.
              * @example asha
              */
             username: string | null;
         };
-        /** @description The API key that something was done with. */
+        /** @description The API key that was used. */
         AuditApiKey: {
             /**
              * Format: int64
@@ -1748,19 +1765,19 @@ export interface components {
              */
             id: number;
             /**
-             * @description Its name now.
+             * @description Its current name.
              * @example Weighbridge
              */
             name: string | null;
         };
-        /** @description One field that changed. */
+        /** @description One changed field. */
         AuditChange: {
             /** @example destination */
             field: string;
             before: unknown;
             after: unknown;
         };
-        /** @description Who did what, when, from where. */
+        /** @description One entry of the audit log: who did what, when and from where. */
         AuditEntry: {
             /**
              * Format: uuid
@@ -1777,11 +1794,11 @@ export interface components {
             entity_type: string;
             /** @example BILL-000001 */
             entity_id: string;
-            /** @description The changed fields as they were. */
+            /** @description The changed fields before the change. */
             before: Record<string, never> | null;
-            /** @description The changed fields as they became. */
+            /** @description The changed fields after the change. */
             after: Record<string, never> | null;
-            /** @description Both, field by field. */
+            /** @description Both values of each changed field. */
             changes: components["schemas"]["AuditChange"][];
             /** @example 203.0.113.7 */
             ip: string | null;
@@ -1835,20 +1852,20 @@ export interface components {
             kind: components["schemas"]["BagKind"];
             status: components["schemas"]["BagStatus"] | null;
             /**
-             * @description Name of the bag format its code matched.
+             * @description Name of the bag format that its code matched.
              * @example Mustard
              */
             format: string;
             name: string | null;
             /**
              * Format: int32
-             * @description Children in it now; parents only.
+             * @description Current number of children; parents only.
              * @example 15
              */
             child_count: number | null;
             /**
              * Format: int32
-             * @description Children it can hold; parents only.
+             * @description Maximum number of children; parents only.
              * @example 30
              */
             capacity: number | null;
@@ -1868,7 +1885,7 @@ export interface components {
              */
             dispatch_area: string | null;
             /**
-             * @description User name of who made it.
+             * @description Username of the person who created it.
              * @example asha
              */
             created_by: string | null;
@@ -1888,13 +1905,13 @@ export interface components {
             name: string;
             kind: components["schemas"]["BagKind"];
             /**
-             * @description Regular expression that the whole upper-case code must match.
+             * @description Regular expression that must match the whole upper-case code.
              * @example SB[0-9]{5,62}
              */
             pattern: string;
             /**
              * Format: int32
-             * @description Children that a parent of this format holds; parents only.
+             * @description Maximum number of children of a parent; parent formats only.
              * @example 30
              */
             capacity: number | null;
@@ -1912,20 +1929,21 @@ export interface components {
             priority: number;
             /** Format: date-time */
             created_at: string;
-            /** @description The child format that takes every code that no other format takes. It stays last. */
+            /** @description The child format that matches every code that no other format matches. It always stays last. */
             is_catch_all: boolean;
             /**
-             * @description How the codes of a parent format begin. A code that begins so and that no format but the catch-all takes is
-             *     refused as `looks_like_parent`; so is one that such a beginning begins with. Empty for child formats, and for
-             *     parents that begin with nothing fixed of two characters at least.
+             * @description The fixed prefixes of a parent format. A code that begins with such a prefix, or that is the
+             *     beginning of one, is refused as `looks_like_parent` if only the catch-all format matches it.
+             *     Empty for child formats, and for parent formats without a fixed prefix of at least two
+             *     characters.
              * @example [
              *       "SB"
              *     ]
              */
             literal_prefixes: string[];
             /**
-             * @description The pattern as an anchored regular expression of ECMAScript without flags, for clients that match codes
-             *     themselves.
+             * @description The pattern as an anchored ECMAScript regular expression without flags, for clients that
+             *     match codes themselves.
              * @example ^SB[0-9]{5,62}$
              */
             ecmascript_pattern: string;
@@ -2001,7 +2019,7 @@ export interface components {
              */
             variance_kg: number;
             /**
-             * @description User name of the person who created it.
+             * @description Username of the person who created it.
              * @example shanti
              */
             created_by: string | null;
@@ -2088,30 +2106,30 @@ export interface components {
             /** Format: date-time */
             added_at: string;
             /**
-             * @description User name of the person who added it.
+             * @description Username of the person who added it.
              * @example shanti
              */
             added_by: string | null;
         };
         /**
-         * @description A merge patch of a format: what is absent stays. Kind and weight stay for ever: they are part of the history of
-         *     every bag of the format; make a new format instead.
+         * @description A merge patch of a format: absent fields do not change. Kind and weight can never change,
+         *     because they are part of the history of every bag of the format. Create a new format instead.
          */
         ChangeBagFormatRequest: {
             name?: string;
             pattern?: string;
             /**
              * Format: int32
-             * @description Of parents made from now on.
+             * @description Applies to parents created from now on.
              */
             capacity?: number;
             /** Format: int32 */
             priority?: number;
         };
-        /** @description A merge patch of a bag: what is absent stays. */
+        /** @description A merge patch of a bag: absent fields do not change. */
         ChangeBagRequest: {
             name?: string | null;
-            /** @description Code of an active dispatch area, or null; the children of a parent go with it. */
+            /** @description Code of an active dispatch area, or null; the children of a parent move with it. */
             dispatch_area?: string | null;
         };
         /** @description A merge patch of a bill: absent fields do not change. */
@@ -2134,42 +2152,43 @@ export interface components {
         /** @description Marks notifications as read or unread. */
         ChangeNotificationsRequest: {
             is_read: boolean;
-            /** @description Which ones; all when absent. Others' are left alone. */
+            /** @description Ids of the notifications; all if absent. Notifications of other people do not change. */
             ids?: string[];
         };
-        /** @description How many were changed, and how many are still unread. */
+        /** @description The number of changed and of unread notifications. */
         ChangeNotificationsResponse: {
             /** Format: int64 */
             changed: number;
             /** Format: int64 */
             unread: number;
         };
-        /** @description Where a child is to go. */
+        /** @description The destination of a child. */
         ChangeParentRequest: {
             /**
-             * @description Code of the parent, or null to take the child out of its parent.
+             * @description Code of the parent, or null to remove the child from its parent.
              * @example SB12345
              */
             parent_qr_code: string | null;
         };
-        /** @description The password now, and the one to be. */
+        /** @description The current and the new password. */
         ChangePasswordRequest: {
             current_password: string;
             /**
-             * @description 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+             * @description 8 to 128 characters with an uppercase letter, a lowercase letter, a digit and a symbol; not
+             *     a common password, and without the username.
              * @example Correct-Horse7
              */
             new_password: string;
         };
-        /** @description A merge patch of a user: what is absent stays. */
+        /** @description A merge patch of a user: absent fields do not change. */
         ChangeUserRequest: {
             username?: string;
             email?: string | null;
-            /** @description Not one's own. */
+            /** @description Admins cannot change their own role. */
             role?: components["schemas"]["Role"];
-            /** @description Code of an active dispatch area; dispatchers need one. */
+            /** @description Code of an active dispatch area; required for dispatchers. */
             dispatch_area?: string | null;
-            /** @description False ends all sessions at once. */
+            /** @description False ends all sessions immediately. */
             is_active?: boolean;
         };
         /** @description The parts. Figures are shown to signed-in callers only. */
@@ -2197,7 +2216,7 @@ export interface components {
             /** Format: date-time */
             linked_at: string;
             /**
-             * @description User name of who linked it.
+             * @description Username of the person who linked it.
              * @example asha
              */
             linked_by: string | null;
@@ -2205,13 +2224,13 @@ export interface components {
         /** @description A column of a file. */
         Column: {
             /**
-             * @description As the file has it.
+             * @description The name in the file.
              * @example QR Code
              */
             name: string;
             field: components["schemas"]["ImportField"] | null;
         };
-        /** @description An API key to be. */
+        /** @description An API key to create. */
         CreateApiKeyRequest: {
             /**
              * @description What or who will use it.
@@ -2228,7 +2247,7 @@ export interface components {
             scopes: string[];
             /**
              * Format: date-time
-             * @description From then on the key is good no more.
+             * @description The key stops working at this time.
              */
             expires_at?: string | null;
             /**
@@ -2239,12 +2258,12 @@ export interface components {
             user_id?: number | null;
             /**
              * Format: int32
-             * @description A limit of its own; without it that of every caller holds.
+             * @description The key's own rate limit; the default applies if absent.
              * @example 600
              */
             requests_per_minute?: number | null;
         };
-        /** @description A format to be. */
+        /** @description A format to create. */
         CreateBagFormatRequest: {
             /** @example Wheat */
             name: string;
@@ -2256,7 +2275,7 @@ export interface components {
             pattern: string;
             /**
              * Format: int32
-             * @description Needed for parents, not allowed for children.
+             * @description Required for parents, not allowed for children.
              * @example 30
              */
             capacity?: number | null;
@@ -2273,17 +2292,18 @@ export interface components {
              */
             priority?: number;
         };
-        /** @description A bag to be. */
+        /** @description A bag to create. */
         CreateBagRequest: {
             /**
-             * @description Trimmed and upper-cased by the server; its format says whether it is a parent or a child.
+             * @description Trimmed and upper-cased by the server; its format determines whether it is a parent or a
+             *     child.
              * @example SB12345
              */
             qr_code: string;
             kind?: components["schemas"]["BagKind"] | null;
             name?: string | null;
             /**
-             * @description Code of an active dispatch area; for dispatchers their own.
+             * @description Code of an active dispatch area; dispatchers use their own area.
              * @example Lucknow
              */
             dispatch_area?: string | null;
@@ -2320,21 +2340,22 @@ export interface components {
              */
             name?: string | null;
         };
-        /** @description A wish for another role. */
+        /** @description A request for another role. */
         CreatePromotionRequest: {
             wanted_role: components["schemas"]["Role"];
             /** @example I do the bills when Shanti is away. */
             reason: string;
         };
-        /** @description A user to be. */
+        /** @description A user to create. */
         CreateUserRequest: {
             /**
-             * @description Letters, digits, dot, hyphen and underscore; not beginning with `deleted-`.
+             * @description Letters, digits, dots, hyphens and underscores; must not begin with `deleted-`.
              * @example asha
              */
             username: string;
             /**
-             * @description 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+             * @description 8 to 128 characters with an uppercase letter, a lowercase letter, a digit and a symbol; not
+             *     a common password, and without the username.
              * @example Correct-Horse7
              */
             password: string;
@@ -2342,15 +2363,15 @@ export interface components {
             /** @example asha@example.com */
             email?: string | null;
             /**
-             * @description Code of an active dispatch area; dispatchers need one.
+             * @description Code of an active dispatch area; required for dispatchers.
              * @example Lucknow
              */
             dispatch_area?: string | null;
         };
-        /** @description A new key, with the only sight of it there ever is. */
+        /** @description A new key, including its secret, which is shown only once. */
         CreatedApiKey: components["schemas"]["ApiKey"] & {
             /**
-             * @description Send it as `Authorization: Bearer …`. It is not stored and can't be shown again.
+             * @description Send it as `Authorization: Bearer …`. It is not stored and cannot be shown again.
              * @example ttk_h7Tq0ZbWm2Rk_3n8S…
              */
             key: string;
@@ -2360,7 +2381,7 @@ export interface components {
             /** Format: date */
             date: string;
             /**
-             * @description User name, if the report covers one person.
+             * @description Username, if the report covers one person.
              * @example asha
              */
             person: string | null;
@@ -2406,11 +2427,11 @@ export interface components {
             /** Format: int64 */
             deadlocks: number;
         };
-        /** @description What the admin says to it. */
+        /** @description The admin's decision. */
         DecidePromotionRequest: {
             note?: string | null;
         };
-        /** @description What came of one bag of many. */
+        /** @description The result for one of several bags. */
         DeleteBagResult: {
             /** @example SB12345 */
             qr_code: string;
@@ -2421,7 +2442,7 @@ export interface components {
         /** @description Bags to delete. */
         DeleteBagsRequest: {
             /**
-             * @description 1 to 500 codes; each is decided for itself.
+             * @description 1 to 500 codes. Each bag is deleted or refused separately.
              * @example [
              *       "SB12345",
              *       "CB-000123"
@@ -2429,27 +2450,27 @@ export interface components {
              */
             qr_codes: string[];
         };
-        /** @description What came of each bag, in the order sent. */
+        /** @description The result for each bag, in the order of the request. */
         DeleteBagsResponse: {
             results: components["schemas"]["DeleteBagResult"][];
         };
         /**
-         * @description What came of deleting one bag.
+         * @description The result of deleting one bag.
          * @enum {string}
          */
         DeleteOutcome: "deleted" | "bag_in_use" | "not_found" | "invalid_qr_code";
-        /** @description The long answer. */
+        /** @description The detailed status. */
         DetailedHealth: {
             status: components["schemas"]["Status"];
             /** Format: date-time */
             timestamp: string;
             checks: components["schemas"]["Checks"];
         };
-        /** @description Both proofs that it is oneself. */
+        /** @description Password and two-factor code. */
         DisableTwoFactorRequest: {
             password: string;
             /**
-             * @description Of the authenticator app, or a recovery code.
+             * @description From the authenticator app, or a recovery code.
              * @example 287082
              */
             code: string;
@@ -2481,7 +2502,7 @@ export interface components {
             date: string;
             areas: components["schemas"]["AreaStats"][];
         };
-        /** @description A code of the authenticator app. */
+        /** @description A code from the authenticator app. */
         EnableTwoFactorRequest: {
             /** @example 287082 */
             code: string;
@@ -2519,14 +2540,14 @@ export interface components {
             /** Format: date-time */
             at: string;
             /**
-             * @description User name of who did it.
+             * @description Username of the person who did it.
              * @example asha
              */
             actor: string | null;
-            /** @description What changed, where that is known. Dispatchers get what is of their own area. */
+            /** @description The changes, if they are known. Dispatchers get only the part of their own area. */
             details: Record<string, never> | null;
         };
-        /** @description One wrong field of the input. */
+        /** @description One invalid field of the request. */
         FieldError: {
             /**
              * @description JSON Pointer (RFC 6901) into the body, or the name of a query parameter.
@@ -2534,31 +2555,31 @@ export interface components {
              */
             pointer: string;
             /**
-             * @description Stable code of what is wrong with it.
+             * @description Stable code of the error.
              * @example unknown_field
              */
             code: string;
-            /** @description What is wrong, in a sentence. */
+            /** @description Description of the error. */
             detail: string;
         };
-        /** @description The account whose password is forgotten. */
+        /** @description The account whose password was forgotten. */
         ForgotPasswordRequest: {
             /**
-             * @description In any case.
+             * @description Case-insensitive.
              * @example asha@example.com
              */
             email: string;
         };
-        /** @description The same for everybody. */
+        /** @description The same text for every address. */
         ForgotPasswordResponse: {
-            /** @example If an account has this e-mail address, a link to a new password is on its way to it. */
+            /** @example If an account has this email address, we have sent it a link to choose a new password. */
             detail: string;
         };
-        /** @description The short answer, for load balancers. */
+        /** @description The short status, for load balancers. */
         Health: {
             status: components["schemas"]["Status"];
         };
-        /** @description One thing that happened to a bag. */
+        /** @description One event in the history of a bag. */
         HistoryEntry: {
             /**
              * Format: uuid
@@ -2573,21 +2594,21 @@ export interface components {
              */
             event: string;
             /**
-             * @description User name of who did it.
+             * @description Username of the person who did it.
              * @example asha
              */
             actor: string | null;
-            /** @description The bag scanned or changed: this one, or a child of it. */
+            /** @description The scanned or changed bag: this bag, or one of its children. */
             qr_code: string;
-            /** @description The parent it was scanned into or moved to. */
+            /** @description The parent that it was scanned into or moved to. */
             parent_qr_code: string | null;
             /**
-             * @description What came of a scan.
+             * @description The result of a scan.
              * @example linked
              */
             outcome: string | null;
             /**
-             * @description How the code of a scan came in.
+             * @description The source of a scanned code.
              * @example wedge
              */
             source: string | null;
@@ -2597,7 +2618,7 @@ export interface components {
              */
             undone_at: string | null;
             /**
-             * @description The changed fields before and after a change. Dispatchers get the side that is of their own
+             * @description The changed fields before and after a change. Dispatchers get only the values of their own
              *     area.
              */
             details: Record<string, never> | null;
@@ -2632,13 +2653,13 @@ export interface components {
              */
             undo: number;
         };
-        /** @description A file that was handed in, and what came of it. */
+        /** @description An uploaded file and the result of its import. */
         Import: {
             /** Format: uuid */
             id: string;
             kind: components["schemas"]["ImportKind"];
             mode: components["schemas"]["ImportMode"];
-            /** @description Everything is checked and nothing changed. */
+            /** @description Check everything and change nothing. */
             dry_run: boolean;
             status: components["schemas"]["JobStatus"];
             /** @example bags.csv */
@@ -2647,16 +2668,16 @@ export interface components {
             /** Format: int64 */
             file_bytes: number;
             /**
-             * @description The sheet of the workbook that is read, the first one visible; null for CSV.
+             * @description The imported sheet of the workbook (the first visible one); null for CSV.
              * @example Sheet1
              */
             sheet: string | null;
-            /** @description The columns of the file, and what each was taken for. */
+            /** @description The columns of the file and their meanings. */
             columns: components["schemas"]["Column"][];
             progress: components["schemas"]["ImportProgress"];
             error: components["schemas"]["ImportFailure"] | null;
             /**
-             * @description User name of who handed it in.
+             * @description Username of the person who uploaded it.
              * @example admin
              */
             created_by: string | null;
@@ -2676,7 +2697,7 @@ export interface components {
             detail: string;
         };
         /**
-         * @description What a column can hold.
+         * @description The meaning of a column.
          * @enum {string}
          */
         ImportField: "qr_code" | "parent_qr_code" | "child_qr_code" | "name" | "dispatch_area" | "kind";
@@ -2684,9 +2705,9 @@ export interface components {
         ImportForm: {
             /**
              * Format: binary
-             * @description CSV (UTF-8; comma, semicolon or tab) or an Excel workbook, of which the first visible worksheet is read. The first
-             *     row names the columns: for bags `qr_code`,
-             *     `name`, `dispatch_area`, `kind`; for links `parent_qr_code`, `child_qr_code`.
+             * @description CSV (UTF-8; comma, semicolon or tab), or an Excel workbook, of which the first visible
+             *     worksheet is imported. The first row contains the column names: for bags `qr_code`, `name`,
+             *     `dispatch_area`, `kind`; for links `parent_qr_code`, `child_qr_code`.
              */
             file: string;
             kind: components["schemas"]["ImportKind"];
@@ -2695,30 +2716,30 @@ export interface components {
             dry_run?: boolean | null;
         };
         /**
-         * @description Form of a file.
+         * @description Format of a file.
          * @enum {string}
          */
         ImportFormat: "csv" | "xlsx";
         /**
-         * @description What the rows of a file are.
+         * @description Content of a file.
          * @enum {string}
          */
         ImportKind: "bags" | "links";
         /**
-         * @description What becomes of good rows when others are refused.
+         * @description What happens to valid rows if others are refused.
          * @enum {string}
          */
         ImportMode: "partial" | "all_or_nothing";
-        /** @description How far an import is. */
+        /** @description Progress of an import. */
         ImportProgress: {
             /**
              * Format: int64
-             * @description Rows below the head, blank ones aside.
+             * @description Rows below the header, without blank ones.
              */
             rows_read: number;
             /**
              * Format: int64
-             * @description Rows that are in, or were before; in a dry run those that would be.
+             * @description Rows that were imported or already existed; in a dry run, rows that would be imported.
              */
             rows_accepted: number;
             /** Format: int64 */
@@ -2798,13 +2819,13 @@ export interface components {
          * @enum {string}
          */
         JobStatus: "queued" | "running" | "succeeded" | "failed";
-        /** @description Work that is done after the answer: e-mails, imports, reports. */
+        /** @description Work that runs in the background: emails, imports, reports. */
         JobsCheck: {
-            /** @description Degraded when a job has been due for ten minutes and nobody has taken it. */
+            /** @description Degraded if a job has been due for ten minutes and no worker has claimed it. */
             status: components["schemas"]["Status"];
             /**
              * Format: int64
-             * @description Jobs that wait or run.
+             * @description Jobs that are waiting or running.
              */
             waiting?: number | null;
         };
@@ -2813,23 +2834,23 @@ export interface components {
             keys: components["schemas"]["PublicKey"][];
         };
         /**
-         * @description The language of a person's e-mails.
+         * @description The language of emails to a person.
          * @enum {string}
          */
         Language: "en" | "hi";
-        /** @description User name or e-mail address, and password. */
+        /** @description Username or email address, and password. */
         LoginRequest: {
             /**
-             * @description User name or e-mail address, in any case.
+             * @description Username or email address, case-insensitive.
              * @example asha
              */
             username: string;
             /** @example Correct-Horse7 */
             password: string;
         };
-        /** @description Tokens, or, where a second factor is in use, the challenge for it. */
+        /** @description Tokens, or a challenge if two-factor authentication is on. */
         LoginResponse: components["schemas"]["TokenResponse"] | components["schemas"]["TwoFactorChallenge"];
-        /** @description Something a person should know. */
+        /** @description A notification for one person. */
         Notification: {
             /**
              * Format: uuid
@@ -2839,18 +2860,18 @@ export interface components {
             type: components["schemas"]["NotificationType"];
             priority: components["schemas"]["NotificationPriority"];
             /**
-             * @description Stable; names what happened, for translation.
+             * @description Stable code of the event, for translation.
              * @example promotion_approved
              */
             code: string;
-            /** @description Values for the translated sentence. */
+            /** @description Values for the translated text. */
             parameters: Record<string, never>;
-            /** @description In English. */
+            /** @description English text. */
             title: string;
-            /** @description In English. */
+            /** @description English text. */
             message: string;
             /**
-             * @description Path in the web app to go to.
+             * @description Path of the related page in the web app.
              * @example /bills/BILL-000001
              */
             link: string | null;
@@ -2860,12 +2881,12 @@ export interface components {
             read_at: string | null;
         };
         /**
-         * @description How much a notification matters.
+         * @description Priority of a notification.
          * @enum {string}
          */
         NotificationPriority: "low" | "normal" | "high";
         /**
-         * @description How a notification is meant.
+         * @description Type of a notification.
          * @enum {string}
          */
         NotificationType: "info" | "success" | "warning" | "error";
@@ -2902,7 +2923,7 @@ export interface components {
                 username: string;
                 /**
                  * Format: int32
-                 * @description Its own limit; without one that of every caller holds.
+                 * @description The key's own rate limit; null if the default applies.
                  * @example 600
                  */
                 requests_per_minute: number | null;
@@ -2917,7 +2938,7 @@ export interface components {
                 expires_at: string | null;
                 /**
                  * Format: date-time
-                 * @description Right to about a minute.
+                 * @description Accurate to about a minute.
                  */
                 last_used_at: string | null;
                 /** Format: date-time */
@@ -2950,11 +2971,11 @@ export interface components {
                 entity_type: string;
                 /** @example BILL-000001 */
                 entity_id: string;
-                /** @description The changed fields as they were. */
+                /** @description The changed fields before the change. */
                 before: Record<string, never> | null;
-                /** @description The changed fields as they became. */
+                /** @description The changed fields after the change. */
                 after: Record<string, never> | null;
-                /** @description Both, field by field. */
+                /** @description Both values of each changed field. */
                 changes: components["schemas"]["AuditChange"][];
                 /** @example 203.0.113.7 */
                 ip: string | null;
@@ -2978,20 +2999,20 @@ export interface components {
                 kind: components["schemas"]["BagKind"];
                 status: components["schemas"]["BagStatus"] | null;
                 /**
-                 * @description Name of the bag format its code matched.
+                 * @description Name of the bag format that its code matched.
                  * @example Mustard
                  */
                 format: string;
                 name: string | null;
                 /**
                  * Format: int32
-                 * @description Children in it now; parents only.
+                 * @description Current number of children; parents only.
                  * @example 15
                  */
                 child_count: number | null;
                 /**
                  * Format: int32
-                 * @description Children it can hold; parents only.
+                 * @description Maximum number of children; parents only.
                  * @example 30
                  */
                 capacity: number | null;
@@ -3011,7 +3032,7 @@ export interface components {
                  */
                 dispatch_area: string | null;
                 /**
-                 * @description User name of who made it.
+                 * @description Username of the person who created it.
                  * @example asha
                  */
                 created_by: string | null;
@@ -3041,13 +3062,13 @@ export interface components {
                 name: string;
                 kind: components["schemas"]["BagKind"];
                 /**
-                 * @description Regular expression that the whole upper-case code must match.
+                 * @description Regular expression that must match the whole upper-case code.
                  * @example SB[0-9]{5,62}
                  */
                 pattern: string;
                 /**
                  * Format: int32
-                 * @description Children that a parent of this format holds; parents only.
+                 * @description Maximum number of children of a parent; parent formats only.
                  * @example 30
                  */
                 capacity: number | null;
@@ -3065,20 +3086,21 @@ export interface components {
                 priority: number;
                 /** Format: date-time */
                 created_at: string;
-                /** @description The child format that takes every code that no other format takes. It stays last. */
+                /** @description The child format that matches every code that no other format matches. It always stays last. */
                 is_catch_all: boolean;
                 /**
-                 * @description How the codes of a parent format begin. A code that begins so and that no format but the catch-all takes is
-                 *     refused as `looks_like_parent`; so is one that such a beginning begins with. Empty for child formats, and for
-                 *     parents that begin with nothing fixed of two characters at least.
+                 * @description The fixed prefixes of a parent format. A code that begins with such a prefix, or that is the
+                 *     beginning of one, is refused as `looks_like_parent` if only the catch-all format matches it.
+                 *     Empty for child formats, and for parent formats without a fixed prefix of at least two
+                 *     characters.
                  * @example [
                  *       "SB"
                  *     ]
                  */
                 literal_prefixes: string[];
                 /**
-                 * @description The pattern as an anchored regular expression of ECMAScript without flags, for clients that match codes
-                 *     themselves.
+                 * @description The pattern as an anchored ECMAScript regular expression without flags, for clients that
+                 *     match codes themselves.
                  * @example ^SB[0-9]{5,62}$
                  */
                 ecmascript_pattern: string;
@@ -3135,7 +3157,7 @@ export interface components {
                  */
                 variance_kg: number;
                 /**
-                 * @description User name of the person who created it.
+                 * @description Username of the person who created it.
                  * @example shanti
                  */
                 created_by: string | null;
@@ -3186,7 +3208,7 @@ export interface components {
                 /** Format: date-time */
                 added_at: string;
                 /**
-                 * @description User name of the person who added it.
+                 * @description Username of the person who added it.
                  * @example shanti
                  */
                 added_by: string | null;
@@ -3215,7 +3237,7 @@ export interface components {
                 /** Format: date-time */
                 linked_at: string;
                 /**
-                 * @description User name of who linked it.
+                 * @description Username of the person who linked it.
                  * @example asha
                  */
                 linked_by: string | null;
@@ -3268,21 +3290,21 @@ export interface components {
                  */
                 event: string;
                 /**
-                 * @description User name of who did it.
+                 * @description Username of the person who did it.
                  * @example asha
                  */
                 actor: string | null;
-                /** @description The bag scanned or changed: this one, or a child of it. */
+                /** @description The scanned or changed bag: this bag, or one of its children. */
                 qr_code: string;
-                /** @description The parent it was scanned into or moved to. */
+                /** @description The parent that it was scanned into or moved to. */
                 parent_qr_code: string | null;
                 /**
-                 * @description What came of a scan.
+                 * @description The result of a scan.
                  * @example linked
                  */
                 outcome: string | null;
                 /**
-                 * @description How the code of a scan came in.
+                 * @description The source of a scanned code.
                  * @example wedge
                  */
                 source: string | null;
@@ -3292,7 +3314,7 @@ export interface components {
                  */
                 undone_at: string | null;
                 /**
-                 * @description The changed fields before and after a change. Dispatchers get the side that is of their own
+                 * @description The changed fields before and after a change. Dispatchers get only the values of their own
                  *     area.
                  */
                 details: Record<string, never> | null;
@@ -3313,7 +3335,7 @@ export interface components {
                 id: string;
                 kind: components["schemas"]["ImportKind"];
                 mode: components["schemas"]["ImportMode"];
-                /** @description Everything is checked and nothing changed. */
+                /** @description Check everything and change nothing. */
                 dry_run: boolean;
                 status: components["schemas"]["JobStatus"];
                 /** @example bags.csv */
@@ -3322,16 +3344,16 @@ export interface components {
                 /** Format: int64 */
                 file_bytes: number;
                 /**
-                 * @description The sheet of the workbook that is read, the first one visible; null for CSV.
+                 * @description The imported sheet of the workbook (the first visible one); null for CSV.
                  * @example Sheet1
                  */
                 sheet: string | null;
-                /** @description The columns of the file, and what each was taken for. */
+                /** @description The columns of the file and their meanings. */
                 columns: components["schemas"]["Column"][];
                 progress: components["schemas"]["ImportProgress"];
                 error: components["schemas"]["ImportFailure"] | null;
                 /**
-                 * @description User name of who handed it in.
+                 * @description Username of the person who uploaded it.
                  * @example admin
                  */
                 created_by: string | null;
@@ -3402,18 +3424,18 @@ export interface components {
                 type: components["schemas"]["NotificationType"];
                 priority: components["schemas"]["NotificationPriority"];
                 /**
-                 * @description Stable; names what happened, for translation.
+                 * @description Stable code of the event, for translation.
                  * @example promotion_approved
                  */
                 code: string;
-                /** @description Values for the translated sentence. */
+                /** @description Values for the translated text. */
                 parameters: Record<string, never>;
-                /** @description In English. */
+                /** @description English text. */
                 title: string;
-                /** @description In English. */
+                /** @description English text. */
                 message: string;
                 /**
-                 * @description Path in the web app to go to.
+                 * @description Path of the related page in the web app.
                  * @example /bills/BILL-000001
                  */
                 link: string | null;
@@ -3446,19 +3468,19 @@ export interface components {
                 user_id: number;
                 /** @example asha */
                 username: string;
-                /** @description The role now. */
+                /** @description The current role. */
                 role: components["schemas"]["Role"];
                 wanted_role: components["schemas"]["Role"];
                 reason: string;
                 status: components["schemas"]["PromotionStatus"];
                 /**
-                 * @description `role_not_higher` when an approval came too late to raise the role and closed the request.
+                 * @description `role_not_higher` if the approval came too late to raise the role and closed the request.
                  * @example role_not_higher
                  */
                 closed_as: string | null;
-                /** @description What the admin wrote. */
+                /** @description The admin's note. */
                 note: string | null;
-                /** @description User name of the admin. */
+                /** @description Username of the admin. */
                 decided_by: string | null;
                 /** Format: date-time */
                 decided_at: string | null;
@@ -3479,7 +3501,7 @@ export interface components {
             data: {
                 /**
                  * Format: uuid
-                 * @description UUIDv7 made when the code was scanned.
+                 * @description UUIDv7, generated when the code was scanned.
                  * @example 019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11
                  */
                 id: string;
@@ -3491,25 +3513,25 @@ export interface components {
                 parent_qr_code: string | null;
                 user: components["schemas"]["ScanUser"];
                 /**
-                 * @description Code of the dispatch area; null where there is none, and where a refused scan of a biller or
-                 *     an admin names bags of two areas.
+                 * @description Code of the dispatch area; null if there is none, and for a refused scan by a biller or an
+                 *     admin that names bags of two areas.
                  * @example Lucknow
                  */
                 dispatch_area: string | null;
                 source: components["schemas"]["ScanSource"];
                 /**
                  * Format: date-time
-                 * @description When the code was scanned, by the device's clock.
+                 * @description Time of the scan, by the clock of the device.
                  */
                 scanned_at: string;
                 /**
                  * Format: date-time
-                 * @description When the server wrote it down.
+                 * @description Time at which the server recorded it.
                  */
                 recorded_at: string;
                 /** Format: date-time */
                 undone_at: string | null;
-                /** @description User name of who undid it. */
+                /** @description Username of the person who undid it. */
                 undone_by: string | null;
             }[];
             /** @description Pass it as `cursor` to get the next page; null on the last page. */
@@ -3527,12 +3549,12 @@ export interface components {
                 /** Format: uuid */
                 id: string;
                 /**
-                 * @description What the browser or app calls itself.
+                 * @description The user agent of the browser or app.
                  * @example Mozilla/5.0 (Linux; Android 14) Chrome/140.0 Mobile
                  */
                 device: string | null;
                 /**
-                 * @description Where it signed in from.
+                 * @description The address of the sign-in.
                  * @example 203.0.113.7
                  */
                 ip: string | null;
@@ -3540,15 +3562,15 @@ export interface components {
                 created_at: string;
                 /**
                  * Format: date-time
-                 * @description When it last got an access token.
+                 * @description Time of its last access token.
                  */
                 last_used_at: string;
                 /**
                  * Format: date-time
-                 * @description It ends then, or earlier without use.
+                 * @description Its end; earlier if it is not used.
                  */
                 expires_at: string;
-                /** @description The one that asks. */
+                /** @description The session of this request. */
                 is_current: boolean;
             }[];
             /** @description Pass it as `cursor` to get the next page; null on the last page. */
@@ -3582,7 +3604,8 @@ export interface components {
                 two_factor_enabled: boolean;
                 /**
                  * Format: date-time
-                 * @description Set while too many wrong passwords or codes keep the account locked for some address or device.
+                 * @description Set while the account is locked for an address or device after too many wrong passwords or
+                 *     codes.
                  */
                 locked_until: string | null;
                 /** Format: date-time */
@@ -3591,15 +3614,12 @@ export interface components {
                 created_at: string;
                 /**
                  * Format: int64
-                 * @description Counts the changes of this user.
+                 * @description Number of changes to this user.
                  */
                 version: number;
-                /**
-                 * @description The password was set by an admin or the system, and has to be changed before anything else
-                 *     works.
-                 */
+                /** @description The password was set by an admin or the system, and must be changed before anything else. */
                 password_change_required: boolean;
-                /** @description Language of e-mails. */
+                /** @description Language of emails. */
                 language: components["schemas"]["Language"];
             }[];
             /** @description Pass it as `cursor` to get the next page; null on the last page. */
@@ -3611,34 +3631,35 @@ export interface components {
              */
             total?: number | null;
         };
-        /** @description A part without figures. */
+        /** @description A part of the system without figures. */
         PartCheck: {
             status: components["schemas"]["Status"];
         };
-        /** @description How the partitions of a table are. */
+        /** @description Status of the partitions of a table. */
         PartitionFigures: {
             /** @example scans */
             table: string;
             /**
              * Format: int64
-             * @description Months, one after the other, that have their partition before they begin.
+             * @description Number of consecutive future months that have a partition.
              * @example 3
              */
             months_ahead: number;
-            /** @description Rows are in the partition for all others that belong into a partition of their own. */
+            /** @description The default partition contains rows that belong in a monthly partition. */
             is_default_used: boolean;
         };
         /** @description The monthly partitions of scans and audit log. */
         PartitionsCheck: {
-            /** @description Degraded when a partition is missing, or rows are in the one for all others. */
+            /** @description Degraded if a partition is missing, or if the default partition contains rows. */
             status: components["schemas"]["Status"];
             /**
-             * @description Where it is degraded: what to run on the server. It repairs them, or says what stands in the way.
+             * @description If degraded: the command to run on the server. It repairs the partitions, or reports what
+             *     prevents the repair.
              * @example api maintenance
              */
             repair_command?: string | null;
         };
-        /** @description What a person may change of themselves. What is absent stays. */
+        /** @description A merge patch of your own account: absent fields do not change. */
         PatchMeRequest: {
             /**
              * @description Null removes it.
@@ -3684,13 +3705,16 @@ export interface components {
              */
             scans_day_before: number;
         };
-        /** @description Everything that is stored about the caller. Passwords, codes and keys are stored as hashes and are not in it. */
+        /**
+         * @description Everything that is stored about the caller, except passwords, codes and keys, which are stored
+         *     only as hashes.
+         */
         PersonalData: {
             /** @description Name, address, role, area, language, times. */
             user: Record<string, never>;
             sessions: Record<string, never>[];
             scans: Record<string, never>[];
-            /** @description What the caller did, and what was done to the account. */
+            /** @description Actions of the caller, and changes to the account. */
             audit_logs: Record<string, never>[];
             notifications: Record<string, never>[];
             promotion_requests: Record<string, never>[];
@@ -3705,10 +3729,10 @@ export interface components {
             /** @description Requests that wait for a connection. */
             waiting: number;
         };
-        /** @description An RFC 9457 problem: the body of every answer that is not a success. */
+        /** @description An RFC 9457 problem: the body of every error response. */
         Problem: {
             /**
-             * @description Where the server explains this problem.
+             * @description Address of a page that explains this problem.
              * @example /problems/parent_full
              */
             type: string;
@@ -3729,12 +3753,12 @@ export interface components {
              * @example parent_full
              */
             code: string;
-            /** @description Name it when you ask for help: every log line of the request carries it. */
+            /** @description Include it when you ask for help: every log line of the request contains it. */
             request_id?: string | null;
-            /** @description The wrong fields, where fields are wrong. */
+            /** @description The invalid fields, if there are any. */
             errors?: components["schemas"]["FieldError"][];
         };
-        /** @description Somebody's wish for another role. */
+        /** @description A person's request for another role. */
         PromotionRequest: {
             /**
              * Format: int64
@@ -3748,19 +3772,19 @@ export interface components {
             user_id: number;
             /** @example asha */
             username: string;
-            /** @description The role now. */
+            /** @description The current role. */
             role: components["schemas"]["Role"];
             wanted_role: components["schemas"]["Role"];
             reason: string;
             status: components["schemas"]["PromotionStatus"];
             /**
-             * @description `role_not_higher` when an approval came too late to raise the role and closed the request.
+             * @description `role_not_higher` if the approval came too late to raise the role and closed the request.
              * @example role_not_higher
              */
             closed_as: string | null;
-            /** @description What the admin wrote. */
+            /** @description The admin's note. */
             note: string | null;
-            /** @description User name of the admin. */
+            /** @description Username of the admin. */
             decided_by: string | null;
             /** Format: date-time */
             decided_at: string | null;
@@ -3768,11 +3792,11 @@ export interface components {
             created_at: string;
         };
         /**
-         * @description What became of a promotion request.
+         * @description The status of a role request.
          * @enum {string}
          */
         PromotionStatus: "pending" | "approved" | "rejected";
-        /** @description The public half of a key, as RFC 8037 writes it. */
+        /** @description The public part of a key, in the format of RFC 8037. */
         PublicKey: {
             /** @example OKP */
             kty: string;
@@ -3782,7 +3806,7 @@ export interface components {
             alg: string;
             /** @example sig */
             use: string;
-            /** @description Names the key, as `kid` in the head of a token does. */
+            /** @description Id of the key, as in the `kid` header of a token. */
             kid: string;
             /** @description The key itself, base64url. */
             x: string;
@@ -3794,7 +3818,7 @@ export interface components {
             /** Format: date-time */
             as_of: string;
         };
-        /** @description Codes for when the phone is lost, each good once. They are shown only now. */
+        /** @description Codes to sign in without the phone. Each code works once. They are shown only once. */
         RecoveryCodes: {
             /**
              * @example [
@@ -3808,38 +3832,38 @@ export interface components {
             /** @example Two bags were left behind. */
             reason: string;
         };
-        /** @description A replica as admins are shown it. */
+        /** @description The status of a replica, for admins. */
         ReplicaFigures: {
             /**
              * @description Host and port.
              * @example db2.example:5432
              */
             name: string;
-            /** @description Does it get reads? */
+            /** @description Whether the replica gets reads. */
             is_healthy: boolean;
             /**
              * Format: double
-             * @description For how long there has been something that it has not replayed; null while it does not answer.
+             * @description Age of the oldest change that it has not replayed; null if it does not respond.
              */
             lag_seconds: number | null;
             /**
              * Format: int64
-             * @description What it has not replayed of the write-ahead log; null while it does not answer.
+             * @description Bytes of write-ahead log that it has not replayed; null if it does not respond.
              */
             lag_bytes: number | null;
-            /** @description Connections of this process to it. */
+            /** @description Connections of this process to the replica. */
             connections: number;
         };
-        /** @description The replicas of the database that answer reads. */
+        /** @description The replicas of the database that serve reads. */
         ReplicasCheck: {
-            /** @description Degraded when one is left out: it does not answer, or lags too far behind. */
+            /** @description Degraded if a replica gets no reads because it does not respond or is too far behind. */
             status: components["schemas"]["Status"];
             configured?: number | null;
-            /** @description Those that get reads. */
+            /** @description Replicas that get reads. */
             healthy?: number | null;
             /**
              * Format: double
-             * @description Of the one furthest behind, of those that answer.
+             * @description The largest lag of all replicas that respond.
              */
             lag_seconds?: number | null;
         };
@@ -3857,18 +3881,19 @@ export interface components {
         ReportedParent: components["schemas"]["BilledBag"] & {
             children: components["schemas"]["ReportedChild"][];
         };
-        /** @description The link's token, and the password to be. */
+        /** @description The token of the link, and the new password. */
         ResetPasswordRequest: {
-            /** @description What stands after `#token=` in the link. */
+            /** @description The part after `#token=` in the link. */
             token: string;
             /**
-             * @description 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+             * @description 8 to 128 characters with an uppercase letter, a lowercase letter, a digit and a symbol; not
+             *     a common password, and without the username.
              * @example Correct-Horse7
              */
             new_password: string;
         };
         /**
-         * @description What a person may do. Each role may do everything that those before it may.
+         * @description The role of a person. Each role has all permissions of the roles before it.
          * @enum {string}
          */
         Role: "dispatcher" | "biller" | "admin";
@@ -3881,7 +3906,7 @@ export interface components {
         Scan: {
             /**
              * Format: uuid
-             * @description UUIDv7 made when the code was scanned.
+             * @description UUIDv7, generated when the code was scanned.
              * @example 019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11
              */
             id: string;
@@ -3893,40 +3918,43 @@ export interface components {
             parent_qr_code: string | null;
             user: components["schemas"]["ScanUser"];
             /**
-             * @description Code of the dispatch area; null where there is none, and where a refused scan of a biller or
-             *     an admin names bags of two areas.
+             * @description Code of the dispatch area; null if there is none, and for a refused scan by a biller or an
+             *     admin that names bags of two areas.
              * @example Lucknow
              */
             dispatch_area: string | null;
             source: components["schemas"]["ScanSource"];
             /**
              * Format: date-time
-             * @description When the code was scanned, by the device's clock.
+             * @description Time of the scan, by the clock of the device.
              */
             scanned_at: string;
             /**
              * Format: date-time
-             * @description When the server wrote it down.
+             * @description Time at which the server recorded it.
              */
             recorded_at: string;
             /** Format: date-time */
             undone_at: string | null;
-            /** @description User name of who undid it. */
+            /** @description Username of the person who undid it. */
             undone_by: string | null;
         };
-        /** @description What an offline queue has collected. */
+        /** @description The scans of an offline queue. */
         ScanBatchRequest: {
-            /** @description 1 to 500 scans, applied in the order of their times. One that is malformed is refused alone. */
+            /**
+             * @description 1 to 500 scans, applied in the order of their times. A malformed scan is refused without
+             *     affecting the others.
+             */
             scans: components["schemas"]["ScanRequest"][];
         };
-        /** @description What came of each scan, in the order sent. */
+        /** @description The result for each scan, in the order of the request. */
         ScanBatchResponse: {
             results: components["schemas"]["ScanBatchResult"][];
         };
-        /** @description What came of one scan of a batch. */
+        /** @description The result for one scan of a batch. */
         ScanBatchResult: {
             /**
-             * @description The id as it was sent, or the one made for it; null when the scan was too malformed to have one.
+             * @description The id from the request, or a generated one; null if the scan was too malformed.
              * @example 019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11
              */
             id: string | null;
@@ -3936,56 +3964,59 @@ export interface components {
             scanned_at?: string | null;
             bag?: components["schemas"]["Bag"] | null;
             parent?: components["schemas"]["Bag"] | null;
-            /** @description The parent that the child is in, when that is why it was refused. */
+            /** @description The parent that contains the child, if that is the reason for the refusal. */
             linked_parent_qr_code?: string | null;
             problem?: components["schemas"]["Problem"] | null;
         };
         /**
-         * @description What was scanned, and why.
+         * @description The scanned code and its context.
          * @enum {string}
          */
         ScanKind: "parent" | "child" | "lookup" | "undo";
         /**
-         * @description What came of a scan.
+         * @description The result of a scan.
          * @enum {string}
          */
         ScanOutcome: "opened" | "found" | "linked" | "already_linked" | "undone" | "linked_elsewhere" | "parent_full" | "parent_completed" | "parent_on_completed_bill" | "kind_mismatch" | "other_dispatch_area" | "unknown_parent" | "bag_not_found" | "looks_like_parent" | "product_barcode";
-        /** @description The problem of a refused scan: what every problem has, and what became of the scan. */
+        /** @description The problem of a refused scan: the members of every problem, and the recorded scan. */
         ScanProblem: components["schemas"]["Problem"] & {
             scan: components["schemas"]["ScanResponse"];
-            /** @description The parent that the child is in, when that is why it was refused. */
+            /** @description The parent that contains the child, if that is the reason for the refusal. */
             linked_parent_qr_code?: string | null;
         };
-        /** @description One code that was scanned. */
+        /** @description One scanned code. */
         ScanRequest: {
             /**
-             * @description What the scanner read; trimmed and upper-cased by the server.
+             * @description The scanned text; trimmed and upper-cased by the server.
              * @example CB-000123
              */
             qr_code: string;
             /**
-             * @description The parent open on the station. Without it a parent's code opens that parent, and a child's code looks it up.
+             * @description The open parent of the station. If absent, the code of a parent opens that parent, and the
+             *     code of a child looks it up.
              * @example SB12345
              */
             parent_qr_code?: string | null;
             /**
              * Format: uuid
-             * @description UUIDv7 made when the code was scanned; sending it again gets the same answer. Made by the server when absent.
+             * @description UUIDv7, generated when the code was scanned. Sending it again returns the same response. The
+             *     server generates an id if it is absent.
              * @example 019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11
              */
             id?: string | null;
             /**
              * Format: date-time
-             * @description When the code was scanned; by default the time in the id, or now. Up to 30 days ago and 2 minutes ahead.
+             * @description Time of the scan; defaults to the time in the id, or to now. At most 30 days ago, and at
+             *     most 2 minutes in the future.
              */
             scanned_at?: string | null;
             source?: components["schemas"]["ScanSource"] | null;
         };
-        /** @description What came of a scan, with the bags as they were right after it. */
+        /** @description The result of a scan, with the state of the bags right after it. */
         ScanResponse: {
             /**
              * Format: uuid
-             * @description Sending the same id again gets this same answer and changes nothing.
+             * @description Sending the same id again returns this response and changes nothing.
              * @example 019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11
              */
             id: string;
@@ -3997,7 +4028,7 @@ export interface components {
             parent: components["schemas"]["Bag"] | null;
         };
         /**
-         * @description How the code came in.
+         * @description Source of the code.
          * @enum {string}
          */
         ScanSource: "wedge" | "camera" | "keypad" | "api" | "import";
@@ -4023,9 +4054,9 @@ export interface components {
             /** @example asha */
             username: string;
         };
-        /** @description Whether scans can be written, and how many wait. */
+        /** @description Whether scans can be written, and how many are waiting. */
         ScanWriterCheck: {
-            /** @description Unhealthy when scans can't be written now; then the process is not ready. */
+            /** @description Unhealthy if scans cannot be written at the moment; the process is then not ready. */
             status: components["schemas"]["Status"];
             problem?: components["schemas"]["WriteProblem"] | null;
             /** @description What to do about the problem. */
@@ -4051,17 +4082,17 @@ export interface components {
             /** @description Empty for non-admins. */
             users: components["schemas"]["User"][];
         };
-        /** @description A device that is signed in. */
+        /** @description A signed-in device. */
         Session: {
             /** Format: uuid */
             id: string;
             /**
-             * @description What the browser or app calls itself.
+             * @description The user agent of the browser or app.
              * @example Mozilla/5.0 (Linux; Android 14) Chrome/140.0 Mobile
              */
             device: string | null;
             /**
-             * @description Where it signed in from.
+             * @description The address of the sign-in.
              * @example 203.0.113.7
              */
             ip: string | null;
@@ -4069,21 +4100,22 @@ export interface components {
             created_at: string;
             /**
              * Format: date-time
-             * @description When it last got an access token.
+             * @description Time of its last access token.
              */
             last_used_at: string;
             /**
              * Format: date-time
-             * @description It ends then, or earlier without use.
+             * @description Its end; earlier if it is not used.
              */
             expires_at: string;
-            /** @description The one that asks. */
+            /** @description The session of this request. */
             is_current: boolean;
         };
-        /** @description A new password for somebody else. */
+        /** @description A new password for another person. */
         SetPasswordRequest: {
             /**
-             * @description 8 to 128 characters with upper and lower case, digit and special character; not a common one, not containing the user name.
+             * @description 8 to 128 characters with an uppercase letter, a lowercase letter, a digit and a symbol; not
+             *     a common password, and without the username.
              * @example Correct-Horse7
              */
             new_password: string;
@@ -4115,7 +4147,7 @@ export interface components {
             as_of: string;
         };
         /**
-         * @description State of a part, or of all.
+         * @description Status of a part, or of the whole system.
          * @enum {string}
          */
         Status: "healthy" | "degraded" | "unhealthy" | "not_configured";
@@ -4127,7 +4159,7 @@ export interface components {
              */
             version: string;
             pool: components["schemas"]["PoolFigures"];
-            /** @description Scans that wait for the scan writer of this process. */
+            /** @description Scans that are waiting for the scan writer of this process. */
             waiting_scans: number;
             /**
              * Format: int64
@@ -4194,17 +4226,17 @@ export interface components {
             expires_in_seconds: number;
             user: components["schemas"]["User"];
         };
-        /** @description The password was right; a code of the second factor is still needed. */
+        /** @description The password is correct; a two-factor code is required. */
         TwoFactorChallenge: {
             /** @example true */
             two_factor_required: boolean;
             /** @description Send it to `/auth/2fa/verify` with a code, within five minutes. */
             challenge: string;
         };
-        /** @description What an authenticator app needs, in three forms. It is shown only now. */
+        /** @description The secret for an authenticator app, in three formats. It is shown only once. */
         TwoFactorSetup: {
             /**
-             * @description For typing.
+             * @description For manual entry.
              * @example JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP
              */
             secret: string;
@@ -4213,7 +4245,7 @@ export interface components {
             /** @description A QR code of `otpauth_uri` as an SVG document. */
             qr_svg: string;
         };
-        /** @description The scan undone, and the bags as they are now. */
+        /** @description The undone scan, and the current state of the bags. */
         UndoResponse: {
             undone_scan: components["schemas"]["Scan"];
             bag: components["schemas"]["Bag"] | null;
@@ -4240,7 +4272,8 @@ export interface components {
             two_factor_enabled: boolean;
             /**
              * Format: date-time
-             * @description Set while too many wrong passwords or codes keep the account locked for some address or device.
+             * @description Set while the account is locked for an address or device after too many wrong passwords or
+             *     codes.
              */
             locked_until: string | null;
             /** Format: date-time */
@@ -4249,15 +4282,12 @@ export interface components {
             created_at: string;
             /**
              * Format: int64
-             * @description Counts the changes of this user.
+             * @description Number of changes to this user.
              */
             version: number;
-            /**
-             * @description The password was set by an admin or the system, and has to be changed before anything else
-             *     works.
-             */
+            /** @description The password was set by an admin or the system, and must be changed before anything else. */
             password_change_required: boolean;
-            /** @description Language of e-mails. */
+            /** @description Language of emails. */
             language: components["schemas"]["Language"];
         };
         /** @description Activity of one person in a range of days. */
@@ -4307,17 +4337,17 @@ export interface components {
             /** Format: int64 */
             active: number;
         };
-        /** @description The answer to a challenge of `login`. */
+        /** @description The response to a challenge from `login`. */
         VerifyTwoFactorRequest: {
             challenge: string;
             /**
-             * @description Of the authenticator app, or a recovery code.
+             * @description From the authenticator app, or a recovery code.
              * @example 287082
              */
             code: string;
         };
         /**
-         * @description Why scans can't be written.
+         * @description Why scans cannot be written.
          * @enum {string}
          */
         WriteProblem: "database_unreachable" | "read_only" | "storage_full" | "overloaded" | "stuck";
@@ -4671,9 +4701,9 @@ export interface operations {
     list_api_keys: {
         parameters: {
             query?: {
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -4772,7 +4802,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Made; `Location` names it */
+            /** @description Created; `Location` is its address */
             201: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -5072,7 +5102,7 @@ export interface operations {
                  */
                 entity_type?: string;
                 /**
-                 * @description With `entity_type`, the whole history of one thing.
+                 * @description With `entity_type`: the complete history of one entity.
                  * @example BILL-000001
                  */
                 entity_id?: string;
@@ -5080,7 +5110,10 @@ export interface operations {
                 ip?: string;
                 after?: string;
                 before?: string;
-                /** @description Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code. */
+                /**
+                 * @description Part of the entity's id or the actor's name; one or two characters match only the start of a
+                 *     bag code.
+                 */
                 q?: string;
                 /** @description Rows per page. */
                 limit?: number;
@@ -5342,7 +5375,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `account_locked`; `Retry-After` tells the time left */
+            /** @description `account_locked`; `Retry-After` contains the time left */
             423: {
                 headers: {
                     [name: string]: unknown;
@@ -5396,7 +5429,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Signed in, or the second factor is needed */
+            /** @description Signed in, or a two-factor code is required */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5450,7 +5483,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `account_locked`; `Retry-After` tells the time left */
+            /** @description `account_locked`; `Retry-After` contains the time left */
             423: {
                 headers: {
                     [name: string]: unknown;
@@ -5557,7 +5590,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Every session of the caller has ended */
+            /** @description All sessions of the caller have ended */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5630,7 +5663,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken */
+            /** @description Accepted */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -5720,7 +5753,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The new password is set; sign in with it */
+            /** @description The new password is set */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5969,7 +6002,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Created; scans are matched with it from now on */
+            /** @description Created; new scans use the format */
             201: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -6093,7 +6126,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The format as it is now */
+            /** @description The changed format */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -6216,7 +6249,7 @@ export interface operations {
                 /** @description Part of the code; with one or two characters, its beginning. */
                 q?: string;
                 kind?: components["schemas"]["BagKind"];
-                /** @description Parents of this status. */
+                /** @description Only parents with this status. */
                 status?: components["schemas"]["BagStatus"];
                 /** @description Code of a dispatch area. */
                 area?: string;
@@ -6331,7 +6364,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Created; `Location` names it */
+            /** @description Created; `Location` is its address */
             201: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -6452,7 +6485,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What came of each bag */
+            /** @description The result for each bag */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -6563,7 +6596,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description Code of the bag, in any case
+                 * @description Code of the bag, case-insensitive
                  * @example SB12345
                  */
                 qr_code: string;
@@ -6790,7 +6823,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The bag as it is now */
+            /** @description The changed bag */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -7037,7 +7070,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Completed, now or before */
+            /** @description Completed */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -7261,7 +7294,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The child as it is now */
+            /** @description The changed child */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -7393,7 +7426,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Open, now or before */
+            /** @description Reopened */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -9109,7 +9142,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Id of the last event seen */
+                /** @description Id of the last event received */
                 "Last-Event-ID"?: string | null;
                 /**
                  * @description The token from the response to a write, by any client. The read includes that write.
@@ -9122,7 +9155,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A stream that does not end; each `data` line is an EventData */
+            /** @description An endless stream; each `data` line is an EventData */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9233,7 +9266,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All entries of the filters, as they were when the answer began */
+            /** @description All matching entries, as of the start of the response */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9323,7 +9356,7 @@ export interface operations {
                 /** @description Part of the code; with one or two characters, its beginning. */
                 q?: string;
                 kind?: components["schemas"]["BagKind"];
-                /** @description Parents of this status. */
+                /** @description Only parents with this status. */
                 status?: components["schemas"]["BagStatus"];
                 /** @description Code of a dispatch area. */
                 area?: string;
@@ -9346,7 +9379,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All bags of the filters, as they were when the answer began */
+            /** @description All matching bags, as of the start of the response */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9455,7 +9488,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All bills of the filters, as they were when the answer began */
+            /** @description All matching bills, as of the start of the response */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9559,7 +9592,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All links of the filters, as they were when the answer began */
+            /** @description All matching links, as of the start of the response */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9647,7 +9680,7 @@ export interface operations {
                 /** @description `csv` by default. */
                 format?: "ndjson" | "csv" | "xlsx";
                 user_id?: number;
-                /** @description Code of a bag: scans of it, or into it. */
+                /** @description Code of a bag: scans of this bag, or into it. */
                 bag?: string;
                 kind?: components["schemas"]["ScanKind"];
                 outcome?: components["schemas"]["ScanOutcome"];
@@ -9668,7 +9701,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All scans of the filters, as they were when the answer began */
+            /** @description All matching scans, as of the start of the response */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9772,7 +9805,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All users of the filters, as they were when the answer began */
+            /** @description All matching users, as of the start of the response */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9958,7 +9991,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Taken; `Location` names the import */
+            /** @description Accepted; `Location` is the address of the import */
             202: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -9998,7 +10031,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: the file stopped coming */
+            /** @description `request_timeout`: the upload stalled */
             408: {
                 headers: {
                     [name: string]: unknown;
@@ -10564,7 +10597,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `account_locked`; `Retry-After` tells the time left */
+            /** @description `account_locked`; `Retry-After` contains the time left */
             423: {
                 headers: {
                     [name: string]: unknown;
@@ -10618,7 +10651,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description On; the recovery codes */
+            /** @description Turned on; the recovery codes */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -10694,7 +10727,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `account_locked`; `Retry-After` tells the time left */
+            /** @description `account_locked`; `Retry-After` contains the time left */
             423: {
                 headers: {
                     [name: string]: unknown;
@@ -10982,7 +11015,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `account_locked`: too many wrong passwords in this session; `Retry-After` tells the time left */
+            /** @description `account_locked`: too many wrong passwords in this session; `Retry-After` contains the time left */
             423: {
                 headers: {
                     [name: string]: unknown;
@@ -11196,9 +11229,9 @@ export interface operations {
             query?: {
                 /** @description Only those (not) read. */
                 is_read?: boolean;
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -11297,7 +11330,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description How many were changed */
+            /** @description Number of changed notifications */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -11400,9 +11433,9 @@ export interface operations {
         parameters: {
             query?: {
                 status?: components["schemas"]["PromotionStatus"];
-                /** @description Rows of a page. */
+                /** @description Rows per page. */
                 limit?: number;
-                /** @description `next_cursor` of the page before. */
+                /** @description `next_cursor` of the previous page. */
                 cursor?: string;
             };
             header?: {
@@ -11501,7 +11534,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Asked; the admins are told */
+            /** @description Created; the admins are notified */
             201: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -11625,7 +11658,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Granted */
+            /** @description Approved */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -12376,7 +12409,7 @@ export interface operations {
         parameters: {
             query?: {
                 user_id?: number;
-                /** @description Code of a bag: scans of it, or into it. */
+                /** @description Code of a bag: scans of this bag, or into it. */
                 bag?: string;
                 kind?: components["schemas"]["ScanKind"];
                 outcome?: components["schemas"]["ScanOutcome"];
@@ -12498,7 +12531,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Had been written before; the first answer again */
+            /** @description Written before; the first response again */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -12548,7 +12581,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `bag_not_found`: looked up, but there is no such bag; the scan is an event all the same */
+            /** @description `bag_not_found`: no bag has this code; the scan is recorded as an event */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -12638,7 +12671,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What came of each scan */
+            /** @description The result for each scan */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -12746,7 +12779,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Undone, now or before */
+            /** @description Undone */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -12944,7 +12977,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Undone, now or before */
+            /** @description Undone */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -13622,7 +13655,7 @@ export interface operations {
     list_users: {
         parameters: {
             query?: {
-                /** @description Part of the user name or e-mail address. */
+                /** @description Part of the username or email address. */
                 q?: string;
                 role?: components["schemas"]["Role"];
                 is_active?: boolean;
@@ -13727,7 +13760,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Created; `Location` names it */
+            /** @description Created; `Location` is its address */
             201: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -13853,7 +13886,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The user; its `ETag` is for If-Match */
+            /** @description The user; send its `ETag` in If-Match */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -14065,7 +14098,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The user as it is now */
+            /** @description The changed user */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];
@@ -14419,7 +14452,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The user as it is now */
+            /** @description The changed user */
             200: {
                 headers: {
                     "X-Consistency-Token": components["headers"]["ConsistencyToken"];

@@ -35,7 +35,7 @@ describe('headlineOf', () => {
 		};
 		expect(words(move, 'C1')).toBe('Moved to SB2');
 		expect(words(move, 'SB1')).toBe('Moved to SB2');
-		expect(words(move, 'SB2')).toBe('Came from SB1');
+		expect(words(move, 'SB2')).toBe('Moved from SB1');
 	});
 
 	it('says why a scan was refused', () => {
