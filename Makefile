@@ -55,6 +55,7 @@ pictures: test-browser ## Renew the pictures of docs/guide and README.md from th
 	npm --prefix frontend run pictures
 
 lint: ## Run every linter
+	@.ci/build-web
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	npm --prefix frontend run lint

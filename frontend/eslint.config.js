@@ -20,11 +20,19 @@ export default ts.config(
 	},
 	js.configs.recommended,
 	...ts.configs.strict,
+	...ts.configs.recommendedTypeChecked,
 	...svelte.configs.recommended,
 	prettier,
 	...svelte.configs.prettier,
 	{
-		languageOptions: { globals: { ...globals.browser, ...globals.node } },
+		languageOptions: {
+			globals: { ...globals.browser, ...globals.node },
+			parserOptions: {
+				project: './tsconfig.eslint.json',
+				tsconfigRootDir: import.meta.dirname,
+				extraFileExtensions: ['.svelte']
+			}
+		},
 		rules: {
 			'no-undef': 'off',
 			'no-console': 'error'
@@ -33,6 +41,34 @@ export default ts.config(
 	{
 		files: ['**/*.svelte', '**/*.svelte.ts'],
 		languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } }
+	},
+	{
+		// A worker has other globals than a page, so it is a program of its own.
+		files: ['src/service-worker.ts'],
+		languageOptions: { parserOptions: { project: './tsconfig.worker.json' } }
+	},
+	{
+		// ESLint sees the parameters of snippets, and what it imports from components, as `any`. `npm run check` knows their
+		// types, and checks them.
+		files: ['**/*.svelte'],
+		rules: {
+			'@typescript-eslint/no-unsafe-argument': 'off',
+			'@typescript-eslint/no-unsafe-assignment': 'off',
+			'@typescript-eslint/no-unsafe-call': 'off',
+			'@typescript-eslint/no-unsafe-member-access': 'off',
+			'@typescript-eslint/no-unsafe-return': 'off',
+			'@typescript-eslint/no-redundant-type-constituents': 'off'
+		}
+	},
+	{
+		// A stub of an asynchronous function is asynchronous too, although it has nothing to await.
+		files: ['**/*.test.ts'],
+		rules: { '@typescript-eslint/require-await': 'off' }
+	},
+	{
+		// The rule does not see the casts of JSDoc.
+		files: ['**/*.js', '**/*.mjs'],
+		rules: { '@typescript-eslint/no-unsafe-assignment': 'off' }
 	},
 	{ files: ['scripts/**'], rules: { 'no-console': 'off' } }
 );

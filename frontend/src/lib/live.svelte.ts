@@ -43,10 +43,11 @@ class Live {
 		const since = uuidv7();
 		let stop: (() => void) | undefined;
 		let isStopped = false;
-		const callOff = whenIdle(async () => {
+		const open = async () => {
 			const { EventSource } = await import('eventsource');
 			if (!isStopped) stop = this.#listen(queries, EventSource, since);
-		});
+		};
+		const callOff = whenIdle(() => void open());
 		return () => {
 			isStopped = true;
 			callOff();

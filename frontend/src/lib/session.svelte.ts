@@ -1,6 +1,6 @@
 import { exclusive } from './exclusive';
 import { api, useTokens, type Schemas } from './api/client';
-import { refusalOf } from './api/errors';
+import { refusalOf, type ApiError } from './api/errors';
 import { waitingScans } from './features/outbox/waiting.svelte';
 import { m } from './paraglide/messages.js';
 import { REFRESH_LOCK } from './refresh-lock';
@@ -80,7 +80,7 @@ class Session {
 	}
 
 	/** After this, either somebody is signed in or a second factor is asked for; otherwise the problem comes back. */
-	async signIn(username: string, password: string): Promise<unknown> {
+	async signIn(username: string, password: string): Promise<ApiError | undefined> {
 		const answer = await api.POST('/api/v1/auth/login', { body: { username, password } });
 		if (answer.data && 'challenge' in answer.data) this.challenge = answer.data.challenge;
 		else if (answer.data) this.#accept(answer.data);
@@ -88,7 +88,7 @@ class Session {
 	}
 
 	/** Answers the challenge with a code of the app, or one of the recovery codes. */
-	async verify(code: string): Promise<unknown> {
+	async verify(code: string): Promise<ApiError | undefined> {
 		const challenge = this.challenge ?? '';
 		const answer = await api.POST('/api/v1/auth/2fa/verify', { body: { challenge, code } });
 		if (answer.data) this.#accept(answer.data);
@@ -100,7 +100,7 @@ class Session {
 		this.challenge = null;
 	}
 
-	async changePassword(current_password: string, new_password: string): Promise<unknown> {
+	async changePassword(current_password: string, new_password: string): Promise<ApiError | undefined> {
 		const answer = await api.POST('/api/v1/me/password', { body: { current_password, new_password } });
 		if (answer.data) this.#accept(answer.data);
 		return answer.response.ok ? undefined : refusalOf(answer);

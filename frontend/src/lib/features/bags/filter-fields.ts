@@ -1,5 +1,5 @@
 import type { Schemas } from '$lib/api/client';
-import type { Filter } from '$lib/components/table/FilterBar.svelte';
+import type { Filter } from '$lib/components/table/filter';
 import { m } from '$lib/paraglide/messages.js';
 
 /** The choice of a dispatch area; old areas stay, as bags of them do. */

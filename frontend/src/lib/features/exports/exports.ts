@@ -1,4 +1,4 @@
-import type { Filter } from '$lib/components/table/FilterBar.svelte';
+import type { Filter } from '$lib/components/table/filter';
 import { addDays, beginOf, dayIn } from '$lib/days';
 import { ROLES, roleName, type Role } from '$lib/features/users/roles';
 import { wordsOf } from '$lib/features/scan/outcome';

@@ -146,7 +146,7 @@ export class Outbox {
 
 	#own(what: NewAct): Act {
 		const at = toInstant(serverNow());
-		return { ...what, id: uuidv7(), user_id: this.userId, username: this.username, at } as Act;
+		return { ...what, id: uuidv7(), user_id: this.userId, username: this.username, at };
 	}
 
 	#newSender(): Sender {

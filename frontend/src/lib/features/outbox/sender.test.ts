@@ -12,7 +12,7 @@ import type { ActStore } from './store';
 const USER = 7;
 
 function act(what: NewAct, user_id = USER): Act {
-	return { ...what, id: uuidv7(), user_id, username: `person${user_id}`, at: new Date().toISOString() } as Act;
+	return { ...what, id: uuidv7(), user_id, username: `person${user_id}`, at: new Date().toISOString() };
 }
 
 const scan = (qr_code: string, user_id = USER) =>
@@ -377,7 +377,7 @@ describe.each([
 	it('forgets what was shown as refused and never sent, and nothing else', async () => {
 		const shown = { ...scan('SB1'), shown_as: 'looks_like_parent' } as Act;
 		const sent = { ...shown, id: uuidv7(), attempted: true } as Act;
-		const others = { ...shown, id: uuidv7(), user_id: 8 } as Act;
+		const others = { ...shown, id: uuidv7(), user_id: 8 };
 		for (const one of [shown, sent, others, scan('CB-1')]) await store.add(one);
 		await store.withdrawShown(USER);
 		expect((await store.list(USER)).map((one) => one.qr_code)).toEqual(['SB1', 'CB-1']);

@@ -3,14 +3,13 @@ import type { Act, NewAct } from './acts';
 import { NotNow } from './sender';
 import { httpFormats, httpTransport } from './transport';
 
-const act = (what: NewAct): Act =>
-	({
-		...what,
-		id: '019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11',
-		user_id: 1,
-		username: 'asha',
-		at: '2026-01-01T00:00:00Z'
-	}) as Act;
+const act = (what: NewAct): Act => ({
+	...what,
+	id: '019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11',
+	user_id: 1,
+	username: 'asha',
+	at: '2026-01-01T00:00:00Z'
+});
 const scan = act({ kind: 'scan', qr_code: 'CB-1', parent_qr_code: 'SB12345', source: 'wedge' });
 const undo = act({ kind: 'undo', scan_id: scan.id, qr_code: 'CB-1', parent_qr_code: 'SB12345' });
 const move = act({ kind: 'move', qr_code: 'CB-1', parent_qr_code: 'SB12345' });

@@ -9,11 +9,12 @@ export function keepAwake(): () => void {
 		if (isWanted) lock = granted;
 		else void granted?.release();
 	};
-	document.addEventListener('visibilitychange', ask);
+	const askAgain = () => void ask();
+	document.addEventListener('visibilitychange', askAgain);
 	void ask();
 	return () => {
 		isWanted = false;
-		document.removeEventListener('visibilitychange', ask);
+		document.removeEventListener('visibilitychange', askAgain);
 		void lock?.release();
 	};
 }

@@ -246,7 +246,8 @@ function themes(): [string, Partial<Record<Tone, string>>][] {
 		const from = tokens.indexOf(`${selector} {`);
 		expect(from, selector).toBeGreaterThanOrEqual(0);
 		const body = tokens.slice(from, tokens.indexOf('}', from));
-		return Object.fromEntries([...body.matchAll(/(--[\w-]+): ([^;]+);/g)].map(([, name, value]) => [name, value]));
+		const values = [...body.matchAll(/(--[\w-]+): ([^;]+);/g)].map(([, name = '', value = '']) => [name, value]);
+		return Object.fromEntries(values) as Record<string, string>;
 	};
 	const light = block(':root');
 	const dark = block(":root[data-theme='dark']");

@@ -20,5 +20,5 @@ export function settleBy(outbox: Outbox, openParent: string | null) {
 /** The same once more, as a new act: made now, with an id of its own. */
 function again({ act }: Refusal): NewAct {
 	const common = { id: undefined, user_id: undefined, username: undefined, at: undefined, attempted: undefined };
-	return { ...act, ...common } as NewAct;
+	return { ...act, ...common };
 }

@@ -1,5 +1,5 @@
 import type { Schemas } from '$lib/api/client';
-import type { Filter } from '$lib/components/table/FilterBar.svelte';
+import type { Filter } from '$lib/components/table/filter';
 import { areaFilter } from '$lib/features/bags/filter-fields';
 import { m } from '$lib/paraglide/messages.js';
 import { kindWords, OUTCOMES, outcomeWords } from './words';
