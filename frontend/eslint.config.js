@@ -3,6 +3,7 @@ import prettier from 'eslint-config-prettier';
 import svelte from 'eslint-plugin-svelte';
 import globals from 'globals';
 import ts from 'typescript-eslint';
+import { importZones } from './import-zones.js';
 import svelteConfig from './svelte.config.js';
 
 export default ts.config(
@@ -37,6 +38,11 @@ export default ts.config(
 			'no-undef': 'off',
 			'no-console': 'error'
 		}
+	},
+	{
+		files: ['src/**'],
+		plugins: { 'import-zones': importZones },
+		rules: { 'import-zones/zones': 'error' }
 	},
 	{
 		files: ['**/*.svelte', '**/*.svelte.ts'],

@@ -1,7 +1,7 @@
 import { exclusive } from './exclusive';
 import { api, useTokens, type Schemas } from './api/client';
 import { refusalOf, type ApiError } from './api/errors';
-import { waitingScans } from './features/outbox/waiting.svelte';
+import { unsentScans } from './unsent-scans.svelte';
 import { m } from './paraglide/messages.js';
 import { REFRESH_LOCK } from './refresh-lock';
 import { forget, isLeaving, recall, remember } from './remembered-person';
@@ -108,7 +108,7 @@ class Session {
 
 	/** Ends the session here and on the server. Scans that wait are asked about first; they stay on the device. */
 	async signOut(): Promise<void> {
-		if (waitingScans.mine > 0 && !confirm(m.sign_out_with_waiting({ count: waitingScans.mine }))) return;
+		if (unsentScans.mine > 0 && !confirm(m.sign_out_with_waiting({ count: unsentScans.mine }))) return;
 		await this.#leave();
 	}
 

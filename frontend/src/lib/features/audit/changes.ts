@@ -1,5 +1,5 @@
 import { kindName } from '$lib/features/formats/words';
-import { roleName, ROLES } from '$lib/features/users/roles';
+import { roleName, ROLES } from '$lib/roles';
 import { bytes, dateTime, kilograms, number } from '$lib/format';
 import { m } from '$lib/paraglide/messages.js';
 import type { AuditEntry } from './actions';

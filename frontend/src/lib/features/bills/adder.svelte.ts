@@ -2,7 +2,7 @@ import type { QueryClient } from '@tanstack/svelte-query';
 import { api, type Schemas } from '$lib/api/client';
 import { sentenceOf } from '$lib/api/errors';
 import { unwrap } from '$lib/api/query';
-import type { Tone } from '$lib/features/scan/outcome';
+import type { Tone } from '$lib/outcomes/outcome';
 import { m } from '$lib/paraglide/messages.js';
 import { getLocale } from '$lib/paraglide/runtime.js';
 import { isRefused, toneOf, type Outcome } from './outcome';

@@ -1,5 +1,5 @@
 import type { Schemas } from '$lib/api/client';
-import { toneOf as stationToneOf, type Tone } from '$lib/features/scan/outcome';
+import { toneOf as stationToneOf, type Tone } from '$lib/outcomes/outcome';
 import { m } from '$lib/paraglide/messages.js';
 
 /** What came of a code: the server's outcome, or that it is not known yet, or that the whole batch was refused. */

@@ -1,5 +1,5 @@
 import { give } from '$lib/features/scan/feedback';
-import type { Tone } from '$lib/features/scan/outcome';
+import type { Tone } from '$lib/outcomes/outcome';
 
 export { listenForScans } from '$lib/features/scan/listen';
 

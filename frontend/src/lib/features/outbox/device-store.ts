@@ -1,7 +1,8 @@
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
 import { firstRun, isShownUnsent, type Act, type Refusal } from './acts';
 import { differences } from './sort-again';
-import type { ActStore, WaitingOf } from './store';
+import type { UnsentOf } from '$lib/unsent-scans.svelte';
+import type { ActStore } from './store';
 
 interface Schema extends DBSchema {
 	/** In the order of being done, which is the key: clocks are set back, keys are not. */
@@ -55,7 +56,7 @@ export const deviceStore: ActStore = {
 
 	async waiting() {
 		const index = (await open()).transaction('acts').store.index('by_user');
-		const people: WaitingOf[] = [];
+		const people: UnsentOf[] = [];
 		for (let cursor = await index.openCursor(null, 'nextunique'); cursor; cursor = await cursor.continue()) {
 			const { user_id, username } = cursor.value;
 			people.push({ user_id, username, count: await index.count(user_id) });

@@ -1,6 +1,7 @@
 import { firstRun, isShownUnsent, type Act, type Refusal } from './acts';
 import { differences } from './sort-again';
-import type { ActStore, WaitingOf } from './store';
+import type { UnsentOf } from '$lib/unsent-scans.svelte';
+import type { ActStore } from './store';
 
 /** Where the browser keeps nothing (private windows of some): works, and is lost with the page. The station says so. */
 export function memoryStore(): ActStore {
@@ -50,8 +51,8 @@ export function memoryStore(): ActStore {
 	};
 }
 
-function countByPerson(acts: Act[]): WaitingOf[] {
-	const people = new Map<number, WaitingOf>();
+function countByPerson(acts: Act[]): UnsentOf[] {
+	const people = new Map<number, UnsentOf>();
 	for (const { user_id, username } of acts) {
 		const person = people.get(user_id);
 		if (person) person.count += 1;

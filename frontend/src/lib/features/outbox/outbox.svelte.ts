@@ -11,7 +11,7 @@ import { NotNow, Sender, type HoldUp } from './sender';
 import type { Replaced } from './sort-again';
 import type { ActStore } from './store';
 import { httpFormats, httpTransport } from './transport';
-import { waitingScans } from './waiting.svelte';
+import { unsentScans } from '$lib/unsent-scans.svelte';
 
 /** What pages tell each other. */
 export type News = { verdict: Verdict } | { replaced: Replaced[] } | { changed: true };
@@ -79,8 +79,8 @@ export class Outbox {
 	/** Keeps an act and sends it as soon as it may go. Returns it at once, with when it is safe on the device. */
 	add(what: NewAct): { act: Act; kept: Promise<boolean> } {
 		const act = this.#own(what);
-		waitingScans.keeping += 1;
-		waitingScans.mine += 1;
+		unsentScans.saving += 1;
+		unsentScans.mine += 1;
 		return { act, kept: this.#next(() => this.#keep(act)) };
 	}
 
@@ -90,11 +90,11 @@ export class Outbox {
 	 */
 	takeBack(id: string, reversal: NewAct): { act: Act; fate: Promise<'withdrawn' | 'queued' | 'lost'> } {
 		const act = this.#own(reversal);
-		waitingScans.keeping += 1;
-		waitingScans.mine += 1;
+		unsentScans.saving += 1;
+		unsentScans.mine += 1;
 		const fate = this.#next(async () => {
 			if (!(await this.#store.withdraw(id).catch(() => false))) return (await this.#keep(act)) ? 'queued' : 'lost';
-			waitingScans.keeping -= 1;
+			unsentScans.saving -= 1;
 			void this.#count();
 			this.#tell({ changed: true });
 			return 'withdrawn';
@@ -124,8 +124,8 @@ export class Outbox {
 		this.#sender.stop();
 		this.#watcher = null;
 		this.#news.close();
-		waitingScans.mine = 0;
-		waitingScans.toSettle = 0;
+		unsentScans.mine = 0;
+		unsentScans.needsAttention = 0;
 	}
 
 	async #begin(): Promise<void> {
@@ -191,7 +191,7 @@ export class Outbox {
 			isKept = false;
 			this.isBroken = true;
 		}
-		waitingScans.keeping -= 1;
+		unsentScans.saving -= 1;
 		void this.#count();
 		if (!isKept) return false;
 		this.#sender.wake();
@@ -218,10 +218,10 @@ export class Outbox {
 			this.#mustRecount = false;
 			const waiting = await this.#store.waiting().catch(() => []);
 			const stored = waiting.find((person) => person.user_id === this.userId)?.count ?? 0;
-			waitingScans.mine = stored + waitingScans.keeping;
-			waitingScans.others = waiting.filter((person) => person.user_id !== this.userId);
+			unsentScans.mine = stored + unsentScans.saving;
+			unsentScans.others = waiting.filter((person) => person.user_id !== this.userId);
 			this.refusals = await this.#store.refusals(this.userId).catch(() => []);
-			waitingScans.toSettle = this.refusals.length;
+			unsentScans.needsAttention = this.refusals.length;
 		}
 		this.#isCounting = false;
 	}

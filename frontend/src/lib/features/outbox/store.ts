@@ -1,12 +1,6 @@
 import type { Act, Refusal } from './acts';
+import type { UnsentOf } from '$lib/unsent-scans.svelte';
 import type { Replaced } from './sort-again';
-
-/** Acts of one person that wait on this device. */
-export interface WaitingOf {
-	user_id: number;
-	username: string;
-	count: number;
-}
 
 /** Keeps acts until they are answered, in the order they were done, and refusals until they are settled. */
 export interface ActStore {
@@ -17,7 +11,7 @@ export interface ActStore {
 	/** Everything of a person, oldest first. */
 	list(userId: number): Promise<Act[]>;
 	/** How many acts wait, person by person. */
-	waiting(): Promise<WaitingOf[]>;
+	waiting(): Promise<UnsentOf[]>;
 	/** Takes back an act that was never sent; false when it may have reached the server. */
 	withdraw(id: string): Promise<boolean>;
 	/** Takes back scans that were shown as refused and never sent. */

@@ -1,7 +1,7 @@
 import type { CodeVerdict } from '$lib/bag-formats/formats';
 import type { Verdict } from '$lib/features/outbox/acts';
 import type { Entry } from './feed.svelte';
-import { isRefused } from './outcome';
+import { isRefused } from '$lib/outcomes/outcome';
 import { outcomeOf } from './verdicts';
 
 /** Why a code can't be that of a parent for a bill; null when it can. */

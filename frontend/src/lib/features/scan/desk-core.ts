@@ -2,7 +2,7 @@ import type { Act, NewAct } from '$lib/features/outbox/acts';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import { entryOf, isFresh, localEntry, type Entry, type Feed } from './feed.svelte';
 import { give, say } from './feedback';
-import { toneOfEntry, wordsOfEntry } from './outcome';
+import { toneOfEntry, wordsOfEntry } from './entry-words';
 
 /** Outcomes after which the number is spoken, which says more than words. */
 const COUNTED = new Set(['linked', 'added']);

@@ -1,7 +1,7 @@
 import type { Act, Refusal } from '$lib/features/outbox/acts';
 import { serverNow } from '$lib/clock';
 import { uuidv7 } from '$lib/uuidv7';
-import { isRefused } from './outcome';
+import { isRefused } from '$lib/outcomes/outcome';
 import { trimmed } from './trim';
 
 /** One thing done at the station, as it is shown. */

@@ -1,6 +1,6 @@
 import { getLocale } from '$lib/paraglide/runtime.js';
 import { settings } from './settings.svelte';
-import { LOWER, SIGNALS, type Signal, type Tone } from './signals';
+import { LOWER, SIGNALS, type Signal, type Tone } from '$lib/outcomes/signals';
 
 /** Part of the full scale that volume 1 gives. */
 const LOUDEST = 0.6;

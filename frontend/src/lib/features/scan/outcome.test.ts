@@ -4,18 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { isRefusal, type Act, type Verdict } from '$lib/features/outbox/acts';
 import { overwriteGetLocale } from '$lib/paraglide/runtime.js';
 import type { Entry } from './feed.svelte';
-import {
-	isRefused,
-	OUTCOMES,
-	pastWordsOf,
-	shown,
-	toneOf,
-	toneOfEntry,
-	wordsOf,
-	wordsOfEntry,
-	type Outcome
-} from './outcome';
-import { LOWER, SIGNALS, type Tone } from './signals';
+import { shown, toneOfEntry, wordsOfEntry } from './entry-words';
+import { isRefused, OUTCOMES, pastWordsOf, toneOf, wordsOf, type Outcome } from '$lib/outcomes/outcome';
+import { LOWER, SIGNALS, type Tone } from '$lib/outcomes/signals';
 import { outcomeOf, outcomeOfUndo } from './verdicts';
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');

@@ -11,7 +11,7 @@ import { DeskCore } from './desk-core';
 import type { Desk } from './desk';
 import { entryOf, entryOfRefusal, Feed, isFresh, type Entry } from './feed.svelte';
 import { give, say } from './feedback';
-import { isRefused } from './outcome';
+import { isRefused } from '$lib/outcomes/outcome';
 import { isOpeningEntry, newParent, parentBefore, parentOf, recallParents, refusalOfChild } from './parent';
 import { rememberParents, shownCount, withOpen, type OpenParent, type RememberedParents } from './parent';
 import { afterUndo, outcomeOf, outcomeOfUndo, shownRefusalOf } from './verdicts';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Entry } from './feed.svelte';
-import { isRefused } from './outcome';
+import { isRefused } from '$lib/outcomes/outcome';
 import { parentBefore, recallParents, refusalOfChild, rememberParents } from './parent';
 import { newParent, shownCount, withOpen, type OpenParent } from './parent';
 

@@ -1,6 +1,5 @@
 import type { Schemas } from '$lib/api/client';
 import { m } from '$lib/paraglide/messages.js';
-import type { Entry } from './feed.svelte';
 import { SIGNALS, type Tone } from './signals';
 
 export type { Tone } from './signals';
@@ -128,11 +127,6 @@ export function toneOf(outcome: string): Tone {
 	return rowOf(outcome)[0];
 }
 
-/** The tone of an entry: something to know about a bag that was added is heard. */
-export function toneOfEntry({ outcome, warning }: Pick<Entry, 'outcome' | 'warning'>): Tone {
-	return toneOf(outcome === 'added' && warning ? 'added_open' : outcome);
-}
-
 /** The few words of an outcome in the person's language. */
 export function wordsOf(outcome: string, elsewhere: string | null): string {
 	return rowOf(outcome)[1](elsewhere);
@@ -143,21 +137,12 @@ export function pastWordsOf(outcome: string, elsewhere: string | null): string {
 	return outcome === 'parent_full' ? m.outcome_parent_full() : wordsOf(outcome, elsewhere);
 }
 
+/** The same in lists that don't know which other parent a bag was in at that time. */
+export function outcomeWords(outcome: string): string {
+	return outcome === 'linked_elsewhere' ? m.scans_in_another() : pastWordsOf(outcome, null);
+}
+
 /** Whether the outcome tells that something was not done. */
 export function isRefused(outcome: string): boolean {
 	return SIGNALS[toneOf(outcome)].isRefusal;
-}
-
-/** What an entry says: that an undo was refused is said with the reason. */
-export function wordsOfEntry({ kind, outcome, elsewhere }: Entry): string {
-	const words = wordsOf(outcome, elsewhere);
-	const isUndo = kind === 'undo' || kind === 'bill_remove';
-	return isUndo && isRefused(outcome) ? m.outcome_not_undone({ reason: words }) : words;
-}
-
-/** An entry as it is to be shown: on its way is "kept" as long as nothing can be sent. */
-export function shown(entry: Entry, isHeldUp: boolean): Entry {
-	if (entry.isUndoing) return { ...entry, outcome: 'undoing' };
-	if (!isHeldUp || entry.outcome !== 'pending') return entry;
-	return { ...entry, outcome: entry.fills ? 'filled' : 'kept' };
 }
