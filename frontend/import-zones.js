@@ -22,12 +22,12 @@ export const ALLOWED = {
 	},
 	bills: {
 		outbox: 'bags that are scanned onto a bill are stored on the device before they are sent',
-		scan: 'scanner and tones are those of the scan station'
+		station: 'scanner and tones are those of the scan station'
 	},
 	overview: {
 		reports: 'shows figures of reports'
 	},
-	scan: {
+	station: {
 		outbox: 'what is scanned is stored on the device before it is sent'
 	}
 };

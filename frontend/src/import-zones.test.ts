@@ -29,9 +29,9 @@ describe('the rule of import zones', () => {
 		['lib/session.svelte.ts', "type Actions = typeof import('./features/outbox/actions');"],
 		['lib/session.svelte.ts', "import Badge from './components/Badge.svelte';"],
 		['lib/shell/Any.ts', "import Bell from '$lib/features/notifications/NotificationBell.svelte';"],
-		['lib/features/outbox/any.ts', "import { feed } from '$lib/features/scan/feed.svelte';"],
-		['lib/features/outbox/any.ts', "import { feed } from '../scan/feed.svelte';"],
-		['lib/features/scan/camera/any.ts', "import { add } from '../../bills/adder';"],
+		['lib/features/outbox/any.ts', "import { feed } from '$lib/features/station/feed.svelte';"],
+		['lib/features/outbox/any.ts', "import { feed } from '../station/feed.svelte';"],
+		['lib/features/station/camera/any.ts', "import { add } from '../../bills/adder';"],
 		['lib/features/reports/any.ts', "import Page from '../../../routes/+layout.svelte';"]
 	])('%s: %s is refused', (path, code) => {
 		expect(messagesFor(path, code)).toHaveLength(1);
@@ -40,8 +40,8 @@ describe('the rule of import zones', () => {
 
 	it.each([
 		['routes/(app)/+page.svelte.ts', "import { act } from '$lib/features/outbox/actions';"],
-		['lib/features/scan/any.ts', "import { act } from '$lib/features/outbox/actions';"],
-		['lib/features/scan/camera/any.ts', "import { feed } from '../feed.svelte';"],
+		['lib/features/station/any.ts', "import { act } from '$lib/features/outbox/actions';"],
+		['lib/features/station/camera/any.ts', "import { feed } from '../feed.svelte';"],
 		['lib/features/outbox/any.ts', "import { session } from '$lib/session.svelte';"],
 		['lib/components/Any.ts', "import { m } from '$lib/paraglide/messages.js';"],
 		['lib/components/Any.ts', "import { page } from '$app/state';"],
@@ -75,6 +75,6 @@ describe('the allow-list of features', () => {
 });
 
 it('a file of a feature belongs to that feature, in subfolders too', () => {
-	expect(zoneOf('lib/features/scan/camera/reader.ts')).toEqual({ name: 'feature', feature: 'scan' });
+	expect(zoneOf('lib/features/station/camera/reader.ts')).toEqual({ name: 'feature', feature: 'station' });
 	expect(zoneOf('service-worker.ts')).toBeNull();
 });

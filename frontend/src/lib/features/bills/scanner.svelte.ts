@@ -1,7 +1,7 @@
-import { give } from '$lib/features/scan/feedback';
+import { give } from '$lib/features/station/feedback';
 import type { Tone } from '$lib/outcomes/outcome';
 
-export { listenForScans } from '$lib/features/scan/listen';
+export { listenForScans } from '$lib/features/station/listen';
 
 const KEY = 'traitortrack-bill-sound';
 /** Tones of results that came together follow each other this closely. */
