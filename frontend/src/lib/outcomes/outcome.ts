@@ -8,7 +8,7 @@ export type { Tone } from './signals';
 type ServerOutcome = Schemas['ScanOutcome'] | Schemas['AddOutcome'];
 
 /** What an act did that has no outcome of its own in the API. */
-type ActOutcome = 'moved' | 'completed' | 'reopened' | 'removed' | 'nothing_undone' | 'added_open';
+type ActionOutcome = 'moved' | 'completed' | 'reopened' | 'removed' | 'nothing_undone' | 'added_open';
 
 /** What the station says by itself. */
 type StationOutcome =
@@ -44,7 +44,7 @@ type ProblemOutcome =
 	| 'stale_version'
 	| 'if_match_required';
 
-export type Outcome = ServerOutcome | ActOutcome | StationOutcome | ProblemOutcome;
+export type Outcome = ServerOutcome | ActionOutcome | StationOutcome | ProblemOutcome;
 
 /** How a result is shown, in the person's language. `elsewhere`: the parent or bill that the bag is in. */
 type Row = readonly [tone: Tone, words: (elsewhere: string | null) => string];

@@ -1,12 +1,12 @@
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
-import { firstRun, isShownUnsent, type Act, type Refusal } from './acts';
+import { firstRun, isShownUnsent, type QueuedAction, type Refusal } from './actions';
 import { differences } from './sort-again';
 import type { UnsentOf } from '$lib/unsent-scans.svelte';
-import type { ActStore } from './store';
+import type { ActionStore } from './store';
 
 interface Schema extends DBSchema {
 	/** In the order of being done, which is the key: clocks are set back, keys are not. */
-	acts: { key: number; value: Act; indexes: { by_id: string; by_user: number } };
+	acts: { key: number; value: QueuedAction; indexes: { by_id: string; by_user: number } };
 	refusals: { key: string; value: Refusal; indexes: { by_user: number } };
 }
 
@@ -33,7 +33,7 @@ function open(): Promise<IDBPDatabase<Schema>> {
 }
 
 /** IndexedDB: outlives reloads, crashes and empty batteries. */
-export const deviceStore: ActStore = {
+export const deviceStore: ActionStore = {
 	async add(act) {
 		// Strict: on the disk before the packer sees it as kept.
 		const transaction = (await open()).transaction('acts', 'readwrite', { durability: 'strict' });

@@ -1,11 +1,11 @@
-import { firstRun, isShownUnsent, type Act, type Refusal } from './acts';
+import { firstRun, isShownUnsent, type QueuedAction, type Refusal } from './actions';
 import { differences } from './sort-again';
 import type { UnsentOf } from '$lib/unsent-scans.svelte';
-import type { ActStore } from './store';
+import type { ActionStore } from './store';
 
 /** Where the browser keeps nothing (private windows of some): works, and is lost with the page. The station says so. */
-export function memoryStore(): ActStore {
-	let acts: Act[] = [];
+export function memoryStore(): ActionStore {
+	let acts: QueuedAction[] = [];
 	let refusals: Refusal[] = [];
 	const done = Promise.resolve();
 	return {
@@ -51,7 +51,7 @@ export function memoryStore(): ActStore {
 	};
 }
 
-function countByPerson(acts: Act[]): UnsentOf[] {
+function countByPerson(acts: QueuedAction[]): UnsentOf[] {
 	const people = new Map<number, UnsentOf>();
 	for (const { user_id, username } of acts) {
 		const person = people.get(user_id);

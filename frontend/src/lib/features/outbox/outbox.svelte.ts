@@ -3,13 +3,13 @@ import { noteServerDate, serverNow, toInstant } from '$lib/clock';
 import { session } from '$lib/session.svelte';
 import { uuidv7 } from '$lib/uuidv7';
 import { knownFormats } from '$lib/bag-formats/known-formats';
-import { isRefusal, type Act, type NewAct, type Refusal, type Verdict } from './acts';
+import { isRefusal, type QueuedAction, type NewAction, type Refusal, type Verdict } from './actions';
 import { deviceStore } from './device-store';
 import { aloneSending, NEWS_CHANNEL, SYNC_TAG } from './locks';
 import { memoryStore } from './memory-store';
 import { NotNow, Sender, type HoldUp } from './sender';
 import type { Replaced } from './sort-again';
-import type { ActStore } from './store';
+import type { ActionStore } from './store';
 import { httpFormats, httpTransport } from './transport';
 import { unsentScans } from '$lib/unsent-scans.svelte';
 
@@ -31,7 +31,7 @@ export class Outbox {
 	/** Set when the browser keeps nothing, or has no room: what is scanned now is lost with the page. */
 	isBroken = $state(false);
 	refusals = $state.raw<Refusal[]>([]);
-	#store: ActStore = deviceStore;
+	#store: ActionStore = deviceStore;
 	#loadFormats: ReturnType<typeof httpFormats>;
 	#sender: Sender;
 	#watcher: Watcher | null = null;
@@ -66,7 +66,7 @@ export class Outbox {
 	}
 
 	/** What is still to be answered, oldest first. */
-	async list(): Promise<Act[]> {
+	async list(): Promise<QueuedAction[]> {
 		await this.#storing;
 		return this.#store.list(this.userId).catch(() => []);
 	}
@@ -77,7 +77,7 @@ export class Outbox {
 	}
 
 	/** Keeps an act and sends it as soon as it may go. Returns it at once, with when it is safe on the device. */
-	add(what: NewAct): { act: Act; kept: Promise<boolean> } {
+	add(what: NewAction): { act: QueuedAction; kept: Promise<boolean> } {
 		const act = this.#own(what);
 		unsentScans.saving += 1;
 		unsentScans.mine += 1;
@@ -88,7 +88,7 @@ export class Outbox {
 	 * Takes an act back. One that was never sent leaves the queue, as if it had never been; otherwise `reversal` is
 	 * queued behind it. Either way nothing that is done later comes before it.
 	 */
-	takeBack(id: string, reversal: NewAct): { act: Act; fate: Promise<'withdrawn' | 'queued' | 'lost'> } {
+	takeBack(id: string, reversal: NewAction): { act: QueuedAction; fate: Promise<'withdrawn' | 'queued' | 'lost'> } {
 		const act = this.#own(reversal);
 		unsentScans.saving += 1;
 		unsentScans.mine += 1;
@@ -144,7 +144,7 @@ export class Outbox {
 		void navigator.storage?.persist?.().catch(() => false);
 	}
 
-	#own(what: NewAct): Act {
+	#own(what: NewAction): QueuedAction {
 		const at = toInstant(serverNow());
 		return { ...what, id: uuidv7(), user_id: this.userId, username: this.username, at };
 	}
@@ -169,7 +169,7 @@ export class Outbox {
 		};
 		const transport = httpTransport(courierOf(this.userId));
 		// What was scanned before is stored before anything is sorted.
-		const store: ActStore = { ...this.#store, replace: (...args) => this.#next(() => this.#store.replace(...args)) };
+		const store: ActionStore = { ...this.#store, replace: (...args) => this.#next(() => this.#store.replace(...args)) };
 		return new Sender(this.userId, store, events, transport, aloneSending, (age) => this.#freshFormats(age));
 	}
 
@@ -183,7 +183,7 @@ export class Outbox {
 		return turn;
 	}
 
-	async #keep(act: Act): Promise<boolean> {
+	async #keep(act: QueuedAction): Promise<boolean> {
 		let isKept = true;
 		try {
 			await this.#store.add(act);

@@ -3,22 +3,22 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { readFileSync } from 'node:fs';
 import { BagFormats, type BagFormat } from '$lib/bag-formats/formats';
 import { uuidv7 } from '$lib/uuidv7';
-import { isOpening, type Act, type NewAct, type Verdict } from './acts';
+import { isOpening, type QueuedAction, type NewAction, type Verdict } from './actions';
 import { deviceStore } from './device-store';
 import { memoryStore } from './memory-store';
 import { NotNow, Sender, type FreshFormats, type HoldUp, type Transport } from './sender';
-import type { ActStore } from './store';
+import type { ActionStore } from './store';
 
 const USER = 7;
 
-function act(what: NewAct, user_id = USER): Act {
+function act(what: NewAction, user_id = USER): QueuedAction {
 	return { ...what, id: uuidv7(), user_id, username: `person${user_id}`, at: new Date().toISOString() };
 }
 
 const scan = (qr_code: string, user_id = USER) =>
 	act({ kind: 'scan', qr_code, parent_qr_code: 'SB12345', source: 'wedge' }, user_id);
 
-const linked = (of: Act, outcome = 'linked'): Verdict => ({
+const linked = (of: QueuedAction, outcome = 'linked'): Verdict => ({
 	act: of,
 	outcome,
 	bag: null,
@@ -43,7 +43,7 @@ interface Run {
 }
 
 /** Resolves when the sender has nothing more to send. */
-function emptied(store: ActStore, transport: Transport, sees = false, formats?: FreshFormats): Promise<Run> {
+function emptied(store: ActionStore, transport: Transport, sees = false, formats?: FreshFormats): Promise<Run> {
 	const run: Run = { holdUps: [], settled: [], replaced: [] };
 	return new Promise((resolve) => {
 		const sender = new Sender(
@@ -80,7 +80,7 @@ describe.each([
 	['on the device', () => deviceStore],
 	['in memory', memoryStore]
 ])('Sender with acts kept %s', (_, open) => {
-	let store: ActStore;
+	let store: ActionStore;
 	beforeEach(async () => {
 		await clear();
 		store = open();
@@ -236,14 +236,14 @@ describe.each([
 		const open = (qr_code: string) =>
 			act({ kind: 'scan', qr_code, parent_qr_code: null, source: 'wedge', open_before: null });
 		/** Which code goes where, batch by batch. */
-		const briefly = (batches: Act[][]) =>
+		const briefly = (batches: QueuedAction[][]) =>
 			batches.map((batch) =>
 				batch.map((one) => `${one.qr_code}>${('parent_qr_code' in one && one.parent_qr_code) || 'open'}`)
 			);
 
 		it('sorts what waits before it is sent: what came behind a parent of a new format goes into it', async () => {
 			for (const one of [open('SB12345'), scan('CB-1'), scan('WH000001'), scan('CB-2')]) await store.add(one);
-			const batches: Act[][] = [];
+			const batches: QueuedAction[][] = [];
 			const { replaced } = await emptied(
 				store,
 				async (batch) => {
@@ -280,7 +280,7 @@ describe.each([
 
 		it('opens what the server refused as a parent, although no format says so, before anything else is sent', async () => {
 			await store.add(scan('OLD-PARENT'));
-			const batches: Act[][] = [];
+			const batches: QueuedAction[][] = [];
 			const { settled } = await emptied(
 				store,
 				async (batch) => {
@@ -314,7 +314,7 @@ describe.each([
 
 		it('sends what came while it asked for the formats only after it has been sorted too', async () => {
 			await store.add(scan('CB-1'));
-			const batches: Act[][] = [];
+			const batches: QueuedAction[][] = [];
 			let asked = 0;
 			await emptied(
 				store,
@@ -336,7 +336,7 @@ describe.each([
 			const due = (qr_code: string) =>
 				act({ kind: 'scan', qr_code, parent_qr_code: null, source: 'wedge', sorting: 'due' });
 			for (const one of [due('CB-1'), due('SB12345'), due('CB-2')]) await store.add(one);
-			const batches: Act[][] = [];
+			const batches: QueuedAction[][] = [];
 			await emptied(
 				store,
 				async (batch) => {
@@ -359,7 +359,7 @@ describe.each([
 				shown_as: 'looks_like_parent'
 			});
 			for (const one of [scan('CB-1'), shown, scan('CB-2')]) await store.add(one);
-			const batches: Act[][] = [];
+			const batches: QueuedAction[][] = [];
 			await emptied(
 				store,
 				async (batch) => {
@@ -375,8 +375,8 @@ describe.each([
 	});
 
 	it('forgets what was shown as refused and never sent, and nothing else', async () => {
-		const shown = { ...scan('SB1'), shown_as: 'looks_like_parent' } as Act;
-		const sent = { ...shown, id: uuidv7(), attempted: true } as Act;
+		const shown = { ...scan('SB1'), shown_as: 'looks_like_parent' } as QueuedAction;
+		const sent = { ...shown, id: uuidv7(), attempted: true } as QueuedAction;
 		const others = { ...shown, id: uuidv7(), user_id: 8 };
 		for (const one of [shown, sent, others, scan('CB-1')]) await store.add(one);
 		await store.withdrawShown(USER);

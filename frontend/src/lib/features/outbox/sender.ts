@@ -1,10 +1,10 @@
 import type { BagFormats } from '$lib/bag-formats/formats';
-import { isOpening, isRefusal, type Act, type Refusal, type Verdict } from './acts';
+import { isOpening, isRefusal, type QueuedAction, type Refusal, type Verdict } from './actions';
 import { differences, openInstead, sortAgain, type Replaced } from './sort-again';
-import type { ActStore } from './store';
+import type { ActionStore } from './store';
 
 /** Sends acts that go out together; throws [`NotNow`] when they have to wait. One verdict for each, in order. */
-export type Transport = (acts: Act[]) => Promise<Verdict[]>;
+export type Transport = (acts: QueuedAction[]) => Promise<Verdict[]>;
 
 /** Why nothing can be sent now: no way to the server, nobody signed in, or the server asks to wait. */
 export type HoldUp = 'offline' | 'signed_out' | 'busy';
@@ -46,7 +46,7 @@ export class Sender {
 
 	constructor(
 		private readonly userId: number,
-		private readonly store: ActStore,
+		private readonly store: ActionStore,
 		private readonly events: SenderEvents,
 		private readonly transport: Transport,
 		private readonly alone: <T>(work: () => Promise<T>) => Promise<T>,
@@ -138,7 +138,7 @@ export class Sender {
 		return verdicts.filter(({ act }) => !opened.has(act.id));
 	}
 
-	async #replace(change: (acts: Act[]) => Act[]): Promise<Replaced[]> {
+	async #replace(change: (acts: QueuedAction[]) => QueuedAction[]): Promise<Replaced[]> {
 		return this.store.replace(this.userId, (acts) => {
 			const sorted = change(acts);
 			const replaced = differences(acts, sorted);
@@ -181,7 +181,7 @@ function isMistaken({ act, outcome }: Verdict): boolean {
 }
 
 /** Another scan into the same parent was answered after it: then it is too late to open another one for that. */
-function isFollowed(act: Act, verdicts: Verdict[], at: number): boolean {
+function isFollowed(act: QueuedAction, verdicts: Verdict[], at: number): boolean {
 	const into = act.kind === 'scan' ? act.parent_qr_code : null;
 	return verdicts.slice(at + 1).some(({ act: later }) => later.kind === 'scan' && later.parent_qr_code === into);
 }

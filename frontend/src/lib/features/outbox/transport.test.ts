@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Act, NewAct } from './acts';
+import type { QueuedAction, NewAction } from './actions';
 import { NotNow } from './sender';
 import { httpFormats, httpTransport } from './transport';
 
-const act = (what: NewAct): Act => ({
+const act = (what: NewAction): QueuedAction => ({
 	...what,
 	id: '019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11',
 	user_id: 1,
@@ -113,7 +113,7 @@ describe('httpTransport', () => {
 
 	it('sends what only the station knows of a scan nowhere', async () => {
 		const { transport, sent } = transportWith(problem(409, 'looks_like_parent'));
-		const shown = { ...scan, shown_as: 'looks_like_parent', open_before: 'SB1', was_child: true } as Act;
+		const shown = { ...scan, shown_as: 'looks_like_parent', open_before: 'SB1', was_child: true } as QueuedAction;
 		expect((await transport([shown]))[0]?.outcome).toBe('looks_like_parent');
 		expect(Object.keys((await sent[0]?.json()) as object).sort()).toEqual(
 			['id', 'parent_qr_code', 'qr_code', 'scanned_at', 'source'].sort()

@@ -2,7 +2,7 @@ import createClient from 'openapi-fetch';
 import type { Problem, Schemas } from '$lib/api/client';
 import type { paths } from '$lib/api/schema.gen';
 import type { BagFormat } from '$lib/bag-formats/formats';
-import type { Act, BillAct, MoveAct, ScanAct, StatusAct, UndoAct, Verdict } from './acts';
+import type { QueuedAction, BillAction, MoveAction, ScanAction, StatusAction, UndoAction, Verdict } from './actions';
 import { NotNow, type Transport } from './sender';
 
 /** Who carries requests: a page with its session, or the service worker with the session's cookie. */
@@ -56,7 +56,7 @@ export function httpTransport(courier: Courier): Transport {
 	const api = clientOf(courier);
 	return async (acts) => {
 		const [first] = acts;
-		if (acts.length > 1) return sendScans(api, acts as ScanAct[]);
+		if (acts.length > 1) return sendScans(api, acts as ScanAction[]);
 		return first ? [await sendOne(api, first)] : [];
 	};
 }
@@ -74,7 +74,7 @@ async function send(courier: Courier, request: Request, token: string): Promise<
 	return response;
 }
 
-function sendOne(api: Client, act: Act): Promise<Verdict> {
+function sendOne(api: Client, act: QueuedAction): Promise<Verdict> {
 	switch (act.kind) {
 		case 'scan':
 			return sendScan(api, act);
@@ -92,17 +92,17 @@ function sendOne(api: Client, act: Act): Promise<Verdict> {
 	}
 }
 
-function bodyOf({ id, qr_code, parent_qr_code, at, source }: ScanAct): Schemas['ScanRequest'] {
+function bodyOf({ id, qr_code, parent_qr_code, at, source }: ScanAction): Schemas['ScanRequest'] {
 	return { id, qr_code, scanned_at: at, source, ...(parent_qr_code ? { parent_qr_code } : {}) };
 }
 
-async function sendScan(api: Client, act: ScanAct): Promise<Verdict> {
+async function sendScan(api: Client, act: ScanAction): Promise<Verdict> {
 	const { data, error, response } = await api.POST('/api/v1/scans', { body: bodyOf(act) });
 	if (data) return verdict(act, data.outcome, { bag: data.bag, parent: data.parent });
 	return refusalOf(act, error, response);
 }
 
-async function sendScans(api: Client, acts: ScanAct[]): Promise<Verdict[]> {
+async function sendScans(api: Client, acts: ScanAction[]): Promise<Verdict[]> {
 	const { data, error, response } = await api.POST('/api/v1/scans/batch', { body: { scans: acts.map(bodyOf) } });
 	if (data) {
 		return acts.map((act, n) => {
@@ -121,7 +121,7 @@ async function sendScans(api: Client, acts: ScanAct[]): Promise<Verdict[]> {
 	return verdicts;
 }
 
-async function sendUndo(api: Client, act: UndoAct): Promise<Verdict> {
+async function sendUndo(api: Client, act: UndoAction): Promise<Verdict> {
 	const { data, error, response } = await api.POST('/api/v1/scans/{id}/undo', {
 		params: { path: { id: act.scan_id } },
 		headers: keyOf(act)
@@ -131,7 +131,7 @@ async function sendUndo(api: Client, act: UndoAct): Promise<Verdict> {
 	return NOTHING_TO_UNDO.has(refusal.outcome) ? { ...refusal, outcome: 'nothing_undone' } : refusal;
 }
 
-async function sendStatus(api: Client, act: StatusAct): Promise<Verdict> {
+async function sendStatus(api: Client, act: StatusAction): Promise<Verdict> {
 	const options = { params: { path: { qr_code: act.qr_code } }, headers: keyOf(act) };
 	const { data, error, response }: Answer<Schemas['Bag']> =
 		act.kind === 'complete'
@@ -141,7 +141,7 @@ async function sendStatus(api: Client, act: StatusAct): Promise<Verdict> {
 	return refusalOf(act, error, response);
 }
 
-async function sendMove(api: Client, act: MoveAct): Promise<Verdict> {
+async function sendMove(api: Client, act: MoveAction): Promise<Verdict> {
 	const { data, error, response } = await api.PUT('/api/v1/bags/{qr_code}/parent', {
 		params: { path: { qr_code: act.qr_code } },
 		body: { parent_qr_code: act.parent_qr_code }
@@ -151,7 +151,7 @@ async function sendMove(api: Client, act: MoveAct): Promise<Verdict> {
 	return verdict(act, 'moved', { bag: data, parent: parent.data });
 }
 
-async function addToBill(api: Client, act: BillAct): Promise<Verdict> {
+async function addToBill(api: Client, act: BillAction): Promise<Verdict> {
 	const { data, error, response } = await api.POST('/api/v1/bills/{bill_number}/bags', {
 		params: { path: { bill_number: act.bill_number } },
 		body: { qr_codes: [act.qr_code] },
@@ -166,7 +166,7 @@ async function addToBill(api: Client, act: BillAct): Promise<Verdict> {
 	});
 }
 
-async function removeFromBill(api: Client, act: BillAct): Promise<Verdict> {
+async function removeFromBill(api: Client, act: BillAction): Promise<Verdict> {
 	const path = { bill_number: act.bill_number };
 	const { error, response } = await api.DELETE('/api/v1/bills/{bill_number}/bags/{qr_code}', {
 		params: { path: { ...path, qr_code: act.qr_code } }
@@ -181,13 +181,13 @@ async function removeFromBill(api: Client, act: BillAct): Promise<Verdict> {
 }
 
 /** Sending the same act again gets the first answer again, and does nothing. */
-function keyOf(act: Act): Record<string, string> {
+function keyOf(act: QueuedAction): Record<string, string> {
 	return { 'idempotency-key': act.id };
 }
 
 type Facts = { [K in Exclude<keyof Verdict, 'act' | 'outcome'>]?: Verdict[K] | undefined };
 
-function verdict(act: Act, outcome: string, facts: Facts): Verdict {
+function verdict(act: QueuedAction, outcome: string, facts: Facts): Verdict {
 	const { bag, parent, elsewhere, bill, warning } = facts;
 	return {
 		act,
@@ -200,7 +200,7 @@ function verdict(act: Act, outcome: string, facts: Facts): Verdict {
 	};
 }
 
-function refusalOf(act: Act, error: unknown, response: Response): Verdict {
+function refusalOf(act: QueuedAction, error: unknown, response: Response): Verdict {
 	const problem = problemOf(error, response);
 	return verdict(act, problem.code, {
 		bag: problem.scan?.bag,

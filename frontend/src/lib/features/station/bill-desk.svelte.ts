@@ -1,5 +1,5 @@
 import { api, type Schemas } from '$lib/api/client';
-import { isRefusal, type Act, type Verdict } from '$lib/features/outbox/acts';
+import { isRefusal, type QueuedAction, type Verdict } from '$lib/features/outbox/actions';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import { knownFormats } from '$lib/bag-formats/known-formats';
 import { commandOf, normalized } from './commands';
@@ -98,12 +98,12 @@ export class BillDesk implements Desk {
 		this.#core.settle(act.id, { outcome, elsewhere, warning, count: bill?.parent_bag_count ?? null });
 	}
 
-	#settleRemoval(act: Act, outcome: string): void {
+	#settleRemoval(act: QueuedAction, outcome: string): void {
 		if (!isRefusal(outcome)) return this.#removed(act);
 		this.#core.settleUndo(act, this.#leaving(act.qr_code), outcome, { isUndoing: false });
 	}
 
-	#removed(act: Act): void {
+	#removed(act: QueuedAction): void {
 		this.#core.settleUndo(act, this.#leaving(act.qr_code), 'removed', { outcome: 'removed', isUndoing: false });
 	}
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Verdict } from '$lib/features/outbox/acts';
+import type { Verdict } from '$lib/features/outbox/actions';
 import { billOutcomeOf, billRefusalOf, isOnBill, shownOnBill } from './bill-rules';
 import type { Entry } from './feed.svelte';
 

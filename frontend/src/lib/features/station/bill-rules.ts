@@ -1,5 +1,5 @@
 import type { CodeVerdict } from '$lib/bag-formats/formats';
-import type { Verdict } from '$lib/features/outbox/acts';
+import type { Verdict } from '$lib/features/outbox/actions';
 import type { Entry } from './feed.svelte';
 import { isRefused } from '$lib/outcomes/outcome';
 import { outcomeOf } from './verdicts';

@@ -1,4 +1,4 @@
-import type { Act, NewAct } from '$lib/features/outbox/acts';
+import type { QueuedAction, NewAction } from '$lib/features/outbox/actions';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import { entryOf, isFresh, localEntry, type Entry, type Feed } from './feed.svelte';
 import { give, say } from './feedback';
@@ -20,7 +20,7 @@ export class DeskCore {
 	}
 
 	/** Keeps an act and shows it. `acknowledge` runs when it is safe on the device and can't be sent yet. */
-	do(what: NewAct, change: Partial<Entry>, acknowledge: (entry: Entry) => void): Entry {
+	do(what: NewAction, change: Partial<Entry>, acknowledge: (entry: Entry) => void): Entry {
 		const { act, kept } = this.outbox.add(what);
 		const entry = this.feed.add(act, change);
 		void kept.then((isKept) => {
@@ -47,7 +47,7 @@ export class DeskCore {
 	}
 
 	/** Takes a scan back, with `reversal` where it may have reached the server. */
-	undo(entry: Entry, reversal: NewAct, withdrawn: (act: Act) => void): void {
+	undo(entry: Entry, reversal: NewAction, withdrawn: (act: QueuedAction) => void): void {
 		this.feed.update(entry.id, { isUndoing: true });
 		const { act, fate } = this.outbox.takeBack(entry.id, reversal);
 		this.feed.show(entryOf(act, 'undoing'));
@@ -58,7 +58,7 @@ export class DeskCore {
 	}
 
 	/** What came of an undo: the scans are as they are now, and the panel says it. */
-	settleUndo(act: Act, undone: string[], outcome: string, change: Partial<Entry>): void {
+	settleUndo(act: QueuedAction, undone: string[], outcome: string, change: Partial<Entry>): void {
 		for (const id of undone) this.feed.update(id, change);
 		const entry = this.feed.updateShown(act, outcome);
 		if (entry && isFresh(entry)) this.announce(entry);

@@ -1,4 +1,4 @@
-import type { Source } from '$lib/features/outbox/acts';
+import type { Source } from '$lib/features/outbox/actions';
 import type { Entry, Feed } from './feed.svelte';
 
 /** What the screen needs of either way of working: packing parents, or putting parents on a bill. */

@@ -1,4 +1,4 @@
-import type { Act, Refusal } from '$lib/features/outbox/acts';
+import type { QueuedAction, Refusal } from '$lib/features/outbox/actions';
 import { serverNow } from '$lib/clock';
 import { uuidv7 } from '$lib/uuidv7';
 import { isRefused } from '$lib/outcomes/outcome';
@@ -8,7 +8,7 @@ import { trimmed } from './trim';
 export interface Entry {
 	/** Of the act. */
 	id: string;
-	kind: Act['kind'];
+	kind: QueuedAction['kind'];
 	code: string;
 	/** The parent it was scanned into, or the bill it was put on; null for a parent that was opened. */
 	into: string | null;
@@ -45,7 +45,7 @@ export class Feed {
 
 	constructor(private readonly key: string) {}
 
-	add(act: Act, change: Partial<Entry> = {}): Entry {
+	add(act: QueuedAction, change: Partial<Entry> = {}): Entry {
 		const entry = { ...entryOf(act, 'pending'), ...change };
 		return this.#put(entry);
 	}
@@ -84,7 +84,7 @@ export class Feed {
 	}
 
 	/** What came of an undo: shown where it is before somebody's eyes, or a refusal that just came. */
-	updateShown(act: Act, outcome: string): Entry | undefined {
+	updateShown(act: QueuedAction, outcome: string): Entry | undefined {
 		const isShown = this.latest?.id === act.id;
 		const entry = entryOf(act, outcome);
 		if (!isShown && !interrupts(entry)) return undefined;
@@ -93,7 +93,7 @@ export class Feed {
 	}
 
 	/** Another act stands in the queue for this entry. */
-	replace(id: string, act: Act): void {
+	replace(id: string, act: QueuedAction): void {
 		const before = this.find(id);
 		if (!before) return;
 		const after = { ...entryOf(act, shownOutcome(act)), isUndoing: before.isUndoing };
@@ -114,7 +114,7 @@ export class Feed {
 	}
 
 	/** Takes up what was shown before the page was loaded, and what waits in the queue. */
-	restore(queued: Act[]): void {
+	restore(queued: QueuedAction[]): void {
 		const loaded = this.#load();
 		const isHere = (id: string) => [...this.entries, ...loaded].some((entry) => entry.id === id);
 		const waiting = queued.filter((act) => act.kind !== 'undo' && act.kind !== 'bill_remove' && !isHere(act.id));
@@ -160,11 +160,11 @@ function interrupts(entry: Entry): boolean {
 	return isFresh(entry) && isRefused(entry.outcome);
 }
 
-function shownOutcome(act: Act): string {
+function shownOutcome(act: QueuedAction): string {
 	return (act.kind === 'scan' && act.shown_as) || 'pending';
 }
 
-export function entryOf(act: Act, outcome: string): Entry {
+export function entryOf(act: QueuedAction, outcome: string): Entry {
 	const into = 'bill_number' in act ? act.bill_number : 'parent_qr_code' in act ? act.parent_qr_code : null;
 	const before = (act.kind === 'scan' && act.open_before) || null;
 	const isUnsorted = act.kind === 'scan' && act.sorting === 'due';
@@ -178,7 +178,7 @@ export function entryOf(act: Act, outcome: string): Entry {
 }
 
 /** Something that happens at the station and has no act. */
-export function localEntry(kind: Act['kind'], code: string, into: string | null, outcome: string): Entry {
+export function localEntry(kind: QueuedAction['kind'], code: string, into: string | null, outcome: string): Entry {
 	return {
 		id: uuidv7(),
 		kind,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isRefusal, type Act, type Verdict } from '$lib/features/outbox/acts';
+import { isRefusal, type QueuedAction, type Verdict } from '$lib/features/outbox/actions';
 import { overwriteGetLocale } from '$lib/paraglide/runtime.js';
 import type { Entry } from './feed.svelte';
 import { shown, toneOfEntry, wordsOfEntry } from './entry-words';
@@ -56,8 +56,8 @@ const entry = (outcome: string, change: Partial<Entry> = {}): Entry => ({
 	...change
 });
 
-const verdict = (outcome: string, change: Partial<Verdict> = {}, act: Partial<Act> = {}): Verdict => ({
-	act: { kind: 'scan', qr_code: 'CB-1', parent_qr_code: 'SB12345', source: 'wedge', ...act } as Act,
+const verdict = (outcome: string, change: Partial<Verdict> = {}, act: Partial<QueuedAction> = {}): Verdict => ({
+	act: { kind: 'scan', qr_code: 'CB-1', parent_qr_code: 'SB12345', source: 'wedge', ...act } as QueuedAction,
 	outcome,
 	bag: null,
 	parent: null,
@@ -125,7 +125,7 @@ describe('a refusal', () => {
 	});
 
 	it('stays one whatever it is the answer to', () => {
-		const anyAct = fc.constantFrom<Partial<Act>>(
+		const anyAct = fc.constantFrom<Partial<QueuedAction>>(
 			{},
 			{ shown_as: 'looks_like_parent' },
 			{ shown_as: 'no_parent_open', parent_qr_code: null },

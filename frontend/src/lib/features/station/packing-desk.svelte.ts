@@ -1,8 +1,16 @@
 import { api, type Schemas } from '$lib/api/client';
 import { isCode, type BagFormats } from '$lib/bag-formats/formats';
 import { knownFormats } from '$lib/bag-formats/known-formats';
-import { isOpening, isRefusal } from '$lib/features/outbox/acts';
-import type { Act, Refusal, ScanAct, ShownRefusal, Source, StatusAct, Verdict } from '$lib/features/outbox/acts';
+import { isOpening, isRefusal } from '$lib/features/outbox/actions';
+import type {
+	QueuedAction,
+	Refusal,
+	ScanAction,
+	ShownRefusal,
+	Source,
+	StatusAction,
+	Verdict
+} from '$lib/features/outbox/actions';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import type { Replaced } from '$lib/features/outbox/sort-again';
 import { m } from '$lib/paraglide/messages.js';
@@ -102,7 +110,7 @@ export class PackingDesk implements Desk {
 	}
 
 	/** Goes on where the page was left; after a crash the queue knows more than what was remembered. */
-	#resume(acts: Act[], refusals: Refusal[]): void {
+	#resume(acts: QueuedAction[], refusals: Refusal[]): void {
 		this.feed.restore(acts);
 		// Nobody watched when the open parent was refused.
 		const refused = refusals.findLast(({ act }) => isOpening(act) && act.qr_code === this.parent?.code);
@@ -177,7 +185,7 @@ export class PackingDesk implements Desk {
 		else this.#settleEntry(verdict);
 	}
 
-	#settleUndo(act: Act, scanId: string, { outcome: plain }: Verdict): void {
+	#settleUndo(act: QueuedAction, scanId: string, { outcome: plain }: Verdict): void {
 		const outcome = outcomeOfUndo(plain, this.feed.find(scanId));
 		if (isRefused(outcome)) void this.#refreshParent();
 		this.#core.settleUndo(act, [scanId], outcome, afterUndo(outcome));
@@ -200,7 +208,7 @@ export class PackingDesk implements Desk {
 	}
 
 	/** What was shown before the server agreed is put right. */
-	#stepBack(act: Act, entry: Entry): void {
+	#stepBack(act: QueuedAction, entry: Entry): void {
 		if (act.qr_code !== this.parent?.code) return;
 		if (act.kind === 'complete' || act.kind === 'reopen') this.#stepBackStatus(act, this.parent);
 		if (!isOpening(act) || this.#isOpenedSince(entry.id, act.qr_code)) return;
@@ -209,7 +217,7 @@ export class PackingDesk implements Desk {
 		void this.#refreshParent();
 	}
 
-	#stepBackStatus({ kind }: StatusAct, parent: OpenParent): void {
+	#stepBackStatus({ kind }: StatusAction, parent: OpenParent): void {
 		this.#setParent({ ...parent, status: kind === 'complete' ? 'open' : 'completed' });
 		void this.#refreshParent();
 	}
@@ -220,7 +228,7 @@ export class PackingDesk implements Desk {
 		for (const { before, after } of replaced) if (after.kind === 'scan') this.#resort(before, after);
 	}
 
-	#resort(before: Act, after: ScanAct): void {
+	#resort(before: QueuedAction, after: ScanAction): void {
 		const wasUnsorted = before.kind === 'scan' && before.sorting === 'due';
 		const isNext = (after.open_before ?? null) === (this.parent?.code ?? null) || wasUnsorted;
 		if (isOpening(after) && isNext && !this.#isNextDue && !this.#isOpenedSince(after.id))
@@ -245,7 +253,7 @@ export class PackingDesk implements Desk {
 	}
 
 	/** Whether the station has shown the answer to this opening, or to a later one of the same parent. */
-	#isAnsweredSince({ id, qr_code, at }: Act): boolean {
+	#isAnsweredSince({ id, qr_code, at }: QueuedAction): boolean {
 		const isLater = (entry: Entry) => isOpeningEntry(entry) && entry.code === qr_code && entry.at > Date.parse(at);
 		return this.feed.entries.some((entry) => entry.id === id || isLater(entry));
 	}

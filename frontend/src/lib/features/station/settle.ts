@@ -1,9 +1,9 @@
-import type { NewAct, Refusal } from '$lib/features/outbox/acts';
+import type { NewAction, Refusal } from '$lib/features/outbox/actions';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 
 /** What a person can do about a refusal that came late. Whatever they choose is kept before the refusal goes. */
 export function settleBy(outbox: Outbox, openParent: string | null) {
-	const replace = async (refusal: Refusal, act: NewAct | null) => {
+	const replace = async (refusal: Refusal, act: NewAction | null) => {
 		const isKept = act === null || (await outbox.add(act).kept);
 		if (isKept) await outbox.drop(refusal);
 	};
@@ -18,7 +18,7 @@ export function settleBy(outbox: Outbox, openParent: string | null) {
 }
 
 /** The same once more, as a new act: made now, with an id of its own. */
-function again({ act }: Refusal): NewAct {
+function again({ act }: Refusal): NewAction {
 	const common = { id: undefined, user_id: undefined, username: undefined, at: undefined, attempted: undefined };
 	return { ...act, ...common };
 }

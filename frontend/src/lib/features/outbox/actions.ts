@@ -16,7 +16,7 @@ interface Common {
 /** How a code came in at the station. */
 export type Source = Extract<Schemas['ScanSource'], 'wedge' | 'keypad' | 'camera'>;
 
-export interface ScanAct extends Common {
+export interface ScanAction extends Common {
 	kind: 'scan';
 	qr_code: string;
 	parent_qr_code: string | null;
@@ -40,39 +40,39 @@ export interface ScanAct extends Common {
 /** What the station refuses by itself, and still asks the server about while it can. */
 export type ShownRefusal = 'looks_like_parent' | 'product_barcode' | 'label_unchecked' | 'no_parent_open';
 
-export interface UndoAct extends Common {
+export interface UndoAction extends Common {
 	kind: 'undo';
 	scan_id: string;
 	qr_code: string;
 	parent_qr_code: string | null;
 }
 
-export interface StatusAct extends Common {
+export interface StatusAction extends Common {
 	kind: 'complete' | 'reopen';
 	qr_code: string;
 }
 
-export interface MoveAct extends Common {
+export interface MoveAction extends Common {
 	kind: 'move';
 	qr_code: string;
 	parent_qr_code: string;
 }
 
-export interface BillAct extends Common {
+export interface BillAction extends Common {
 	kind: 'bill_add' | 'bill_remove';
 	bill_number: string;
 	qr_code: string;
 }
 
 /** Something a person did at the station that the server has not answered yet. */
-export type Act = ScanAct | UndoAct | StatusAct | MoveAct | BillAct;
+export type QueuedAction = ScanAction | UndoAction | StatusAction | MoveAction | BillAction;
 
 /** An act before the outbox has given it an id, a time and an owner. */
-export type NewAct = Act extends infer A ? (A extends Act ? Omit<A, keyof Common> : never) : never;
+export type NewAction = QueuedAction extends infer A ? (A extends QueuedAction ? Omit<A, keyof Common> : never) : never;
 
 /** What the server said of an act. */
 export interface Verdict {
-	act: Act;
+	act: QueuedAction;
 	/** An outcome of a scan or of a bill, the code of a problem, or what an act did: `undone`, `moved`, … */
 	outcome: string;
 	bag: Schemas['Bag'] | null;
@@ -90,7 +90,7 @@ export interface Verdict {
 export interface Refusal {
 	id: string;
 	user_id: number;
-	act: Act;
+	act: QueuedAction;
 	outcome: string;
 	elsewhere: string | null;
 	refused_at: string;
@@ -117,12 +117,12 @@ export function isRefusal(outcome: string): boolean {
 }
 
 /** Whether the act opens a parent, as the station sees it. */
-export function isOpening(act: Act): boolean {
+export function isOpening(act: QueuedAction): boolean {
 	return act.kind === 'scan' && act.parent_qr_code === null && !act.shown_as && act.sorting !== 'due';
 }
 
 /** Whether the act was shown as refused and has never been sent. */
-export function isShownUnsent(act: Act): boolean {
+export function isShownUnsent(act: QueuedAction): boolean {
 	return act.kind === 'scan' && act.shown_as !== undefined && !act.attempted;
 }
 
@@ -134,9 +134,9 @@ const BATCH = 100;
  * station can't place by itself: what comes behind them depends on their answer. Order is never changed. `sorted`: ids
  * of those that may go; what has come since waits.
  */
-export function firstRun(acts: Act[], sorted?: ReadonlySet<string>): Act[] {
-	const isSorted = ({ id }: Act) => sorted === undefined || sorted.has(id);
-	const isAlone = (act: Act) => act.kind !== 'scan' || act.shown_as !== undefined || act.was_child === true;
+export function firstRun(acts: QueuedAction[], sorted?: ReadonlySet<string>): QueuedAction[] {
+	const isSorted = ({ id }: QueuedAction) => sorted === undefined || sorted.has(id);
+	const isAlone = (act: QueuedAction) => act.kind !== 'scan' || act.shown_as !== undefined || act.was_child === true;
 	const end = acts.findIndex((act) => isAlone(act) || !isSorted(act));
 	if (end === 0) return acts.slice(0, 1).filter(isSorted);
 	return acts.slice(0, Math.min(end === -1 ? acts.length : end, BATCH));
