@@ -71,7 +71,7 @@ export type QueuedAction = ScanAction | UndoAction | StatusAction | MoveAction |
 export type NewAction = QueuedAction extends infer A ? (A extends QueuedAction ? Omit<A, keyof Common> : never) : never;
 
 /** What the server said of an act. */
-export interface Verdict {
+export interface ActionResult {
 	act: QueuedAction;
 	/** An outcome of a scan or of a bill, the code of a problem, or what an act did: `undone`, `moved`, … */
 	outcome: string;

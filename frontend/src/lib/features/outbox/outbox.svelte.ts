@@ -3,7 +3,7 @@ import { noteServerDate, serverNow, toInstant } from '$lib/clock';
 import { session } from '$lib/session.svelte';
 import { uuidv7 } from '$lib/uuidv7';
 import { knownFormats } from '$lib/bag-formats/known-formats';
-import { isRefusal, type QueuedAction, type NewAction, type Refusal, type Verdict } from './actions';
+import { isRefusal, type QueuedAction, type NewAction, type Refusal, type ActionResult } from './actions';
 import { deviceStore } from './device-store';
 import { aloneSending, NEWS_CHANNEL, SYNC_TAG } from './locks';
 import { memoryStore } from './memory-store';
@@ -14,13 +14,13 @@ import { httpFormats, httpTransport } from './transport';
 import { unsentScans } from '$lib/unsent-scans.svelte';
 
 /** What pages tell each other. */
-export type News = { verdict: Verdict } | { replaced: Replaced[] } | { changed: true };
+export type News = { result: ActionResult } | { replaced: Replaced[] } | { changed: true };
 
 /** A screen that shows what becomes of acts. */
 export interface Watcher {
 	/** Whether a person has the answer to this act before their eyes. */
-	sees(verdict: Verdict): boolean;
-	settled(verdict: Verdict): void;
+	sees(result: ActionResult): boolean;
+	settled(result: ActionResult): void;
 	/** What waits was sorted again with newer formats. */
 	replaced?(replaced: Replaced[]): void;
 }
@@ -151,8 +151,8 @@ export class Outbox {
 
 	#newSender(): Sender {
 		const events = {
-			sees: (verdict: Verdict) => this.#watcher?.sees(verdict) ?? false,
-			settled: (verdict: Verdict) => {
+			sees: (result: ActionResult) => this.#watcher?.sees(verdict) ?? false,
+			settled: (result: ActionResult) => {
 				this.#watcher?.settled(verdict);
 				this.#tell({ verdict });
 			},
@@ -201,7 +201,7 @@ export class Outbox {
 	}
 
 	/** An answer that another page or the service worker has got. What is seen here needs no settling. */
-	async #hear(verdict: Verdict): Promise<void> {
+	async #hear(result: ActionResult): Promise<void> {
 		const isSeen = isRefusal(verdict.outcome) && this.#watcher?.sees(verdict);
 		this.#watcher?.settled(verdict);
 		if (!isSeen) return;

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { readFileSync } from 'node:fs';
 import { BagFormats, type BagFormat } from '$lib/bag-formats/formats';
 import { uuidv7 } from '$lib/uuidv7';
-import { isOpening, type QueuedAction, type NewAction, type Verdict } from './actions';
+import { isOpening, type QueuedAction, type NewAction, type ActionResult } from './actions';
 import { deviceStore } from './device-store';
 import { memoryStore } from './memory-store';
 import { NotNow, Sender, type FreshFormats, type HoldUp, type Transport } from './sender';
@@ -18,7 +18,7 @@ function act(what: NewAction, user_id = USER): QueuedAction {
 const scan = (qr_code: string, user_id = USER) =>
 	act({ kind: 'scan', qr_code, parent_qr_code: 'SB12345', source: 'wedge' }, user_id);
 
-const linked = (of: QueuedAction, outcome = 'linked'): Verdict => ({
+const linked = (of: QueuedAction, outcome = 'linked'): ActionResult => ({
 	act: of,
 	outcome,
 	bag: null,
@@ -37,7 +37,7 @@ const WITH_WHEAT = new BagFormats(shared.formats['own_parent'] ?? []);
 
 interface Run {
 	holdUps: (HoldUp | null)[];
-	settled: Verdict[];
+	settled: ActionResult[];
 	/** Codes of acts that were replaced. */
 	replaced: string[];
 }

@@ -1,10 +1,10 @@
 import type { BagFormats } from '$lib/bag-formats/formats';
-import { isOpening, isRefusal, type QueuedAction, type Refusal, type Verdict } from './actions';
+import { isOpening, isRefusal, type QueuedAction, type Refusal, type ActionResult } from './actions';
 import { differences, openInstead, sortAgain, type Replaced } from './sort-again';
 import type { ActionStore } from './store';
 
 /** Sends acts that go out together; throws [`NotNow`] when they have to wait. One verdict for each, in order. */
-export type Transport = (acts: QueuedAction[]) => Promise<Verdict[]>;
+export type Transport = (acts: QueuedAction[]) => Promise<ActionResult[]>;
 
 /** Why nothing can be sent now: no way to the server, nobody signed in, or the server asks to wait. */
 export type HoldUp = 'offline' | 'signed_out' | 'busy';
@@ -27,8 +27,8 @@ export type FreshFormats = (maxAgeMs: number) => Promise<BagFormats>;
 
 export interface SenderEvents {
 	/** Whether a person has the answer to this act before their eyes; any other refusal is kept to be settled. */
-	sees(verdict: Verdict): boolean;
-	settled(verdict: Verdict): void;
+	sees(result: ActionResult): boolean;
+	settled(result: ActionResult): void;
 	/** What waits was sorted again: other acts stand in the queue now. */
 	replaced?(replaced: Replaced[]): void;
 	/** The queue or its state has changed. */
@@ -97,15 +97,15 @@ export class Sender {
 			this.events.changed(null);
 			return false;
 		}
-		const verdicts = await this.#openMistaken((await this.transport(acts)).map(ofOpening));
-		const unseen = verdicts.filter((verdict) => isNews(verdict) && !this.events.sees(verdict));
+		const results = await this.#openMistaken((await this.transport(acts)).map(ofOpening));
+		const unseen = results.filter((verdict) => isNews(verdict) && !this.events.sees(verdict));
 		await this.store.settle(
-			verdicts.map((verdict) => verdict.act.id),
+			results.map((verdict) => verdict.act.id),
 			unseen.map(toRefusal),
 			// A scan that was taken back needs no settling any more.
-			verdicts.map(({ act }) => (act.kind === 'undo' ? act.scan_id : '')).filter(Boolean)
+			results.map(({ act }) => (act.kind === 'undo' ? act.scan_id : '')).filter(Boolean)
 		);
-		for (const verdict of verdicts) this.events.settled(verdict);
+		for (const verdict of results) this.events.settled(verdict);
 		this.events.changed(null);
 		return true;
 	}
@@ -126,16 +126,16 @@ export class Sender {
 		return new Set(acts.map(({ id }) => id));
 	}
 
-	/** Opens parents that were scanned as children. The other verdicts stay. */
-	async #openMistaken(verdicts: Verdict[]): Promise<Verdict[]> {
-		if (!this.formats) return verdicts;
-		const mistaken = verdicts.filter((verdict, at) => isMistaken(verdict) && !isFollowed(verdict.act, verdicts, at));
-		if (mistaken.length === 0) return verdicts;
+	/** Opens parents that were scanned as children. The other results stay. */
+	async #openMistaken(results: ActionResult[]): Promise<ActionResult[]> {
+		if (!this.formats) return results;
+		const mistaken = results.filter((verdict, at) => isMistaken(verdict) && !isFollowed(verdict.act, results, at));
+		if (mistaken.length === 0) return results;
 		this.#mustSort = true;
 		const opened = new Set<string>();
 		for (const { act } of mistaken)
 			for (const { before } of await this.#replace((acts) => openInstead(acts, act.id))) opened.add(before.id);
-		return verdicts.filter(({ act }) => !opened.has(act.id));
+		return results.filter(({ act }) => !opened.has(act.id));
 	}
 
 	async #replace(change: (acts: QueuedAction[]) => QueuedAction[]): Promise<Replaced[]> {
@@ -162,7 +162,7 @@ export class Sender {
 }
 
 /** What was to open a parent and was only looked up is not open: the server knows it as a child, or not at all. */
-function ofOpening(verdict: Verdict): Verdict {
+function ofOpening(result: ActionResult): ActionResult {
 	const { act, outcome } = verdict;
 	if (act.kind !== 'scan' || (outcome !== 'found' && outcome !== 'bag_not_found')) return verdict;
 	if (act.sorting && act.shown_as) return { ...verdict, outcome: act.shown_as };
@@ -171,22 +171,22 @@ function ofOpening(verdict: Verdict): Verdict {
 }
 
 /** A refusal that the person has not been shown when scanning. */
-function isNews({ act, outcome }: Verdict): boolean {
+function isNews({ act, outcome }: ActionResult): boolean {
 	return isRefusal(outcome) && !(act.kind === 'scan' && act.shown_as && !act.sorting);
 }
 
 /** The server knows a parent where the station saw a child. */
-function isMistaken({ act, outcome }: Verdict): boolean {
+function isMistaken({ act, outcome }: ActionResult): boolean {
 	return act.kind === 'scan' && act.parent_qr_code !== null && outcome === 'kind_mismatch';
 }
 
 /** Another scan into the same parent was answered after it: then it is too late to open another one for that. */
-function isFollowed(act: QueuedAction, verdicts: Verdict[], at: number): boolean {
+function isFollowed(act: QueuedAction, results: ActionResult[], at: number): boolean {
 	const into = act.kind === 'scan' ? act.parent_qr_code : null;
-	return verdicts.slice(at + 1).some(({ act: later }) => later.kind === 'scan' && later.parent_qr_code === into);
+	return results.slice(at + 1).some(({ act: later }) => later.kind === 'scan' && later.parent_qr_code === into);
 }
 
-function toRefusal({ act, outcome, elsewhere }: Verdict): Refusal {
+function toRefusal({ act, outcome, elsewhere }: ActionResult): Refusal {
 	return {
 		id: act.id,
 		user_id: act.user_id,

@@ -84,8 +84,8 @@ describe('httpTransport', () => {
 			problem(422, 'invalid_qr_code'),
 			problem(409, 'parent_full')
 		);
-		const verdicts = await transport([scan, scan]);
-		expect(verdicts.map((verdict) => verdict.outcome)).toEqual(['invalid_qr_code', 'parent_full']);
+		const results = await transport([scan, scan]);
+		expect(results.map((verdict) => verdict.outcome)).toEqual(['invalid_qr_code', 'parent_full']);
 		expect(sent).toHaveLength(3);
 	});
 

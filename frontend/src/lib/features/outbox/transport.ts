@@ -2,7 +2,15 @@ import createClient from 'openapi-fetch';
 import type { Problem, Schemas } from '$lib/api/client';
 import type { paths } from '$lib/api/schema.gen';
 import type { BagFormat } from '$lib/bag-formats/formats';
-import type { QueuedAction, BillAction, MoveAction, ScanAction, StatusAction, UndoAction, Verdict } from './actions';
+import type {
+	QueuedAction,
+	BillAction,
+	MoveAction,
+	ScanAction,
+	StatusAction,
+	UndoAction,
+	ActionResult
+} from './actions';
 import { NotNow, type Transport } from './sender';
 
 /** Who carries requests: a page with its session, or the service worker with the session's cookie. */
@@ -74,7 +82,7 @@ async function send(courier: Courier, request: Request, token: string): Promise<
 	return response;
 }
 
-function sendOne(api: Client, act: QueuedAction): Promise<Verdict> {
+function sendOne(api: Client, act: QueuedAction): Promise<ActionResult> {
 	switch (act.kind) {
 		case 'scan':
 			return sendScan(api, act);
@@ -96,13 +104,13 @@ function bodyOf({ id, qr_code, parent_qr_code, at, source }: ScanAction): Schema
 	return { id, qr_code, scanned_at: at, source, ...(parent_qr_code ? { parent_qr_code } : {}) };
 }
 
-async function sendScan(api: Client, act: ScanAction): Promise<Verdict> {
+async function sendScan(api: Client, act: ScanAction): Promise<ActionResult> {
 	const { data, error, response } = await api.POST('/api/v1/scans', { body: bodyOf(act) });
 	if (data) return verdict(act, data.outcome, { bag: data.bag, parent: data.parent });
 	return refusalOf(act, error, response);
 }
 
-async function sendScans(api: Client, acts: ScanAction[]): Promise<Verdict[]> {
+async function sendScans(api: Client, acts: ScanAction[]): Promise<ActionResult[]> {
 	const { data, error, response } = await api.POST('/api/v1/scans/batch', { body: { scans: acts.map(bodyOf) } });
 	if (data) {
 		return acts.map((act, n) => {
@@ -116,12 +124,12 @@ async function sendScans(api: Client, acts: ScanAction[]): Promise<Verdict[]> {
 	}
 	problemOf(error, response);
 	// The whole batch was refused: one by one, so that only the scan at fault is refused, and shown.
-	const verdicts: Verdict[] = [];
-	for (const act of acts) verdicts.push(await sendScan(api, act));
-	return verdicts;
+	const results: ActionResult[] = [];
+	for (const act of acts) results.push(await sendScan(api, act));
+	return results;
 }
 
-async function sendUndo(api: Client, act: UndoAction): Promise<Verdict> {
+async function sendUndo(api: Client, act: UndoAction): Promise<ActionResult> {
 	const { data, error, response } = await api.POST('/api/v1/scans/{id}/undo', {
 		params: { path: { id: act.scan_id } },
 		headers: keyOf(act)
@@ -131,7 +139,7 @@ async function sendUndo(api: Client, act: UndoAction): Promise<Verdict> {
 	return NOTHING_TO_UNDO.has(refusal.outcome) ? { ...refusal, outcome: 'nothing_undone' } : refusal;
 }
 
-async function sendStatus(api: Client, act: StatusAction): Promise<Verdict> {
+async function sendStatus(api: Client, act: StatusAction): Promise<ActionResult> {
 	const options = { params: { path: { qr_code: act.qr_code } }, headers: keyOf(act) };
 	const { data, error, response }: Answer<Schemas['Bag']> =
 		act.kind === 'complete'
@@ -141,7 +149,7 @@ async function sendStatus(api: Client, act: StatusAction): Promise<Verdict> {
 	return refusalOf(act, error, response);
 }
 
-async function sendMove(api: Client, act: MoveAction): Promise<Verdict> {
+async function sendMove(api: Client, act: MoveAction): Promise<ActionResult> {
 	const { data, error, response } = await api.PUT('/api/v1/bags/{qr_code}/parent', {
 		params: { path: { qr_code: act.qr_code } },
 		body: { parent_qr_code: act.parent_qr_code }
@@ -151,7 +159,7 @@ async function sendMove(api: Client, act: MoveAction): Promise<Verdict> {
 	return verdict(act, 'moved', { bag: data, parent: parent.data });
 }
 
-async function addToBill(api: Client, act: BillAction): Promise<Verdict> {
+async function addToBill(api: Client, act: BillAction): Promise<ActionResult> {
 	const { data, error, response } = await api.POST('/api/v1/bills/{bill_number}/bags', {
 		params: { path: { bill_number: act.bill_number } },
 		body: { qr_codes: [act.qr_code] },
@@ -166,7 +174,7 @@ async function addToBill(api: Client, act: BillAction): Promise<Verdict> {
 	});
 }
 
-async function removeFromBill(api: Client, act: BillAction): Promise<Verdict> {
+async function removeFromBill(api: Client, act: BillAction): Promise<ActionResult> {
 	const path = { bill_number: act.bill_number };
 	const { error, response } = await api.DELETE('/api/v1/bills/{bill_number}/bags/{qr_code}', {
 		params: { path: { ...path, qr_code: act.qr_code } }
@@ -185,9 +193,9 @@ function keyOf(act: QueuedAction): Record<string, string> {
 	return { 'idempotency-key': act.id };
 }
 
-type Facts = { [K in Exclude<keyof Verdict, 'act' | 'outcome'>]?: Verdict[K] | undefined };
+type Facts = { [K in Exclude<keyof ActionResult, 'act' | 'outcome'>]?: ActionResult[K] | undefined };
 
-function verdict(act: QueuedAction, outcome: string, facts: Facts): Verdict {
+function verdict(act: QueuedAction, outcome: string, facts: Facts): ActionResult {
 	const { bag, parent, elsewhere, bill, warning } = facts;
 	return {
 		act,
@@ -200,7 +208,7 @@ function verdict(act: QueuedAction, outcome: string, facts: Facts): Verdict {
 	};
 }
 
-function refusalOf(act: QueuedAction, error: unknown, response: Response): Verdict {
+function refusalOf(act: QueuedAction, error: unknown, response: Response): ActionResult {
 	const problem = problemOf(error, response);
 	return verdict(act, problem.code, {
 		bag: problem.scan?.bag,

@@ -1,5 +1,5 @@
 import { api, type Schemas } from '$lib/api/client';
-import { isRefusal, type QueuedAction, type Verdict } from '$lib/features/outbox/actions';
+import { isRefusal, type QueuedAction, type ActionResult } from '$lib/features/outbox/actions';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import { knownFormats } from '$lib/bag-formats/known-formats';
 import { commandOf, normalized } from './commands';
@@ -35,7 +35,7 @@ export class BillDesk implements Desk {
 		this.#key = `traitortrack-bill-${number}`;
 		this.feed = new Feed(`traitortrack-feed-${outbox.userId}-${number}`);
 		this.#core = new DeskCore(outbox, this.feed);
-		outbox.watch({ sees: ({ act }) => this.feed.sees(act.id), settled: (verdict) => this.#settle(verdict) });
+		outbox.watch({ sees: ({ act }) => this.feed.sees(act.id), settled: (result) => this.#settle(result) });
 		this.bill = this.#recall();
 		const isOfBill = (act: { kind: string }) => 'bill_number' in act && act.bill_number === number;
 		void outbox.list().then((acts) => this.feed.restore(acts.filter(isOfBill)));
@@ -88,7 +88,7 @@ export class BillDesk implements Desk {
 		return this.count >= this.bill.expected_parent_bags ? 'bill_at_capacity' : null;
 	}
 
-	#settle(verdict: Verdict): void {
+	#settle(result: ActionResult): void {
 		const { act, bill, elsewhere, warning } = verdict;
 		if (!('bill_number' in act) || act.bill_number !== this.number) return;
 		if (bill) this.#learn(bill);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Verdict } from '$lib/features/outbox/actions';
+import type { ActionResult } from '$lib/features/outbox/actions';
 import { billOutcomeOf, billRefusalOf, isOnBill, shownOnBill } from './bill-rules';
 import type { Entry } from './feed.svelte';
 
@@ -19,7 +19,7 @@ const entry = (code: string, outcome: string, isUndoing = false): Entry => ({
 	isUnsorted: false
 });
 
-const verdict = (outcome: string): Verdict => ({
+const verdict = (outcome: string): ActionResult => ({
 	act: {
 		kind: 'bill_add',
 		bill_number: 'BILL-1',

@@ -1,8 +1,8 @@
 import type { CodeVerdict } from '$lib/bag-formats/formats';
-import type { Verdict } from '$lib/features/outbox/actions';
+import type { ActionResult } from '$lib/features/outbox/actions';
 import type { Entry } from './feed.svelte';
 import { isRefused } from '$lib/outcomes/outcome';
-import { outcomeOf } from './verdicts';
+import { outcomeOf } from './action-results';
 
 /** Why a code can't be that of a parent for a bill; null when it can. */
 export function billRefusalOf(verdict: CodeVerdict): string | null {
@@ -11,7 +11,7 @@ export function billRefusalOf(verdict: CodeVerdict): string | null {
 }
 
 /** The same of the server's answer: that no bag has a code says less than why none can. */
-export function billOutcomeOf(verdict: Verdict, local: CodeVerdict): string {
+export function billOutcomeOf(result: ActionResult, local: CodeVerdict): string {
 	const outcome = outcomeOf(verdict);
 	const isNearMiss = local === 'looks_like_parent' || local === 'product_barcode';
 	return outcome === 'not_found' && isNearMiss ? local : outcome;

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isRefusal, type QueuedAction, type Verdict } from '$lib/features/outbox/actions';
+import { isRefusal, type QueuedAction, type ActionResult } from '$lib/features/outbox/actions';
 import { overwriteGetLocale } from '$lib/paraglide/runtime.js';
 import type { Entry } from './feed.svelte';
 import { shown, toneOfEntry, wordsOfEntry } from './entry-words';
 import { isRefused, OUTCOMES, pastWordsOf, toneOf, wordsOf, type Outcome } from '$lib/outcomes/outcome';
 import { LOWER, SIGNALS, type Tone } from '$lib/outcomes/signals';
-import { outcomeOf, outcomeOfUndo } from './verdicts';
+import { outcomeOf, outcomeOfUndo } from './action-results';
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
 const ALL = Object.keys(OUTCOMES) as Outcome[];
@@ -56,7 +56,11 @@ const entry = (outcome: string, change: Partial<Entry> = {}): Entry => ({
 	...change
 });
 
-const verdict = (outcome: string, change: Partial<Verdict> = {}, act: Partial<QueuedAction> = {}): Verdict => ({
+const verdict = (
+	outcome: string,
+	change: Partial<ActionResult> = {},
+	act: Partial<QueuedAction> = {}
+): ActionResult => ({
 	act: { kind: 'scan', qr_code: 'CB-1', parent_qr_code: 'SB12345', source: 'wedge', ...act } as QueuedAction,
 	outcome,
 	bag: null,
@@ -152,7 +156,7 @@ it('a bag that was added with a warning is heard as another success', () => {
 describe('the fanfare', () => {
 	it('belongs to the last child that was accepted alone', () => {
 		expect(ALL.filter((outcome) => toneOf(outcome) === 'done')).toEqual(['filled']);
-		const parent = (status: string) => ({ status }) as Verdict['parent'];
+		const parent = (status: string) => ({ status }) as ActionResult['parent'];
 		expect(outcomeOf(verdict('linked', { parent: parent('completed') }))).toBe('filled');
 		expect(outcomeOf(verdict('linked', { parent: parent('open') }))).toBe('linked');
 		for (const outcome of ALL.filter((one) => one !== 'linked' && one !== 'filled'))

@@ -9,7 +9,7 @@ import type {
 	ShownRefusal,
 	Source,
 	StatusAction,
-	Verdict
+	ActionResult
 } from '$lib/features/outbox/actions';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import type { Replaced } from '$lib/features/outbox/sort-again';
@@ -22,7 +22,7 @@ import { give, say } from './feedback';
 import { isRefused } from '$lib/outcomes/outcome';
 import { isOpeningEntry, newParent, parentBefore, parentOf, recallParents, refusalOfChild } from './parent';
 import { rememberParents, shownCount, withOpen, type OpenParent, type RememberedParents } from './parent';
-import { afterUndo, outcomeOf, outcomeOfUndo, shownRefusalOf } from './verdicts';
+import { afterUndo, outcomeOf, outcomeOfUndo, shownRefusalOf } from './action-results';
 
 const UNDOABLE = new Set(['linked', 'filled', 'pending']);
 
@@ -41,7 +41,7 @@ export class PackingDesk implements Desk {
 		this.#core = new DeskCore(outbox, this.feed);
 		outbox.watch({
 			sees: ({ act }) => this.feed.sees(act.id),
-			settled: (verdict) => this.#settle(verdict),
+			settled: (result) => this.#settle(result),
 			replaced: (replaced) => this.#replace(replaced)
 		});
 		this.#parents = recallParents(outbox.userId);
@@ -176,7 +176,7 @@ export class PackingDesk implements Desk {
 		say(fills ? m.outcome_filled() : String(this.count));
 	}
 
-	#settle(verdict: Verdict): void {
+	#settle(result: ActionResult): void {
 		const { act } = verdict;
 		if (verdict.parent) this.#learn(verdict.parent);
 		else if (verdict.outcome === 'opened' && verdict.bag) this.#learn(verdict.bag);
@@ -185,13 +185,13 @@ export class PackingDesk implements Desk {
 		else this.#settleEntry(verdict);
 	}
 
-	#settleUndo(act: QueuedAction, scanId: string, { outcome: plain }: Verdict): void {
+	#settleUndo(act: QueuedAction, scanId: string, { outcome: plain }: ActionResult): void {
 		const outcome = outcomeOfUndo(plain, this.feed.find(scanId));
 		if (isRefused(outcome)) void this.#refreshParent();
 		this.#core.settleUndo(act, [scanId], outcome, afterUndo(outcome));
 	}
 
-	#settleEntry(verdict: Verdict): void {
+	#settleEntry(result: ActionResult): void {
 		const { act, bag, parent } = verdict;
 		const outcome = outcomeOf(verdict);
 		const isLookup = outcome === 'found' || outcome === 'no_parent_open';

@@ -1,10 +1,10 @@
 import type { CodeVerdict } from '$lib/bag-formats/formats';
-import type { ShownRefusal, Verdict } from '$lib/features/outbox/actions';
+import type { ShownRefusal, ActionResult } from '$lib/features/outbox/actions';
 import type { Entry } from './feed.svelte';
 import { isInParent } from './parent';
 
 /** The outcome that is shown for an answer of the server. */
-export function outcomeOf({ act, outcome, parent }: Verdict): string {
+export function outcomeOf({ act, outcome, parent }: ActionResult): string {
 	if (act.kind === 'scan' && act.shown_as) return outcomeOfShown(act.shown_as, outcome);
 	return outcome === 'linked' && parent?.status === 'completed' ? 'filled' : outcome;
 }
