@@ -46,7 +46,7 @@ export class Outbox {
 		readonly userId: number,
 		private readonly username: string
 	) {
-		this.#loadFormats = httpFormats(courierOf(userId));
+		this.#loadFormats = httpFormats(authTransportOf(userId));
 		this.#sender = this.#newSender();
 		this.#news.onmessage = ({ data }: MessageEvent<News>) => {
 			if ('verdict' in data && data.verdict.act.user_id === userId) void this.#hear(data.verdict);
@@ -167,7 +167,7 @@ export class Outbox {
 				void this.#count();
 			}
 		};
-		const transport = httpTransport(courierOf(this.userId));
+		const transport = httpTransport(authTransportOf(this.userId));
 		// What was scanned before is stored before anything is sorted.
 		const store: ActionStore = { ...this.#store, replace: (...args) => this.#next(() => this.#store.replace(...args)) };
 		return new Sender(this.userId, store, events, transport, aloneSending, (age) => this.#freshFormats(age));
@@ -245,7 +245,7 @@ export function startOutbox(user: { id: number; username: string }): Outbox {
 }
 
 /** The page's own session carries the acts, and only those of the person who is signed in. */
-function courierOf(userId: number) {
+function authTransportOf(userId: number) {
 	const token = async (renewFirst: boolean): Promise<string> => {
 		const known = renewFirst ? null : session.tokenOf(userId);
 		if (known) return known;

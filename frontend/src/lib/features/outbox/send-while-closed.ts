@@ -23,7 +23,7 @@ export async function sendWhileClosed(baseUrl: string): Promise<void> {
 	// Signed out: the queue waits for the person.
 	if (!session) return;
 	const news = new BroadcastChannel(NEWS_CHANNEL);
-	const courier = {
+	const auth = {
 		baseUrl,
 		credentials,
 		token: () => Promise.resolve(session.access_token),
@@ -36,8 +36,8 @@ export async function sendWhileClosed(baseUrl: string): Promise<void> {
 		replaced: (replaced: unknown) => news.postMessage({ replaced }),
 		changed: () => undefined
 	};
-	const formats = (maxAgeMs: number) => knownFormats.fresh(maxAgeMs, httpFormats(courier));
-	const sender = new Sender(session.user.id, deviceStore, events, httpTransport(courier), aloneSending, formats);
+	const formats = (maxAgeMs: number) => knownFormats.fresh(maxAgeMs, httpFormats(auth));
+	const sender = new Sender(session.user.id, deviceStore, events, httpTransport(auth), aloneSending, formats);
 	while (await aloneSending(() => sender.sendSome()));
 	news.close();
 }

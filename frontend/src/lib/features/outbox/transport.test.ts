@@ -29,14 +29,14 @@ function transportWith(...answers: (Response | Error)[]) {
 		if (answer instanceof Error) throw answer;
 		return answer ?? problem(500, 'out_of_answers');
 	});
-	const courier = {
+	const auth = {
 		baseUrl: 'http://warehouse.test',
 		credentials: 'same-origin' as const,
 		token: () => Promise.resolve('old'),
 		renew: () => Promise.resolve('new'),
 		noteDate: () => undefined
 	};
-	return { transport: httpTransport(courier), formats: httpFormats(courier), sent };
+	return { transport: httpTransport(auth), formats: httpFormats(auth), sent };
 }
 
 const reasonOf = (work: Promise<unknown>) =>

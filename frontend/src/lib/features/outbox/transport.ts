@@ -14,7 +14,7 @@ import type {
 import { NotNow, type Transport } from './sender';
 
 /** Who carries requests: a page with its session, or the service worker with the session's cookie. */
-export interface Courier {
+export interface AuthTransport {
 	baseUrl: string;
 	credentials: RequestCredentials;
 	/** The access token of the person whose acts these are; throws [`NotNow`] when there is none. */
@@ -40,17 +40,17 @@ interface Answer<T> {
 	response: Response;
 }
 
-function clientOf(courier: Courier): Client {
+function clientOf(auth: AuthTransport): Client {
 	return createClient<paths>({
-		baseUrl: courier.baseUrl,
-		credentials: courier.credentials,
-		fetch: (request) => authorizedFetch(courier, request)
+		baseUrl: auth.baseUrl,
+		credentials: auth.credentials,
+		fetch: (request) => authorizedFetch(auth, request)
 	});
 }
 
 /** Reads the bag formats over HTTP; throws [`NotNow`] when they can't be had. */
-export function httpFormats(courier: Courier): () => Promise<BagFormat[]> {
-	const api = clientOf(courier);
+export function httpFormats(auth: AuthTransport): () => Promise<BagFormat[]> {
+	const api = clientOf(auth);
 	return async () => {
 		const { data, error, response } = await api.GET('/api/v1/bag-formats');
 		if (data) return data.data;
@@ -60,8 +60,8 @@ export function httpFormats(courier: Courier): () => Promise<BagFormat[]> {
 }
 
 /** Sends acts over HTTP. */
-export function httpTransport(courier: Courier): Transport {
-	const api = clientOf(courier);
+export function httpTransport(auth: AuthTransport): Transport {
+	const api = clientOf(auth);
 	return async (acts) => {
 		const [first] = acts;
 		if (acts.length > 1) return sendScans(api, acts as ScanAction[]);
@@ -69,16 +69,16 @@ export function httpTransport(courier: Courier): Transport {
 	};
 }
 
-async function authorizedFetch(courier: Courier, request: Request): Promise<Response> {
+async function authorizedFetch(auth: AuthTransport, request: Request): Promise<Response> {
 	const spare = request.clone();
-	const response = await send(courier, request, await courier.token());
-	return response.status === 401 ? send(courier, spare, await courier.renew()) : response;
+	const response = await send(auth, request, await auth.token());
+	return response.status === 401 ? send(auth, spare, await auth.renew()) : response;
 }
 
-async function send(courier: Courier, request: Request, token: string): Promise<Response> {
+async function send(auth: AuthTransport, request: Request, token: string): Promise<Response> {
 	request.headers.set('authorization', `Bearer ${token}`);
 	const response = await fetch(request, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-	courier.noteDate(response.headers.get('date'));
+	auth.noteDate(response.headers.get('date'));
 	return response;
 }
 
