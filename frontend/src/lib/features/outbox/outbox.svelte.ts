@@ -7,7 +7,7 @@ import { isRefusal, type QueuedAction, type NewAction, type Refusal, type Action
 import { deviceStore } from './device-store';
 import { aloneSending, NEWS_CHANNEL, SYNC_TAG } from './locks';
 import { memoryStore } from './memory-store';
-import { NotNow, Sender, type HoldUp } from './sender';
+import { RetryLater, Sender, type HoldUp } from './sender';
 import type { Replaced } from './sort-again';
 import type { ActionStore } from './store';
 import { httpFormats, httpTransport } from './transport';
@@ -249,11 +249,11 @@ function authTransportOf(userId: number) {
 	const token = async (renewFirst: boolean): Promise<string> => {
 		const known = renewFirst ? null : session.tokenOf(userId);
 		if (known) return known;
-		if (session.user?.id !== userId || session.standing === 'expired') throw new NotNow('signed_out');
+		if (session.user?.id !== userId || session.standing === 'expired') throw new RetryLater('signed_out');
 		await session.renew();
 		const renewed = session.tokenOf(userId);
 		if (renewed) return renewed;
-		throw new NotNow(session.standing === 'offline' ? 'offline' : 'signed_out');
+		throw new RetryLater(session.standing === 'offline' ? 'offline' : 'signed_out');
 	};
 	return {
 		baseUrl: apiBase,

@@ -4,7 +4,7 @@ import { exclusive } from '$lib/exclusive';
 import { REFRESH_LOCK } from '$lib/refresh-lock';
 import { deviceStore } from './device-store';
 import { aloneSending, NEWS_CHANNEL } from './locks';
-import { NotNow, Sender } from './sender';
+import { RetryLater, Sender } from './sender';
 import { httpFormats, httpTransport } from './transport';
 
 /**
@@ -27,7 +27,7 @@ export async function sendWhileClosed(baseUrl: string): Promise<void> {
 		baseUrl,
 		credentials,
 		token: () => Promise.resolve(session.access_token),
-		renew: () => Promise.reject(new NotNow('signed_out')),
+		renew: () => Promise.reject(new RetryLater('signed_out')),
 		noteDate: () => undefined
 	};
 	const events = {

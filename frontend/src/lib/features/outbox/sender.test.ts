@@ -6,7 +6,7 @@ import { uuidv7 } from '$lib/uuidv7';
 import { isOpening, type QueuedAction, type NewAction, type ActionResult } from './actions';
 import { deviceStore } from './device-store';
 import { memoryStore } from './memory-store';
-import { NotNow, Sender, type FreshFormats, type HoldUp, type Transport } from './sender';
+import { RetryLater, Sender, type FreshFormats, type HoldUp, type Transport } from './sender';
 import type { ActionStore } from './store';
 
 const USER = 7;
@@ -137,7 +137,7 @@ describe.each([
 		const { holdUps } = await emptied(store, async (batch) => {
 			tries.push(batch.map((one) => one.id));
 			if (tries.length === 1) throw new TypeError('Failed to fetch');
-			if (tries.length === 2) throw new NotNow('busy', 1);
+			if (tries.length === 2) throw new RetryLater('busy', 1);
 			return batch.map((one) => linked(one));
 		});
 		const ids = scans.map((one) => one.id);
@@ -218,7 +218,7 @@ describe.each([
 		const events = { sees: () => false, settled: () => undefined, changed: () => undefined };
 		const transport: Transport = async () => {
 			calls += 1;
-			throw new NotNow('busy', 60_000);
+			throw new RetryLater('busy', 60_000);
 		};
 		const sender = new Sender(USER, store, events, transport, (work) => work());
 		sender.wake();
@@ -271,7 +271,7 @@ describe.each([
 				async (maxAgeMs) => {
 					asked += 1;
 					log.push(`formats ${maxAgeMs}`);
-					if (asked === 1) throw new NotNow('offline', 1);
+					if (asked === 1) throw new RetryLater('offline', 1);
 					return WITH_WHEAT;
 				}
 			);

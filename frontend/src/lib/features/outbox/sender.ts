@@ -3,26 +3,26 @@ import { isOpening, isRefusal, type QueuedAction, type Refusal, type ActionResul
 import { differences, openInstead, sortAgain, type Replaced } from './sort-again';
 import type { ActionStore } from './store';
 
-/** Sends acts that go out together; throws [`NotNow`] when they have to wait. One verdict for each, in order. */
+/** Sends acts that go out together; throws [`RetryLater`] when they have to wait. One verdict for each, in order. */
 export type Transport = (acts: QueuedAction[]) => Promise<ActionResult[]>;
 
 /** Why nothing can be sent now: no way to the server, nobody signed in, or the server asks to wait. */
 export type HoldUp = 'offline' | 'signed_out' | 'busy';
 
 /** The server could not take the acts now. They stay in the store and are sent again with the same ids. */
-export class NotNow extends Error {
+export class RetryLater extends Error {
 	constructor(
 		readonly reason: HoldUp,
 		readonly retryAfterMs: number | null = null
 	) {
-		super(`not now: ${reason}`);
+		super(`retry later: ${reason}`);
 	}
 }
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 
-/** The bag formats of the server, asked for no longer ago than this; throws [`NotNow`] when they can't be had. */
+/** The bag formats of the server, asked for no longer ago than this; throws [`RetryLater`] when they can't be had. */
 export type FreshFormats = (maxAgeMs: number) => Promise<BagFormats>;
 
 export interface SenderEvents {
@@ -75,7 +75,7 @@ export class Sender {
 					waitMs = FIRST_WAIT_MS;
 				} catch (error) {
 					this.#mustSort = true;
-					const { reason, retryAfterMs } = error instanceof NotNow ? error : new NotNow('offline');
+					const { reason, retryAfterMs } = error instanceof RetryLater ? error : new RetryLater('offline');
 					this.events.changed(reason);
 					await this.#sleep(retryAfterMs ?? waitMs, retryAfterMs !== null);
 					waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);

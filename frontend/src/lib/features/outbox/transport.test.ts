@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { QueuedAction, NewAction } from './actions';
-import { NotNow } from './sender';
+import { RetryLater } from './sender';
 import { httpFormats, httpTransport } from './transport';
 
 const act = (what: NewAction): QueuedAction => ({
@@ -42,7 +42,7 @@ function transportWith(...answers: (Response | Error)[]) {
 const reasonOf = (work: Promise<unknown>) =>
 	work.then(
 		() => 'done',
-		(error: unknown) => (error instanceof NotNow ? error.reason : String(error))
+		(error: unknown) => (error instanceof RetryLater ? error.reason : String(error))
 	);
 
 describe('httpTransport', () => {

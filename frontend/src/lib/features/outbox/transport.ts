@@ -11,15 +11,15 @@ import type {
 	UndoAction,
 	ActionResult
 } from './actions';
-import { NotNow, type Transport } from './sender';
+import { RetryLater, type Transport } from './sender';
 
 /** Who carries requests: a page with its session, or the service worker with the session's cookie. */
 export interface AuthTransport {
 	baseUrl: string;
 	credentials: RequestCredentials;
-	/** The access token of the person whose acts these are; throws [`NotNow`] when there is none. */
+	/** The access token of the person whose acts these are; throws [`RetryLater`] when there is none. */
 	token(): Promise<string>;
-	/** Another token after this one was refused; throws [`NotNow`] when there is none. */
+	/** Another token after this one was refused; throws [`RetryLater`] when there is none. */
 	renew(): Promise<string>;
 	/** The `Date` header of each answer. */
 	noteDate(header: string | null): void;
@@ -48,14 +48,14 @@ function clientOf(auth: AuthTransport): Client {
 	});
 }
 
-/** Reads the bag formats over HTTP; throws [`NotNow`] when they can't be had. */
+/** Reads the bag formats over HTTP; throws [`RetryLater`] when they can't be had. */
 export function httpFormats(auth: AuthTransport): () => Promise<BagFormat[]> {
 	const api = clientOf(auth);
 	return async () => {
 		const { data, error, response } = await api.GET('/api/v1/bag-formats');
 		if (data) return data.data;
 		problemOf(error, response);
-		throw new NotNow('busy');
+		throw new RetryLater('busy');
 	};
 }
 
@@ -223,11 +223,11 @@ function problemOf(error: unknown, response: Response): Problem & Partial<Schema
 	const seconds = Number(response.headers.get('retry-after'));
 	const retryAfterMs = seconds > 0 ? seconds * 1000 : null;
 	const needsSignIn = response.status === 401 || (response.status === 403 && problem?.code !== 'forbidden');
-	if (needsSignIn) throw new NotNow('signed_out', retryAfterMs);
+	if (needsSignIn) throw new RetryLater('signed_out', retryAfterMs);
 	// An answer that is not the API's comes from something in between.
 	const isOurs = typeof problem === 'object' && problem !== null && typeof problem.code === 'string';
-	if (!isOurs || response.status >= 500) throw new NotNow('busy', retryAfterMs);
+	if (!isOurs || response.status >= 500) throw new RetryLater('busy', retryAfterMs);
 	const isInFlight = problem.code === 'request_in_progress';
-	if (TEMPORARY_STATUS.has(response.status) || isInFlight) throw new NotNow('busy', retryAfterMs);
+	if (TEMPORARY_STATUS.has(response.status) || isInFlight) throw new RetryLater('busy', retryAfterMs);
 	return problem;
 }
