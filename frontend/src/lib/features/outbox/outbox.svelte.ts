@@ -7,7 +7,7 @@ import { isRefusal, type QueuedAction, type NewAction, type Refusal, type Action
 import { deviceStore } from './device-store';
 import { aloneSending, NEWS_CHANNEL, SYNC_TAG } from './locks';
 import { memoryStore } from './memory-store';
-import { RetryLater, Sender, type HoldUp } from './sender';
+import { RetryLater, Sender, type BlockedReason } from './sender';
 import type { Replaced } from './sort-again';
 import type { ActionStore } from './store';
 import { httpFormats, httpTransport } from './transport';
@@ -27,7 +27,7 @@ export interface Watcher {
 
 /** The acts of one person on this device: kept first, then sent from whatever page is open. */
 export class Outbox {
-	holdUp = $state<HoldUp | null>(null);
+	blockedReason = $state<BlockedReason | null>(null);
 	/** Set when the browser keeps nothing, or has no room: what is scanned now is lost with the page. */
 	isBroken = $state(false);
 	refusals = $state.raw<Refusal[]>([]);
@@ -160,10 +160,10 @@ export class Outbox {
 				this.#watcher?.replaced?.(replaced);
 				this.#tell({ replaced });
 			},
-			changed: (holdUp: HoldUp | null) => {
-				this.holdUp = holdUp;
+			changed: (blockedReason: BlockedReason | null) => {
+				this.blockedReason = blockedReason;
 				// What was shown as refused stays so: the server is not asked about it later.
-				if (holdUp !== null) void this.#store.withdrawShown(this.userId).catch(() => undefined);
+				if (blockedReason !== null) void this.#store.withdrawShown(this.userId).catch(() => undefined);
 				void this.#count();
 			}
 		};
@@ -196,7 +196,7 @@ export class Outbox {
 		if (!isKept) return false;
 		this.#sender.wake();
 		this.#tell({ changed: true });
-		if (this.holdUp !== null) void askForSync();
+		if (this.blockedReason !== null) void askForSync();
 		return true;
 	}
 

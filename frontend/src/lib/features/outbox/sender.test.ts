@@ -6,7 +6,7 @@ import { uuidv7 } from '$lib/uuidv7';
 import { isOpening, type QueuedAction, type NewAction, type ActionResult } from './actions';
 import { deviceStore } from './device-store';
 import { memoryStore } from './memory-store';
-import { RetryLater, Sender, type FreshFormats, type HoldUp, type Transport } from './sender';
+import { RetryLater, Sender, type FreshFormats, type BlockedReason, type Transport } from './sender';
 import type { ActionStore } from './store';
 
 const USER = 7;
@@ -36,7 +36,7 @@ const BUILT_IN = new BagFormats(shared.formats['built_in'] ?? []);
 const WITH_WHEAT = new BagFormats(shared.formats['own_parent'] ?? []);
 
 interface Run {
-	holdUps: (HoldUp | null)[];
+	blockedReasons: (BlockedReason | null)[];
 	settled: ActionResult[];
 	/** Codes of acts that were replaced. */
 	replaced: string[];
@@ -44,7 +44,7 @@ interface Run {
 
 /** Resolves when the sender has nothing more to send. */
 function emptied(store: ActionStore, transport: Transport, sees = false, formats?: FreshFormats): Promise<Run> {
-	const run: Run = { holdUps: [], settled: [], replaced: [] };
+	const run: Run = { blockedReasons: [], settled: [], replaced: [] };
 	return new Promise((resolve) => {
 		const sender = new Sender(
 			USER,
@@ -53,8 +53,8 @@ function emptied(store: ActionStore, transport: Transport, sees = false, formats
 				sees: () => sees,
 				settled: (verdict) => run.settled.push(verdict),
 				replaced: (replaced) => run.replaced.push(...replaced.map(({ after }) => after.qr_code)),
-				changed: (holdUp) => {
-					run.holdUps.push(holdUp);
+				changed: (blockedReason) => {
+					run.blockedReasons.push(blockedReason);
 					void store.list(USER).then((acts) => acts.length === 0 && resolve(run));
 				}
 			},
@@ -134,7 +134,7 @@ describe.each([
 		const scans = [scan('CB-1'), scan('CB-2')];
 		for (const one of scans) await store.add(one);
 		const tries: string[][] = [];
-		const { holdUps } = await emptied(store, async (batch) => {
+		const { blockedReasons } = await emptied(store, async (batch) => {
 			tries.push(batch.map((one) => one.id));
 			if (tries.length === 1) throw new TypeError('Failed to fetch');
 			if (tries.length === 2) throw new RetryLater('busy', 1);
@@ -142,7 +142,7 @@ describe.each([
 		});
 		const ids = scans.map((one) => one.id);
 		expect(tries).toEqual([ids, ids, ids]);
-		expect(holdUps.slice(0, 3)).toEqual(['offline', 'busy', null]);
+		expect(blockedReasons.slice(0, 3)).toEqual(['offline', 'busy', null]);
 	});
 
 	it("leaves another person's scans alone", async () => {

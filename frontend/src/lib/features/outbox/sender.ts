@@ -7,12 +7,12 @@ import type { ActionStore } from './store';
 export type Transport = (acts: QueuedAction[]) => Promise<ActionResult[]>;
 
 /** Why nothing can be sent now: no way to the server, nobody signed in, or the server asks to wait. */
-export type HoldUp = 'offline' | 'signed_out' | 'busy';
+export type BlockedReason = 'offline' | 'signed_out' | 'busy';
 
 /** The server could not take the acts now. They stay in the store and are sent again with the same ids. */
 export class RetryLater extends Error {
 	constructor(
-		readonly reason: HoldUp,
+		readonly reason: BlockedReason,
 		readonly retryAfterMs: number | null = null
 	) {
 		super(`retry later: ${reason}`);
@@ -32,7 +32,7 @@ export interface SenderEvents {
 	/** What waits was sorted again: other acts stand in the queue now. */
 	replaced?(replaced: Replaced[]): void;
 	/** The queue or its state has changed. */
-	changed(holdUp: HoldUp | null): void;
+	changed(blockedReason: BlockedReason | null): void;
 }
 
 /** Empties the store into the server, in order, one request at a time over all tabs and the service worker. */

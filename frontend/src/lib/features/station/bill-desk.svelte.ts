@@ -81,7 +81,7 @@ export class BillDesk implements Desk {
 	#refusalOf(code: string): string | null {
 		const verdict = knownFormats.current?.verdictOf(code) ?? 'undetermined';
 		if (verdict === 'invalid_qr_code') return verdict;
-		if (!this.#core.isHeldUp) return null;
+		if (!this.#core.isBlocked) return null;
 		const refusal = billRefusalOf(verdict);
 		if (refusal || !this.bill || isOnBill(code, this.feed.entries)) return refusal;
 		if (this.bill.status === 'completed') return 'bill_completed';

@@ -15,8 +15,8 @@ export class DeskCore {
 	) {}
 
 	/** Nothing can be sent now, as far as the device knows. */
-	get isHeldUp(): boolean {
-		return this.outbox.holdUp !== null || !navigator.onLine;
+	get isBlocked(): boolean {
+		return this.outbox.blockedReason !== null || !navigator.onLine;
 	}
 
 	/** Keeps an act and shows it. `acknowledge` runs when it is safe on the device and can't be sent yet. */
@@ -25,7 +25,7 @@ export class DeskCore {
 		const entry = this.feed.add(act, change);
 		void kept.then((isKept) => {
 			if (!isKept) this.announce(this.feed.update(act.id, { outcome: 'not_kept' }) ?? entry);
-			else if (this.isHeldUp) acknowledge(entry);
+			else if (this.isBlocked) acknowledge(entry);
 		});
 		return entry;
 	}

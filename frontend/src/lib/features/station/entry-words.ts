@@ -15,8 +15,8 @@ export function wordsOfEntry({ kind, outcome, elsewhere }: Entry): string {
 }
 
 /** An entry as it is to be shown: on its way is "kept" as long as nothing can be sent. */
-export function shown(entry: Entry, isHeldUp: boolean): Entry {
+export function shown(entry: Entry, isBlocked: boolean): Entry {
 	if (entry.isUndoing) return { ...entry, outcome: 'undoing' };
-	if (!isHeldUp || entry.outcome !== 'pending') return entry;
+	if (!isBlocked || entry.outcome !== 'pending') return entry;
 	return { ...entry, outcome: entry.fills ? 'filled' : 'kept' };
 }

@@ -137,10 +137,10 @@ describe('a refusal', () => {
 			{ kind: 'bill_add', bill_number: 'BILL-1' }
 		);
 		fc.assert(
-			fc.property(anyRefusal, anyAct, fc.boolean(), (refusal, act, isHeldUp) => {
+			fc.property(anyRefusal, anyAct, fc.boolean(), (refusal, act, isBlocked) => {
 				const outcome = outcomeOf(verdict(refusal, {}, act));
 				expect(isRefused(outcome)).toBe(true);
-				expect(isRefused(shown(entry(outcome), isHeldUp).outcome)).toBe(true);
+				expect(isRefused(shown(entry(outcome), isBlocked).outcome)).toBe(true);
 				expect(isRefused(outcomeOfUndo(refusal, entry('linked')))).toBe(true);
 			})
 		);

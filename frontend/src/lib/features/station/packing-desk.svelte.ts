@@ -99,7 +99,7 @@ export class PackingDesk implements Desk {
 	setStatus(kind: 'complete' | 'reopen'): void {
 		const { parent } = this;
 		if (!parent) return this.#core.refuseCommand('', 'no_parent_open');
-		if (kind === 'complete' && this.count === 0 && this.#core.isHeldUp)
+		if (kind === 'complete' && this.count === 0 && this.#core.isBlocked)
 			return this.#core.refuseCommand(parent.code, 'empty_parent');
 		this.#core.do({ kind, qr_code: parent.code }, {}, () => give('kept'));
 		this.#setParent({ ...parent, status: kind === 'complete' ? 'completed' : 'open' });
@@ -153,7 +153,7 @@ export class PackingDesk implements Desk {
 	#put(code: string, source: Source): void {
 		const { parent, count } = this;
 		if (!parent) return;
-		const refusal = this.#core.isHeldUp ? refusalOfChild(parent, this.feed.entries, code) : null;
+		const refusal = this.#core.isBlocked ? refusalOfChild(parent, this.feed.entries, code) : null;
 		if (refusal) return this.#core.refuse(code, parent.code, refusal);
 		const act = { kind: 'scan', qr_code: code, parent_qr_code: parent.code, source } as const;
 		const entry = this.#core.do(act, {}, ({ id }) => this.#acknowledge(id));
@@ -164,7 +164,7 @@ export class PackingDesk implements Desk {
 	/** Shows a refusal at once; while the server can be asked, it is, and its word counts. */
 	#ask(code: string, source: Source, shown_as: ShownRefusal): void {
 		const into = this.parent?.code ?? null;
-		if (this.#core.isHeldUp) return this.#core.refuse(code, into, shown_as);
+		if (this.#core.isBlocked) return this.#core.refuse(code, into, shown_as);
 		const act = { kind: 'scan', qr_code: code, parent_qr_code: into, source, shown_as } as const;
 		this.#core.announce(this.#core.do(act, { outcome: shown_as }, () => undefined));
 	}
