@@ -24,7 +24,7 @@ export interface Row {
 type Listener = (tones: Tone[]) => void;
 
 /** Puts bags on one bill: shows each code at once, and what came of it when the server has answered. */
-export class Adder {
+export class BillAddQueue {
 	/** Newest first. */
 	rows = $state<Row[]>([]);
 	/** Why nothing goes out at the moment. */
@@ -159,15 +159,15 @@ function askToStay(event: BeforeUnloadEvent): void {
 }
 
 // eslint-disable-next-line svelte/prefer-svelte-reactivity -- pages look one up and keep it
-const adders = new Map<string, Adder>();
+const addQueues = new Map<string, BillAddQueue>();
 
-/** The adder of a bill and person: it goes on while other pages are looked at, and is found again on the way back. */
-export function adderOf(userId: number, billNumber: string, queries: QueryClient): Adder {
+/** The addQueue of a bill and person: it goes on while other pages are looked at, and is found again on the way back. */
+export function billAddQueueOf(userId: number, billNumber: string, queries: QueryClient): BillAddQueue {
 	const key = `${userId}/${billNumber}`;
-	let adder = adders.get(key);
-	if (!adder) {
-		adder = new Adder(billNumber, queries);
-		adders.set(key, adder);
+	let addQueue = addQueues.get(key);
+	if (!addQueue) {
+		addQueue = new BillAddQueue(billNumber, queries);
+		addQueues.set(key, addQueue);
 	}
-	return adder;
+	return addQueue;
 }
