@@ -15,8 +15,8 @@ import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import type { Replaced } from '$lib/features/outbox/sort-again';
 import { m } from '$lib/paraglide/messages.js';
 import { commandOf, normalized, type Command } from './commands';
-import { DeskCore } from './desk-core';
-import type { Desk } from './desk';
+import { ModeCore } from './mode-core';
+import type { StationMode } from './station-mode';
 import { entryOf, entryOfRefusal, Feed, isFresh, type Entry } from './feed.svelte';
 import { give, say } from './feedback';
 import { isRefused } from '$lib/outcomes/outcome';
@@ -27,9 +27,9 @@ import { afterUndo, outcomeOf, outcomeOfUndo, shownRefusalOf } from './action-re
 const UNDOABLE = new Set(['linked', 'filled', 'pending']);
 
 /** Packing: every scan is kept on the device first, shown at once, and turns when the server answers. */
-export class PackingDesk implements Desk {
+export class PackingMode implements StationMode {
 	readonly feed: Feed;
-	readonly #core: DeskCore;
+	readonly #core: ModeCore;
 	#parents = $state.raw<RememberedParents>({ open: null, left: [] });
 	/** The packer has asked for the next parent, and scanned nothing since. */
 	#isNextDue = false;
@@ -38,7 +38,7 @@ export class PackingDesk implements Desk {
 
 	constructor(private readonly outbox: Outbox) {
 		this.feed = new Feed(`traitortrack-feed-${outbox.userId}`);
-		this.#core = new DeskCore(outbox, this.feed);
+		this.#core = new ModeCore(outbox, this.feed);
 		outbox.watch({
 			sees: ({ act }) => this.feed.sees(act.id),
 			settled: (result) => this.#settle(result),

@@ -3,8 +3,8 @@ import { isRefusal, type QueuedAction, type ActionResult } from '$lib/features/o
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import { knownFormats } from '$lib/bag-formats/known-formats';
 import { commandOf, normalized } from './commands';
-import { DeskCore } from './desk-core';
-import type { Desk } from './desk';
+import { ModeCore } from './mode-core';
+import type { StationMode } from './station-mode';
 import { Feed, type Entry } from './feed.svelte';
 import { give } from './feedback';
 import { billOutcomeOf, billRefusalOf, isOnBill, shownOnBill } from './bill-rules';
@@ -22,10 +22,10 @@ export type BillFacts = Pick<
 >;
 
 /** Putting parents on a bill by scanning them: kept first, shown at once, like packing. */
-export class BillDesk implements Desk {
+export class BillMode implements StationMode {
 	readonly feed: Feed;
 	bill = $state.raw<BillFacts | null>(null);
-	readonly #core: DeskCore;
+	readonly #core: ModeCore;
 	#key: string;
 
 	constructor(
@@ -34,7 +34,7 @@ export class BillDesk implements Desk {
 	) {
 		this.#key = `traitortrack-bill-${number}`;
 		this.feed = new Feed(`traitortrack-feed-${outbox.userId}-${number}`);
-		this.#core = new DeskCore(outbox, this.feed);
+		this.#core = new ModeCore(outbox, this.feed);
 		outbox.watch({ sees: ({ act }) => this.feed.sees(act.id), settled: (result) => this.#settle(result) });
 		this.bill = this.#recall();
 		const isOfBill = (act: { kind: string }) => 'bill_number' in act && act.bill_number === number;

@@ -8,7 +8,7 @@ import { toneOfEntry, wordsOfEntry } from './entry-words';
 const COUNTED = new Set(['linked', 'added']);
 
 /** What both ways of working share: how acts are kept, shown, said and taken back. */
-export class DeskCore {
+export class ModeCore {
 	constructor(
 		readonly outbox: Outbox,
 		readonly feed: Feed

@@ -2,7 +2,7 @@ import type { Source } from '$lib/features/outbox/actions';
 import type { Entry, Feed } from './feed.svelte';
 
 /** What the screen needs of either way of working: packing parents, or putting parents on a bill. */
-export interface Desk {
+export interface StationMode {
 	readonly feed: Feed;
 	/** The newest entry that can be taken back. */
 	readonly undoable: Entry | null;
