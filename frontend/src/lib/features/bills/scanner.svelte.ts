@@ -1,4 +1,4 @@
-import { give } from '$lib/features/station/feedback';
+import { playTone } from '$lib/features/station/feedback';
 import type { Tone } from '$lib/outcomes/outcome';
 
 export { listenForScans } from '$lib/features/station/listen';
@@ -22,7 +22,7 @@ class Sound {
 	play(tones: Tone[]): void {
 		if (!this.isOn) return;
 		const heard = tones.length > MOST_TONES ? [...new Set(tones)] : tones;
-		heard.forEach((tone, index) => setTimeout(() => give(tone), index * STEP_MS));
+		heard.forEach((tone, index) => setTimeout(() => playTone(tone), index * STEP_MS));
 	}
 }
 

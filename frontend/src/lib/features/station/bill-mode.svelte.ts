@@ -6,7 +6,7 @@ import { commandOf, normalized } from './commands';
 import { ModeCore } from './mode-core';
 import type { StationMode } from './station-mode';
 import { Feed, type Entry } from './feed.svelte';
-import { give } from './feedback';
+import { playTone } from './feedback';
 import { billOutcomeOf, billRefusalOf, isOnBill, shownOnBill } from './bill-rules';
 
 /** What is known of the bill; without a network, what was known last. */
@@ -61,7 +61,7 @@ export class BillMode implements StationMode {
 		const refusal = this.#refusalOf(code);
 		if (refusal) return this.#core.refuse(code, this.number, refusal);
 		const act = { kind: 'bill_add', bill_number: this.number, qr_code: code } as const;
-		this.#core.do(act, {}, () => give('kept'));
+		this.#core.do(act, {}, () => playTone('kept'));
 	}
 
 	undo(entry: Entry): void {

@@ -8,7 +8,7 @@ const LOUDEST = 0.6;
 let audio: AudioContext | undefined;
 
 /** Plays and shakes an outcome, as set. Browsers allow sound only after a first key or touch, which a scan is. */
-export function give(tone: Tone): void {
+export function playTone(tone: Tone): void {
 	const { melody, vibration } = SIGNALS[tone];
 	if (!melody) return;
 	// Before the first touch or key browsers refuse, and say so in their log.
@@ -35,7 +35,7 @@ function play({ wave, notes }: NonNullable<Signal['melody']>): void {
 }
 
 /** Speaks a few words in the person's language, if that is set. The newest words cut off the ones before. */
-export function say(words: string): void {
+export function speak(words: string): void {
 	if (!settings.speech || !canSpeak()) return;
 	const voice = localVoice();
 	if (!voice) return;

@@ -1,7 +1,7 @@
 import type { QueuedAction, NewAction } from '$lib/features/outbox/actions';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 import { entryOf, isFresh, localEntry, type Entry, type Feed } from './feed.svelte';
-import { give, say } from './feedback';
+import { playTone, speak } from './feedback';
 import { toneOfEntry, wordsOfEntry } from './entry-words';
 
 /** Outcomes after which the number is spoken, which says more than words. */
@@ -42,8 +42,8 @@ export class ModeCore {
 
 	/** Plays, shakes and says what an entry shows. */
 	announce(entry: Entry): void {
-		give(toneOfEntry(entry));
-		say(COUNTED.has(entry.outcome) && entry.count !== null ? String(entry.count) : wordsOfEntry(entry));
+		playTone(toneOfEntry(entry));
+		speak(COUNTED.has(entry.outcome) && entry.count !== null ? String(entry.count) : wordsOfEntry(entry));
 	}
 
 	/** Takes a scan back, with `reversal` where it may have reached the server. */

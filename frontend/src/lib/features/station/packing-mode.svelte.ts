@@ -18,7 +18,7 @@ import { commandOf, normalized, type Command } from './commands';
 import { ModeCore } from './mode-core';
 import type { StationMode } from './station-mode';
 import { entryOf, entryOfRefusal, Feed, isFresh, type Entry } from './feed.svelte';
-import { give, say } from './feedback';
+import { playTone, speak } from './feedback';
 import { isRefused } from '$lib/outcomes/outcome';
 import { isOpeningEntry, newParent, parentBefore, parentOf, recallParents, refusalOfChild } from './parent';
 import { rememberParents, shownCount, withOpen, type OpenParent, type RememberedParents } from './parent';
@@ -83,7 +83,7 @@ export class PackingMode implements StationMode {
 	}
 
 	moveHere({ code, into }: Entry): void {
-		if (into) this.#core.do({ kind: 'move', qr_code: code, parent_qr_code: into }, {}, () => give('kept'));
+		if (into) this.#core.do({ kind: 'move', qr_code: code, parent_qr_code: into }, {}, () => playTone('kept'));
 	}
 
 	/** Leaves this parent as it is and asks for the next one. */
@@ -91,8 +91,8 @@ export class PackingMode implements StationMode {
 		this.#setParent(null);
 		this.#isNextDue = true;
 		this.feed.clear();
-		give('again');
-		say(m.open_parent_first());
+		playTone('again');
+		speak(m.open_parent_first());
 	}
 
 	/** Completes the parent early, or opens it again. */
@@ -101,7 +101,7 @@ export class PackingMode implements StationMode {
 		if (!parent) return this.#core.refuseCommand('', 'no_parent_open');
 		if (kind === 'complete' && this.count === 0 && this.#core.isBlocked)
 			return this.#core.refuseCommand(parent.code, 'empty_parent');
-		this.#core.do({ kind, qr_code: parent.code }, {}, () => give('kept'));
+		this.#core.do({ kind, qr_code: parent.code }, {}, () => playTone('kept'));
 		this.#setParent({ ...parent, status: kind === 'complete' ? 'completed' : 'open' });
 	}
 
@@ -124,7 +124,7 @@ export class PackingMode implements StationMode {
 	#queue(code: string, source: Source): void {
 		const open_before = this.#isNextDue ? null : this.parent?.code;
 		const act = { kind: 'scan', qr_code: code, parent_qr_code: null, source, sorting: 'due' } as const;
-		this.#core.do({ ...act, ...(open_before === undefined ? {} : { open_before }) }, {}, () => give('kept'));
+		this.#core.do({ ...act, ...(open_before === undefined ? {} : { open_before }) }, {}, () => playTone('kept'));
 	}
 
 	#take(code: string, source: Source, formats: BagFormats): void {
@@ -146,7 +146,9 @@ export class PackingMode implements StationMode {
 	#open(code: string, source: Source): void {
 		const open_before = this.parent?.code ?? null;
 		if (open_before !== code) this.#setParent(this.#newParent(code));
-		this.#core.do({ kind: 'scan', qr_code: code, parent_qr_code: null, source, open_before }, {}, () => give('kept'));
+		this.#core.do({ kind: 'scan', qr_code: code, parent_qr_code: null, source, open_before }, {}, () =>
+			playTone('kept')
+		);
 	}
 
 	/** A child for the open parent. While nothing can be sent, the device itself knows when the parent is full. */
@@ -172,8 +174,8 @@ export class PackingMode implements StationMode {
 	/** Without a network the device itself says that it has got the scan, and when the parent must be full. */
 	#acknowledge(id: string): void {
 		const fills = this.feed.find(id)?.fills;
-		give(fills ? 'done' : 'kept');
-		say(fills ? m.outcome_filled() : String(this.count));
+		playTone(fills ? 'done' : 'kept');
+		speak(fills ? m.outcome_filled() : String(this.count));
 	}
 
 	#settle(result: ActionResult): void {
