@@ -88,7 +88,10 @@ export class Outbox {
 	 * Takes an act back. One that was never sent leaves the queue, as if it had never been; otherwise `reversal` is
 	 * queued behind it. Either way nothing that is done later comes before it.
 	 */
-	takeBack(id: string, reversal: NewAction): { act: QueuedAction; fate: Promise<'withdrawn' | 'queued' | 'lost'> } {
+	cancelOrReverse(
+		id: string,
+		reversal: NewAction
+	): { act: QueuedAction; fate: Promise<'withdrawn' | 'queued' | 'lost'> } {
 		const act = this.#own(reversal);
 		unsentScans.saving += 1;
 		unsentScans.mine += 1;

@@ -49,7 +49,7 @@ export class ModeCore {
 	/** Takes a scan back, with `reversal` where it may have reached the server. */
 	undo(entry: Entry, reversal: NewAction, withdrawn: (act: QueuedAction) => void): void {
 		this.feed.update(entry.id, { isUndoing: true });
-		const { act, fate } = this.outbox.takeBack(entry.id, reversal);
+		const { act, fate } = this.outbox.cancelOrReverse(entry.id, reversal);
 		this.feed.show(entryOf(act, 'undoing'));
 		void fate.then((fate) => {
 			if (fate === 'withdrawn') withdrawn(act);
