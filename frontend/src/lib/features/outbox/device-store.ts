@@ -92,7 +92,7 @@ export const deviceStore: ActionStore = {
 		return replaced;
 	},
 
-	async settle(answered, refusals, voided) {
+	async resolve(answered, refusals, voided) {
 		const transaction = (await open()).transaction(['acts', 'refusals'], 'readwrite', { durability: 'strict' });
 		const acts = transaction.objectStore('acts');
 		for (const id of answered) {

@@ -38,7 +38,7 @@ export function memoryStore(): ActionStore {
 			acts = acts.map((act) => replaced.find(({ before }) => before === act)?.after ?? act);
 			return Promise.resolve(replaced);
 		},
-		settle(answered, added, voided) {
+		resolve(answered, added, voided) {
 			acts = acts.filter((act) => !answered.includes(act.id));
 			refusals = [...refusals, ...added].filter((refusal) => !voided.includes(refusal.id));
 			return done;

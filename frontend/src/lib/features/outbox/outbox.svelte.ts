@@ -20,7 +20,7 @@ export type News = { result: ActionResult } | { replaced: Replaced[] } | { chang
 export interface Watcher {
 	/** Whether a person has the answer to this act before their eyes. */
 	sees(result: ActionResult): boolean;
-	settled(result: ActionResult): void;
+	resolved(result: ActionResult): void;
 	/** What waits was sorted again with newer formats. */
 	replaced?(replaced: Replaced[]): void;
 }
@@ -155,8 +155,8 @@ export class Outbox {
 	#newSender(): Sender {
 		const events = {
 			sees: (result: ActionResult) => this.#watcher?.sees(verdict) ?? false,
-			settled: (result: ActionResult) => {
-				this.#watcher?.settled(verdict);
+			resolved: (result: ActionResult) => {
+				this.#watcher?.resolved(verdict);
 				this.#tell({ verdict });
 			},
 			replaced: (replaced: Replaced[]) => {
@@ -206,7 +206,7 @@ export class Outbox {
 	/** An answer that another page or the service worker has got. What is seen here needs no settling. */
 	async #hear(result: ActionResult): Promise<void> {
 		const isSeen = isRefusal(verdict.outcome) && this.#watcher?.sees(verdict);
-		this.#watcher?.settled(verdict);
+		this.#watcher?.resolved(verdict);
 		if (!isSeen) return;
 		await this.#store.dropRefusal(verdict.act.id);
 		await this.#count();

@@ -32,7 +32,7 @@ export async function sendWhileClosed(baseUrl: string): Promise<void> {
 	};
 	const events = {
 		sees: () => false,
-		settled: (verdict: unknown) => news.postMessage({ verdict }),
+		resolved: (verdict: unknown) => news.postMessage({ verdict }),
 		replaced: (replaced: unknown) => news.postMessage({ replaced }),
 		changed: () => undefined
 	};

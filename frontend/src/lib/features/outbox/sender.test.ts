@@ -37,21 +37,21 @@ const WITH_WHEAT = new BagFormats(shared.formats['own_parent'] ?? []);
 
 interface Run {
 	blockedReasons: (BlockedReason | null)[];
-	settled: ActionResult[];
+	resolved: ActionResult[];
 	/** Codes of acts that were replaced. */
 	replaced: string[];
 }
 
 /** Resolves when the sender has nothing more to send. */
 function emptied(store: ActionStore, transport: Transport, sees = false, formats?: FreshFormats): Promise<Run> {
-	const run: Run = { blockedReasons: [], settled: [], replaced: [] };
+	const run: Run = { blockedReasons: [], resolved: [], replaced: [] };
 	return new Promise((resolve) => {
 		const sender = new Sender(
 			USER,
 			store,
 			{
 				sees: () => sees,
-				settled: (verdict) => run.settled.push(verdict),
+				resolved: (verdict) => run.resolved.push(verdict),
 				replaced: (replaced) => run.replaced.push(...replaced.map(({ after }) => after.qr_code)),
 				changed: (blockedReason) => {
 					run.blockedReasons.push(blockedReason);
@@ -68,7 +68,7 @@ function emptied(store: ActionStore, transport: Transport, sees = false, formats
 
 async function clear(): Promise<void> {
 	for (const user of [USER, 8]) {
-		await deviceStore.settle(
+		await deviceStore.resolve(
 			(await deviceStore.list(user)).map((one) => one.id),
 			[],
 			(await deviceStore.refusals(user)).map((one) => one.id)
@@ -90,13 +90,13 @@ describe.each([
 		const scans = Array.from({ length: 230 }, (_, n) => scan(`CB-${n}`));
 		for (const one of scans) await store.add(one);
 		const batches: string[][] = [];
-		const { settled } = await emptied(store, async (batch) => {
+		const { resolved } = await emptied(store, async (batch) => {
 			batches.push(batch.map((one) => one.id));
 			return batch.map((one) => linked(one));
 		});
 		expect(batches.map((batch) => batch.length)).toEqual([100, 100, 30]);
 		expect(batches.flat()).toEqual(scans.map((one) => one.id));
-		expect(settled.map((verdict) => verdict.act.id)).toEqual(batches.flat());
+		expect(resolved.map((verdict) => verdict.act.id)).toEqual(batches.flat());
 		expect(await store.waiting()).toEqual([]);
 	});
 
@@ -199,7 +199,7 @@ describe.each([
 	it('sends nothing after it was stopped', async () => {
 		await store.add(scan('CB-1'));
 		let calls = 0;
-		const events = { sees: () => false, settled: () => undefined, changed: () => undefined };
+		const events = { sees: () => false, resolved: () => undefined, changed: () => undefined };
 		const transport: Transport = async (batch) => {
 			calls += 1;
 			return batch.map((one) => linked(one));
@@ -215,7 +215,7 @@ describe.each([
 	it('keeps to a wait that the server asked for when more scans come', async () => {
 		await store.add(scan('CB-1'));
 		let calls = 0;
-		const events = { sees: () => false, settled: () => undefined, changed: () => undefined };
+		const events = { sees: () => false, resolved: () => undefined, changed: () => undefined };
 		const transport: Transport = async () => {
 			calls += 1;
 			throw new RetryLater('busy', 60_000);
@@ -281,7 +281,7 @@ describe.each([
 		it('opens what the server refused as a parent, although no format says so, before anything else is sent', async () => {
 			await store.add(scan('OLD-PARENT'));
 			const batches: QueuedAction[][] = [];
-			const { settled } = await emptied(
+			const { resolved } = await emptied(
 				store,
 				async (batch) => {
 					batches.push(batch);
@@ -295,20 +295,20 @@ describe.each([
 				async () => BUILT_IN
 			);
 			expect(briefly(batches)).toEqual([['OLD-PARENT>SB12345'], ['OLD-PARENT>open'], ['CB-1>OLD-PARENT']]);
-			expect(settled.map(({ outcome }) => outcome)).toEqual(['opened', 'linked']);
+			expect(resolved.map(({ outcome }) => outcome)).toEqual(['opened', 'linked']);
 			expect(batches[1]?.[0]?.id).not.toBe(batches[0]?.[0]?.id);
 			expect(await store.refusals(USER)).toEqual([]);
 		});
 
 		it('refuses what is no parent either, as it was refused at first', async () => {
 			await store.add(scan('CB-1'));
-			const { settled } = await emptied(
+			const { resolved } = await emptied(
 				store,
 				async (batch) => batch.map((one) => linked(one, isOpening(one) ? 'bag_not_found' : 'kind_mismatch')),
 				false,
 				async () => BUILT_IN
 			);
-			expect(settled.map(({ outcome }) => outcome)).toEqual(['kind_mismatch']);
+			expect(resolved.map(({ outcome }) => outcome)).toEqual(['kind_mismatch']);
 			expect((await store.refusals(USER)).map(({ outcome }) => outcome)).toEqual(['kind_mismatch']);
 		});
 

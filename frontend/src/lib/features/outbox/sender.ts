@@ -26,9 +26,9 @@ const LONGEST_WAIT_MS = 15_000;
 export type FreshFormats = (maxAgeMs: number) => Promise<BagFormats>;
 
 export interface SenderEvents {
-	/** Whether a person has the answer to this act before their eyes; any other refusal is kept to be settled. */
+	/** Whether a person has the answer to this act before their eyes; any other refusal is kept to be resolved. */
 	sees(result: ActionResult): boolean;
-	settled(result: ActionResult): void;
+	resolved(result: ActionResult): void;
 	/** What waits was sorted again: other acts stand in the queue now. */
 	replaced?(replaced: Replaced[]): void;
 	/** The queue or its state has changed. */
@@ -99,13 +99,13 @@ export class Sender {
 		}
 		const results = await this.#openMistaken((await this.transport(acts)).map(ofOpening));
 		const unseen = results.filter((verdict) => isNews(verdict) && !this.events.sees(verdict));
-		await this.store.settle(
+		await this.store.resolve(
 			results.map((verdict) => verdict.act.id),
 			unseen.map(toRefusal),
 			// A scan that was taken back needs no settling any more.
 			results.map(({ act }) => (act.kind === 'undo' ? act.scan_id : '')).filter(Boolean)
 		);
-		for (const verdict of results) this.events.settled(verdict);
+		for (const verdict of results) this.events.resolved(verdict);
 		this.events.changed(null);
 		return true;
 	}

@@ -2,7 +2,7 @@ import type { QueuedAction, Refusal } from './actions';
 import type { UnsentOf } from '$lib/unsent-scans.svelte';
 import type { Replaced } from './sort-again';
 
-/** Keeps acts until they are answered, in the order they were done, and refusals until they are settled. */
+/** Keeps acts until they are answered, in the order they were done, and refusals until they are resolved. */
 export interface ActionStore {
 	/** Resolves when the act is safe. */
 	add(act: QueuedAction): Promise<void>;
@@ -19,7 +19,7 @@ export interface ActionStore {
 	/** In one step: replaces acts of a person by what `change` makes of them, place by place. */
 	replace(userId: number, change: (acts: QueuedAction[]) => QueuedAction[]): Promise<Replaced[]>;
 	/** In one step: forgets answered acts, keeps refusals, and drops refusals that have become void. */
-	settle(answered: string[], refusals: Refusal[], voided: string[]): Promise<void>;
+	resolve(answered: string[], refusals: Refusal[], voided: string[]): Promise<void>;
 	refusals(userId: number): Promise<Refusal[]>;
 	dropRefusal(id: string): Promise<void>;
 }

@@ -35,7 +35,7 @@ export class BillMode implements StationMode {
 		this.#key = `traitortrack-bill-${number}`;
 		this.feed = new Feed(`traitortrack-feed-${outbox.userId}-${number}`);
 		this.#core = new ModeCore(outbox, this.feed);
-		outbox.watch({ sees: ({ act }) => this.feed.sees(act.id), settled: (result) => this.#settle(result) });
+		outbox.watch({ sees: ({ act }) => this.feed.sees(act.id), resolved: (result) => this.#resolve(result) });
 		this.bill = this.#recall();
 		const isOfBill = (act: { kind: string }) => 'bill_number' in act && act.bill_number === number;
 		void outbox.list().then((acts) => this.feed.restore(acts.filter(isOfBill)));
@@ -88,23 +88,23 @@ export class BillMode implements StationMode {
 		return this.count >= this.bill.expected_parent_bags ? 'bill_at_capacity' : null;
 	}
 
-	#settle(result: ActionResult): void {
+	#resolve(result: ActionResult): void {
 		const { act, bill, elsewhere, warning } = verdict;
 		if (!('bill_number' in act) || act.bill_number !== this.number) return;
 		if (bill) this.#learn(bill);
 		else if (isRefusal(verdict.outcome)) void this.#refresh();
-		if (act.kind === 'bill_remove') return this.#settleRemoval(act, verdict.outcome);
+		if (act.kind === 'bill_remove') return this.#resolveRemoval(act, verdict.outcome);
 		const outcome = billOutcomeOf(verdict, knownFormats.current?.verdictOf(act.qr_code) ?? 'undetermined');
-		this.#core.settle(act.id, { outcome, elsewhere, warning, count: bill?.parent_bag_count ?? null });
+		this.#core.resolve(act.id, { outcome, elsewhere, warning, count: bill?.parent_bag_count ?? null });
 	}
 
-	#settleRemoval(act: QueuedAction, outcome: string): void {
+	#resolveRemoval(act: QueuedAction, outcome: string): void {
 		if (!isRefusal(outcome)) return this.#removed(act);
-		this.#core.settleUndo(act, this.#leaving(act.qr_code), outcome, { isUndoing: false });
+		this.#core.resolveUndo(act, this.#leaving(act.qr_code), outcome, { isUndoing: false });
 	}
 
 	#removed(act: QueuedAction): void {
-		this.#core.settleUndo(act, this.#leaving(act.qr_code), 'removed', { outcome: 'removed', isUndoing: false });
+		this.#core.resolveUndo(act, this.#leaving(act.qr_code), 'removed', { outcome: 'removed', isUndoing: false });
 	}
 
 	#leaving(code: string): string[] {

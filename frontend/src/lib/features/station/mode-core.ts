@@ -53,19 +53,19 @@ export class ModeCore {
 		this.feed.show(entryOf(act, 'undoing'));
 		void fate.then((fate) => {
 			if (fate === 'withdrawn') withdrawn(act);
-			if (fate === 'lost') this.settleUndo(act, [entry.id], 'not_kept', { isUndoing: false });
+			if (fate === 'lost') this.resolveUndo(act, [entry.id], 'not_kept', { isUndoing: false });
 		});
 	}
 
 	/** What came of an undo: the scans are as they are now, and the panel says it. */
-	settleUndo(act: QueuedAction, undone: string[], outcome: string, change: Partial<Entry>): void {
+	resolveUndo(act: QueuedAction, undone: string[], outcome: string, change: Partial<Entry>): void {
 		for (const id of undone) this.feed.update(id, change);
 		const entry = this.feed.updateShown(act, outcome);
 		if (entry && isFresh(entry)) this.announce(entry);
 	}
 
 	/** Shows what came of an act. Returns its entry when that is news to somebody who still looks. */
-	settle(id: string, change: Partial<Entry>): Entry | undefined {
+	resolve(id: string, change: Partial<Entry>): Entry | undefined {
 		const before = this.feed.find(id)?.outcome;
 		const entry = this.feed.update(id, change);
 		if (entry && isFresh(entry) && entry.outcome !== before) this.announce(entry);

@@ -41,7 +41,7 @@ export class PackingMode implements StationMode {
 		this.#core = new ModeCore(outbox, this.feed);
 		outbox.watch({
 			sees: ({ act }) => this.feed.sees(act.id),
-			settled: (result) => this.#settle(result),
+			resolved: (result) => this.#resolve(result),
 			replaced: (replaced) => this.#replace(replaced)
 		});
 		this.#parents = recallParents(outbox.userId);
@@ -79,7 +79,7 @@ export class PackingMode implements StationMode {
 	undo(entry: Entry): void {
 		const { id, code, into } = entry;
 		const undo = { kind: 'undo', scan_id: id, qr_code: code, parent_qr_code: into } as const;
-		this.#core.undo(entry, undo, (act) => this.#core.settleUndo(act, [id], 'undone', afterUndo('undone')));
+		this.#core.undo(entry, undo, (act) => this.#core.resolveUndo(act, [id], 'undone', afterUndo('undone')));
 	}
 
 	moveHere({ code, into }: Entry): void {
@@ -178,27 +178,27 @@ export class PackingMode implements StationMode {
 		speak(fills ? m.outcome_filled() : String(this.count));
 	}
 
-	#settle(result: ActionResult): void {
+	#resolve(result: ActionResult): void {
 		const { act } = verdict;
 		if (verdict.parent) this.#learn(verdict.parent);
 		else if (verdict.outcome === 'opened' && verdict.bag) this.#learn(verdict.bag);
 		else if (act.kind !== 'undo' && isRefusal(verdict.outcome)) void this.#refreshParent();
-		if (act.kind === 'undo') this.#settleUndo(act, act.scan_id, verdict);
-		else this.#settleEntry(verdict);
+		if (act.kind === 'undo') this.#resolveUndo(act, act.scan_id, verdict);
+		else this.#resolveEntry(verdict);
 	}
 
-	#settleUndo(act: QueuedAction, scanId: string, { outcome: plain }: ActionResult): void {
+	#resolveUndo(act: QueuedAction, scanId: string, { outcome: plain }: ActionResult): void {
 		const outcome = outcomeOfUndo(plain, this.feed.find(scanId));
 		if (isRefused(outcome)) void this.#refreshParent();
-		this.#core.settleUndo(act, [scanId], outcome, afterUndo(outcome));
+		this.#core.resolveUndo(act, [scanId], outcome, afterUndo(outcome));
 	}
 
-	#settleEntry(result: ActionResult): void {
+	#resolveEntry(result: ActionResult): void {
 		const { act, bag, parent } = verdict;
 		const outcome = outcomeOf(verdict);
 		const isLookup = outcome === 'found' || outcome === 'no_parent_open';
 		const elsewhere = verdict.elsewhere ?? (isLookup ? (bag?.parent ?? null) : null);
-		const entry = this.#core.settle(act.id, { outcome, elsewhere, count: parent?.child_count ?? null, fills: false });
+		const entry = this.#core.resolve(act.id, { outcome, elsewhere, count: parent?.child_count ?? null, fills: false });
 		if (isRefused(outcome)) this.#stepBack(act, entry ?? entryOf(act, outcome));
 		else if (outcome === 'opened' && bag && !isOpening(act)) this.#openUnexpected(act.id, bag);
 	}

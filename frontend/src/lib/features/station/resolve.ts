@@ -2,7 +2,7 @@ import type { NewAction, Refusal } from '$lib/features/outbox/actions';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
 
 /** What a person can do about a refusal that came late. Whatever they choose is kept before the refusal goes. */
-export function settleBy(outbox: Outbox, openParent: string | null) {
+export function resolveBy(outbox: Outbox, openParent: string | null) {
 	const replace = async (refusal: Refusal, act: NewAction | null) => {
 		const isKept = act === null || (await outbox.add(act).kept);
 		if (isKept) await outbox.drop(refusal);
