@@ -20,13 +20,13 @@ const START_MS = 4_000;
  * Nobody is here (`out`); the server vouches for the person (`in`); the app was started without a network, by the
  * person who was signed in last (`offline`); or the session has ended under a person at work (`expired`).
  */
-type Standing = 'out' | 'in' | 'offline' | 'expired';
+type SessionStatus = 'out' | 'in' | 'offline' | 'expired';
 
 /** Who is signed in. The access token lives in memory alone; the refresh token in a cookie that scripts can't read. */
 class Session {
-	/** Who works here. Only remembered, not vouched for, while `standing` is `offline` or `expired`. */
+	/** Who works here. Only remembered, not vouched for, while `status` is `offline` or `expired`. */
 	user = $state<User | null>(null);
-	standing = $state<Standing>('out');
+	status = $state<SessionStatus>('out');
 	/** Known whether somebody is signed in. */
 	ready = $state(false);
 	/** Set while a second factor is asked for. */
@@ -46,7 +46,7 @@ class Session {
 	constructor() {
 		useTokens({
 			token: () => this.#token,
-			isDue: () => this.standing === 'offline' && !this.#token,
+			isDue: () => this.status === 'offline' && !this.#token,
 			renew: () => this.renew()
 		});
 	}
@@ -70,7 +70,7 @@ class Session {
 		}
 		this.ready = true;
 		window.addEventListener('online', () => {
-			if (this.standing === 'offline' || this.#isUnanswered) void this.renew();
+			if (this.status === 'offline' || this.#isUnanswered) void this.renew();
 		});
 	}
 
@@ -127,11 +127,11 @@ class Session {
 
 	async #takeUp(person: User): Promise<void> {
 		await Promise.race([this.renew(), new Promise((wait) => setTimeout(wait, START_MS))]);
-		if (this.standing !== 'out') return;
+		if (this.status !== 'out') return;
 		this.hasEnded = this.#isRefused;
 		if (this.#isRefused) return;
 		this.user = person;
-		this.standing = 'offline';
+		this.status = 'offline';
 	}
 
 	async #leave(): Promise<void> {
@@ -178,7 +178,7 @@ class Session {
 
 	/** Renews again soon: a lost answer is repeated for a short time only. Without a network, once it is back. */
 	#repeat(): void {
-		if (this.standing !== 'in') return;
+		if (this.status !== 'in') return;
 		this.#isUnanswered = true;
 		if (navigator.onLine) this.#renewIn(REPEAT_MS);
 	}
@@ -196,17 +196,17 @@ class Session {
 		this.#token = answer.access_token;
 		this.mustSetUpFactor = demandsFactor(answer.access_token);
 		this.user = answer.user;
-		this.standing = 'in';
+		this.status = 'in';
 		remember(answer.user);
 		this.#renewIn(Math.max(answer.expires_in_seconds * 1000 - RENEW_BEFORE_MS, 5_000));
 	}
 
-	#end(standing: 'out' | 'expired'): void {
+	#end(status: 'out' | 'expired'): void {
 		clearTimeout(this.#timer);
 		this.#isUnanswered = false;
 		this.#token = null;
-		this.standing = standing;
-		if (standing === 'out') this.user = null;
+		this.status = status;
+		if (status === 'out') this.user = null;
 	}
 }
 

@@ -252,11 +252,11 @@ function authTransportOf(userId: number) {
 	const token = async (renewFirst: boolean): Promise<string> => {
 		const known = renewFirst ? null : session.tokenOf(userId);
 		if (known) return known;
-		if (session.user?.id !== userId || session.standing === 'expired') throw new RetryLater('signed_out');
+		if (session.user?.id !== userId || session.status === 'expired') throw new RetryLater('signed_out');
 		await session.renew();
 		const renewed = session.tokenOf(userId);
 		if (renewed) return renewed;
-		throw new RetryLater(session.standing === 'offline' ? 'offline' : 'signed_out');
+		throw new RetryLater(session.status === 'offline' ? 'offline' : 'signed_out');
 	};
 	return {
 		baseUrl: apiBase,
