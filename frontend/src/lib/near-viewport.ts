@@ -4,7 +4,7 @@ import type { Attachment } from 'svelte/attachments';
 const NEAR = '100px';
 
 /** Calls `come` once, when somebody scrolls near the element. */
-export function whenNear(come: () => void): Attachment {
+export function nearViewport(come: () => void): Attachment {
 	return (element) => {
 		const watch = new IntersectionObserver(
 			(seen) => {
