@@ -1,5 +1,5 @@
 import { exclusive } from './exclusive';
-import { api, useTokens, type Schemas } from './api/client';
+import { api, setTokenSource, type Schemas } from './api/client';
 import { refusalOf, type ApiError } from './api/errors';
 import { unsentScans } from './unsent-scans.svelte';
 import { m } from './paraglide/messages.js';
@@ -44,7 +44,7 @@ class Session {
 	#timer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor() {
-		useTokens({
+		setTokenSource({
 			token: () => this.#token,
 			isDue: () => this.status === 'offline' && !this.#token,
 			renew: () => this.renew()
