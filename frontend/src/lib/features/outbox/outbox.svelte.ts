@@ -49,7 +49,7 @@ export class Outbox {
 		this.#loadFormats = httpFormats(authTransportOf(userId));
 		this.#sender = this.#newSender();
 		this.#news.onmessage = ({ data }: MessageEvent<News>) => {
-			if ('verdict' in data && data.verdict.act.user_id === userId) void this.#hear(data.verdict);
+			if ('result' in data && data.result.act.user_id === userId) void this.#hear(data.result);
 			else if ('replaced' in data)
 				this.#watcher?.replaced?.(data.replaced.filter(({ after }) => after.user_id === userId));
 			// Whoever did something may be gone before it is sent: every open page sees to it.
@@ -154,10 +154,10 @@ export class Outbox {
 
 	#newSender(): Sender {
 		const events = {
-			sees: (result: ActionResult) => this.#watcher?.sees(verdict) ?? false,
+			sees: (result: ActionResult) => this.#watcher?.sees(result) ?? false,
 			resolved: (result: ActionResult) => {
-				this.#watcher?.resolved(verdict);
-				this.#tell({ verdict });
+				this.#watcher?.resolved(result);
+				this.#tell({ result });
 			},
 			replaced: (replaced: Replaced[]) => {
 				this.#watcher?.replaced?.(replaced);
@@ -205,10 +205,10 @@ export class Outbox {
 
 	/** An answer that another page or the service worker has got. What is seen here needs no settling. */
 	async #hear(result: ActionResult): Promise<void> {
-		const isSeen = isRefusal(verdict.outcome) && this.#watcher?.sees(verdict);
-		this.#watcher?.resolved(verdict);
+		const isSeen = isRefusal(result.outcome) && this.#watcher?.sees(result);
+		this.#watcher?.resolved(result);
 		if (!isSeen) return;
-		await this.#store.dropRefusal(verdict.act.id);
+		await this.#store.dropRefusal(result.act.id);
 		await this.#count();
 	}
 

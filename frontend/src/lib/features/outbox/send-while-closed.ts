@@ -32,7 +32,7 @@ export async function sendWhileClosed(baseUrl: string): Promise<void> {
 	};
 	const events = {
 		sees: () => false,
-		resolved: (verdict: unknown) => news.postMessage({ verdict }),
+		resolved: (result: unknown) => news.postMessage({ result }),
 		replaced: (replaced: unknown) => news.postMessage({ replaced }),
 		changed: () => undefined
 	};

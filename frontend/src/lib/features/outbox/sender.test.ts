@@ -51,7 +51,7 @@ function emptied(store: ActionStore, transport: Transport, sees = false, formats
 			store,
 			{
 				sees: () => sees,
-				resolved: (verdict) => run.resolved.push(verdict),
+				resolved: (result) => run.resolved.push(result),
 				replaced: (replaced) => run.replaced.push(...replaced.map(({ after }) => after.qr_code)),
 				changed: (blockedReason) => {
 					run.blockedReasons.push(blockedReason);
@@ -96,7 +96,7 @@ describe.each([
 		});
 		expect(batches.map((batch) => batch.length)).toEqual([100, 100, 30]);
 		expect(batches.flat()).toEqual(scans.map((one) => one.id));
-		expect(resolved.map((verdict) => verdict.act.id)).toEqual(batches.flat());
+		expect(resolved.map((result) => result.act.id)).toEqual(batches.flat());
 		expect(await store.waiting()).toEqual([]);
 	});
 

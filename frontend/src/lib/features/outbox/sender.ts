@@ -3,7 +3,7 @@ import { isOpening, isRefusal, type QueuedAction, type Refusal, type ActionResul
 import { differences, openInstead, sortAgain, type Replaced } from './sort-again';
 import type { ActionStore } from './store';
 
-/** Sends acts that go out together; throws [`RetryLater`] when they have to wait. One verdict for each, in order. */
+/** Sends acts that go out together; throws [`RetryLater`] when they have to wait. One result for each, in order. */
 export type Transport = (acts: QueuedAction[]) => Promise<ActionResult[]>;
 
 /** Why nothing can be sent now: no way to the server, nobody signed in, or the server asks to wait. */
@@ -98,14 +98,14 @@ export class Sender {
 			return false;
 		}
 		const results = await this.#openMistaken((await this.transport(acts)).map(ofOpening));
-		const unseen = results.filter((verdict) => isNews(verdict) && !this.events.sees(verdict));
+		const unseen = results.filter((result) => isNews(result) && !this.events.sees(result));
 		await this.store.resolve(
-			results.map((verdict) => verdict.act.id),
+			results.map((result) => result.act.id),
 			unseen.map(toRefusal),
 			// A scan that was taken back needs no settling any more.
 			results.map(({ act }) => (act.kind === 'undo' ? act.scan_id : '')).filter(Boolean)
 		);
-		for (const verdict of results) this.events.resolved(verdict);
+		for (const result of results) this.events.resolved(result);
 		this.events.changed(null);
 		return true;
 	}
@@ -129,7 +129,7 @@ export class Sender {
 	/** Opens parents that were scanned as children. The other results stay. */
 	async #openMistaken(results: ActionResult[]): Promise<ActionResult[]> {
 		if (!this.formats) return results;
-		const mistaken = results.filter((verdict, at) => isMistaken(verdict) && !isFollowed(verdict.act, results, at));
+		const mistaken = results.filter((result, at) => isMistaken(result) && !isFollowed(result.act, results, at));
 		if (mistaken.length === 0) return results;
 		this.#mustSort = true;
 		const opened = new Set<string>();
@@ -163,11 +163,11 @@ export class Sender {
 
 /** What was to open a parent and was only looked up is not open: the server knows it as a child, or not at all. */
 function ofOpening(result: ActionResult): ActionResult {
-	const { act, outcome } = verdict;
-	if (act.kind !== 'scan' || (outcome !== 'found' && outcome !== 'bag_not_found')) return verdict;
-	if (act.sorting && act.shown_as) return { ...verdict, outcome: act.shown_as };
+	const { act, outcome } = result;
+	if (act.kind !== 'scan' || (outcome !== 'found' && outcome !== 'bag_not_found')) return result;
+	if (act.sorting && act.shown_as) return { ...result, outcome: act.shown_as };
 	const isLookup = isOpening(act) && act.open_before !== undefined && (outcome === 'found' || act.was_child);
-	return isLookup ? { ...verdict, outcome: 'kind_mismatch' } : verdict;
+	return isLookup ? { ...result, outcome: 'kind_mismatch' } : result;
 }
 
 /** A refusal that the person has not been shown when scanning. */

@@ -50,8 +50,8 @@ describe('httpTransport', () => {
 
 	it('renews the token once and sends the same again', async () => {
 		const { transport, sent } = transportWith(problem(401, 'token_expired'), problem(409, 'parent_full'));
-		const [verdict] = await transport([scan]);
-		expect(verdict?.outcome).toBe('parent_full');
+		const [result] = await transport([scan]);
+		expect(result?.outcome).toBe('parent_full');
 		expect(sent.map((request) => request.headers.get('authorization'))).toEqual(['Bearer old', 'Bearer new']);
 		expect(await sent[1]?.json()).toMatchObject({ id: scan.id, qr_code: 'CB-1', parent_qr_code: 'SB12345' });
 	});
@@ -85,7 +85,7 @@ describe('httpTransport', () => {
 			problem(409, 'parent_full')
 		);
 		const results = await transport([scan, scan]);
-		expect(results.map((verdict) => verdict.outcome)).toEqual(['invalid_qr_code', 'parent_full']);
+		expect(results.map((result) => result.outcome)).toEqual(['invalid_qr_code', 'parent_full']);
 		expect(sent).toHaveLength(3);
 	});
 

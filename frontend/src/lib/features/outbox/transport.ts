@@ -106,7 +106,7 @@ function bodyOf({ id, qr_code, parent_qr_code, at, source }: ScanAction): Schema
 
 async function sendScan(api: Client, act: ScanAction): Promise<ActionResult> {
 	const { data, error, response } = await api.POST('/api/v1/scans', { body: bodyOf(act) });
-	if (data) return verdict(act, data.outcome, { bag: data.bag, parent: data.parent });
+	if (data) return resultOf(act, data.outcome, { bag: data.bag, parent: data.parent });
 	return refusalOf(act, error, response);
 }
 
@@ -115,7 +115,7 @@ async function sendScans(api: Client, acts: ScanAction[]): Promise<ActionResult[
 	if (data) {
 		return acts.map((act, n) => {
 			const result = data.results[n];
-			return verdict(act, result?.outcome ?? result?.problem?.code ?? 'refused', {
+			return resultOf(act, result?.outcome ?? result?.problem?.code ?? 'refused', {
 				bag: result?.bag,
 				parent: result?.parent,
 				elsewhere: result?.linked_parent_qr_code
@@ -134,7 +134,7 @@ async function sendUndo(api: Client, act: UndoAction): Promise<ActionResult> {
 		params: { path: { id: act.scan_id } },
 		headers: keyOf(act)
 	});
-	if (data) return verdict(act, 'undone', { bag: data.bag, parent: data.parent });
+	if (data) return resultOf(act, 'undone', { bag: data.bag, parent: data.parent });
 	const refusal = refusalOf(act, error, response);
 	return NOTHING_TO_UNDO.has(refusal.outcome) ? { ...refusal, outcome: 'nothing_undone' } : refusal;
 }
@@ -145,7 +145,7 @@ async function sendStatus(api: Client, act: StatusAction): Promise<ActionResult>
 		act.kind === 'complete'
 			? await api.POST('/api/v1/bags/{qr_code}/complete', options)
 			: await api.POST('/api/v1/bags/{qr_code}/reopen', options);
-	if (data) return verdict(act, act.kind === 'complete' ? 'completed' : 'reopened', { bag: data, parent: data });
+	if (data) return resultOf(act, act.kind === 'complete' ? 'completed' : 'reopened', { bag: data, parent: data });
 	return refusalOf(act, error, response);
 }
 
@@ -156,7 +156,7 @@ async function sendMove(api: Client, act: MoveAction): Promise<ActionResult> {
 	});
 	if (!data) return refusalOf(act, error, response);
 	const parent = await api.GET('/api/v1/bags/{qr_code}', { params: { path: { qr_code: act.parent_qr_code } } });
-	return verdict(act, 'moved', { bag: data, parent: parent.data });
+	return resultOf(act, 'moved', { bag: data, parent: parent.data });
 }
 
 async function addToBill(api: Client, act: BillAction): Promise<ActionResult> {
@@ -167,7 +167,7 @@ async function addToBill(api: Client, act: BillAction): Promise<ActionResult> {
 	});
 	const result = data?.results[0];
 	if (!data || !result) return refusalOf(act, error, response);
-	return verdict(act, result.outcome, {
+	return resultOf(act, result.outcome, {
 		bill: data.bill,
 		elsewhere: result.bill_number,
 		warning: result.warning?.code
@@ -185,7 +185,7 @@ async function removeFromBill(api: Client, act: BillAction): Promise<ActionResul
 		if (refusal.outcome !== 'bag_not_found') return refusal;
 	}
 	const bill = await api.GET('/api/v1/bills/{bill_number}', { params: { path } });
-	return verdict(act, 'removed', { bill: bill.data });
+	return resultOf(act, 'removed', { bill: bill.data });
 }
 
 /** Sending the same act again gets the first answer again, and does nothing. */
@@ -195,7 +195,7 @@ function keyOf(act: QueuedAction): Record<string, string> {
 
 type Facts = { [K in Exclude<keyof ActionResult, 'act' | 'outcome'>]?: ActionResult[K] | undefined };
 
-function verdict(act: QueuedAction, outcome: string, facts: Facts): ActionResult {
+function resultOf(act: QueuedAction, outcome: string, facts: Facts): ActionResult {
 	const { bag, parent, elsewhere, bill, warning } = facts;
 	return {
 		act,
@@ -210,7 +210,7 @@ function verdict(act: QueuedAction, outcome: string, facts: Facts): ActionResult
 
 function refusalOf(act: QueuedAction, error: unknown, response: Response): ActionResult {
 	const problem = problemOf(error, response);
-	return verdict(act, problem.code, {
+	return resultOf(act, problem.code, {
 		bag: problem.scan?.bag,
 		parent: problem.scan?.parent,
 		elsewhere: problem.linked_parent_qr_code

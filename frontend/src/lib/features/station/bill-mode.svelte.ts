@@ -89,12 +89,12 @@ export class BillMode implements StationMode {
 	}
 
 	#resolve(result: ActionResult): void {
-		const { act, bill, elsewhere, warning } = verdict;
+		const { act, bill, elsewhere, warning } = result;
 		if (!('bill_number' in act) || act.bill_number !== this.number) return;
 		if (bill) this.#learn(bill);
-		else if (isRefusal(verdict.outcome)) void this.#refresh();
-		if (act.kind === 'bill_remove') return this.#resolveRemoval(act, verdict.outcome);
-		const outcome = billOutcomeOf(verdict, knownFormats.current?.verdictOf(act.qr_code) ?? 'undetermined');
+		else if (isRefusal(result.outcome)) void this.#refresh();
+		if (act.kind === 'bill_remove') return this.#resolveRemoval(act, result.outcome);
+		const outcome = billOutcomeOf(result, knownFormats.current?.verdictOf(act.qr_code) ?? 'undetermined');
 		this.#core.resolve(act.id, { outcome, elsewhere, warning, count: bill?.parent_bag_count ?? null });
 	}
 

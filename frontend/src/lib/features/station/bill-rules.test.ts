@@ -19,7 +19,7 @@ const entry = (code: string, outcome: string, isUndoing = false): Entry => ({
 	isUnsorted: false
 });
 
-const verdict = (outcome: string): ActionResult => ({
+const result = (outcome: string): ActionResult => ({
 	act: {
 		kind: 'bill_add',
 		bill_number: 'BILL-1',
@@ -47,10 +47,10 @@ describe('a bill', () => {
 	});
 
 	it('says why no bag can have a code, where the server says that none has', () => {
-		expect(billOutcomeOf(verdict('not_found'), 'looks_like_parent')).toBe('looks_like_parent');
-		expect(billOutcomeOf(verdict('not_found'), 'parent')).toBe('not_found');
+		expect(billOutcomeOf(result('not_found'), 'looks_like_parent')).toBe('looks_like_parent');
+		expect(billOutcomeOf(result('not_found'), 'parent')).toBe('not_found');
 		// Made before its format was changed: the server takes it.
-		expect(billOutcomeOf(verdict('added'), 'looks_like_parent')).toBe('added');
+		expect(billOutcomeOf(result('added'), 'looks_like_parent')).toBe('added');
 	});
 
 	it('counts bags on their way on or off, each once', () => {

@@ -12,7 +12,7 @@ export function billRefusalOf(verdict: CodeVerdict): string | null {
 
 /** The same of the server's answer: that no bag has a code says less than why none can. */
 export function billOutcomeOf(result: ActionResult, local: CodeVerdict): string {
-	const outcome = outcomeOf(verdict);
+	const outcome = outcomeOf(result);
 	const isNearMiss = local === 'looks_like_parent' || local === 'product_barcode';
 	return outcome === 'not_found' && isNearMiss ? local : outcome;
 }

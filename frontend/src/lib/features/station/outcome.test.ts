@@ -56,7 +56,7 @@ const entry = (outcome: string, change: Partial<Entry> = {}): Entry => ({
 	...change
 });
 
-const verdict = (
+const result = (
 	outcome: string,
 	change: Partial<ActionResult> = {},
 	act: Partial<QueuedAction> = {}
@@ -138,7 +138,7 @@ describe('a refusal', () => {
 		);
 		fc.assert(
 			fc.property(anyRefusal, anyAct, fc.boolean(), (refusal, act, isBlocked) => {
-				const outcome = outcomeOf(verdict(refusal, {}, act));
+				const outcome = outcomeOf(result(refusal, {}, act));
 				expect(isRefused(outcome)).toBe(true);
 				expect(isRefused(shown(entry(outcome), isBlocked).outcome)).toBe(true);
 				expect(isRefused(outcomeOfUndo(refusal, entry('linked')))).toBe(true);
@@ -157,10 +157,10 @@ describe('the fanfare', () => {
 	it('belongs to the last child that was accepted alone', () => {
 		expect(ALL.filter((outcome) => toneOf(outcome) === 'done')).toEqual(['filled']);
 		const parent = (status: string) => ({ status }) as ActionResult['parent'];
-		expect(outcomeOf(verdict('linked', { parent: parent('completed') }))).toBe('filled');
-		expect(outcomeOf(verdict('linked', { parent: parent('open') }))).toBe('linked');
+		expect(outcomeOf(result('linked', { parent: parent('completed') }))).toBe('filled');
+		expect(outcomeOf(result('linked', { parent: parent('open') }))).toBe('linked');
 		for (const outcome of ALL.filter((one) => one !== 'linked' && one !== 'filled'))
-			expect(toneOf(outcomeOf(verdict(outcome, { parent: parent('completed') }))), outcome).not.toBe('done');
+			expect(toneOf(outcomeOf(result(outcome, { parent: parent('completed') }))), outcome).not.toBe('done');
 	});
 
 	it('comes without a network when the device knows it to be the last, and not for one more', () => {

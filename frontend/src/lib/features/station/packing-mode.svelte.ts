@@ -179,12 +179,12 @@ export class PackingMode implements StationMode {
 	}
 
 	#resolve(result: ActionResult): void {
-		const { act } = verdict;
-		if (verdict.parent) this.#learn(verdict.parent);
-		else if (verdict.outcome === 'opened' && verdict.bag) this.#learn(verdict.bag);
-		else if (act.kind !== 'undo' && isRefusal(verdict.outcome)) void this.#refreshParent();
-		if (act.kind === 'undo') this.#resolveUndo(act, act.scan_id, verdict);
-		else this.#resolveEntry(verdict);
+		const { act } = result;
+		if (result.parent) this.#learn(result.parent);
+		else if (result.outcome === 'opened' && result.bag) this.#learn(result.bag);
+		else if (act.kind !== 'undo' && isRefusal(result.outcome)) void this.#refreshParent();
+		if (act.kind === 'undo') this.#resolveUndo(act, act.scan_id, result);
+		else this.#resolveEntry(result);
 	}
 
 	#resolveUndo(act: QueuedAction, scanId: string, { outcome: plain }: ActionResult): void {
@@ -194,10 +194,10 @@ export class PackingMode implements StationMode {
 	}
 
 	#resolveEntry(result: ActionResult): void {
-		const { act, bag, parent } = verdict;
-		const outcome = outcomeOf(verdict);
+		const { act, bag, parent } = result;
+		const outcome = outcomeOf(result);
 		const isLookup = outcome === 'found' || outcome === 'no_parent_open';
-		const elsewhere = verdict.elsewhere ?? (isLookup ? (bag?.parent ?? null) : null);
+		const elsewhere = result.elsewhere ?? (isLookup ? (bag?.parent ?? null) : null);
 		const entry = this.#core.resolve(act.id, { outcome, elsewhere, count: parent?.child_count ?? null, fills: false });
 		if (isRefused(outcome)) this.#stepBack(act, entry ?? entryOf(act, outcome));
 		else if (outcome === 'opened' && bag && !isOpening(act)) this.#openUnexpected(act.id, bag);
