@@ -1,62 +1,70 @@
 import type { QueryClient } from '@tanstack/svelte-query';
-import { api, type Schemas } from '$lib/api/client';
-import { sentenceOf } from '$lib/api/errors';
-import { unwrap } from '$lib/api/query';
-import type { Tone } from '$lib/outcomes/outcome';
+import type { Schemas } from '$lib/api/client';
+import type { ActionResult, QueuedAction } from '$lib/features/outbox/actions';
+import type { Outbox } from '$lib/features/outbox/outbox.svelte';
+import { wordsOf, type Tone } from '$lib/outcomes/outcome';
 import { m } from '$lib/paraglide/messages.js';
-import { getLocale } from '$lib/paraglide/runtime.js';
-import { isRefused, toneOf, type Outcome } from './outcome';
-import { AddingQueue } from './queue';
+import { isAddOutcome, isRefused, toneOf, type Outcome } from './outcome';
 
-/** A code that was scanned, typed or chosen, and what came of it. */
+/** A code that was scanned, typed or chosen, and its result. */
 export interface Row {
-	id: number;
+	/** Id of the queued action. */
+	id: string;
 	code: string;
 	outcome: Outcome;
 	/** The bill it is on, where that is why it was refused. */
 	otherBill: string | null;
-	/** Something to know about a bag that was added, or why none was taken. */
+	/** Something to know about a bag that was added, or why none was added. */
 	note: string | null;
-	/** The bag that made the bill complete. */
+	/** The bag that made the bill full. */
 	isLast: boolean;
 }
 
-type Listener = (tones: Tone[]) => void;
-
-/** Puts bags on one bill: shows each code at once, and what came of it when the server has answered. */
+/** Adds bags to one bill through the outbox: a code is stored on the device before it is sent. */
 export class BillAddQueue {
 	/** Newest first. */
 	rows = $state<Row[]>([]);
-	/** Why nothing goes out at the moment. */
-	trouble = $state<string | null>(null);
-	/** Hears what came of each code, in order. */
-	onresults: Listener | null = null;
-	#serial = 0;
-	#queue: AddingQueue;
+	/** Hears the tone of each result, in order. */
+	onresults: ((tones: Tone[]) => void) | null = null;
 
 	constructor(
+		private readonly outbox: Outbox,
 		private readonly billNumber: string,
 		private readonly queries: QueryClient
-	) {
-		this.#queue = new AddingQueue((codes, key) => this.#send(codes, key), {
-			answered: (batch, answer) => {
-				batch.forEach((item, index) => this.#settle(item.id, answer, index));
-				this.#keep(answer.bill);
-				this.onresults?.(batch.map((item) => this.#toneOf(item.id)));
-			},
-			refused: (batch, error) => {
-				for (const item of batch) this.#change(item.id, { outcome: 'not_taken', note: sentenceOf(error) });
-				this.onresults?.(['bad']);
-				void queries.invalidateQueries({ queryKey: ['bills'] });
-			},
-			stalled: (error) => (this.trouble = error === null ? null : sentenceOf(error)),
-			emptied: () => {
-				window.removeEventListener('beforeunload', askToStay);
-				void queries.invalidateQueries({ queryKey: ['bills', billNumber, 'bags'] });
-				// Lists that nobody looks at now are asked for again when somebody does.
-				for (const key of ['bills', 'bags']) void queries.invalidateQueries({ queryKey: [key], refetchType: 'none' });
-			}
+	) {}
+
+	/** Whether this is the queue of the bill in the outbox of the same person. */
+	isOf(outbox: Outbox, billNumber: string): boolean {
+		return this.outbox === outbox && this.billNumber === billNumber;
+	}
+
+	/** Set when the browser stores nothing: what is scanned now is lost with the page. */
+	get isBroken(): boolean {
+		return this.outbox.isBroken;
+	}
+
+	/** Shows what is unsent and follows results. Returns how to stop. */
+	follow(): () => void {
+		this.outbox.watch({
+			sees: ({ act }) => this.#isOwn(act) && document.visibilityState === 'visible',
+			resolved: (result) => this.#resolve(result)
 		});
+		void this.#restore();
+		return () => this.outbox.watch(null);
+	}
+
+	/** Why nothing can be sent now; null when it can. */
+	get trouble(): string | null {
+		switch (this.outbox.blockedReason) {
+			case null:
+				return null;
+			case 'busy':
+				return m.error_server();
+			case 'offline':
+				return m.error_network();
+			case 'signed_out':
+				return m.session_ended();
+		}
 	}
 
 	get waiting(): number {
@@ -76,98 +84,89 @@ export class BillAddQueue {
 	}
 
 	add(codes: string[]): void {
-		const items = codes.map((code) => ({ id: (this.#serial += 1), code: code.trim().toUpperCase() }));
-		const rows = items.map((item) => ({
-			...item,
-			outcome: 'pending' as const,
-			otherBill: null,
-			note: null,
-			isLast: false
-		}));
-		this.rows = [...rows.reverse(), ...this.rows];
-		if (items.length === 0) return;
-		window.addEventListener('beforeunload', askToStay);
-		this.#queue.add(items);
+		for (const code of codes) this.#addOne(code.trim().toUpperCase());
 	}
 
-	/** Offers again what did not fit. */
+	/** Adds again what did not fit. */
 	addOverflow(): void {
 		const codes = this.overflow;
 		this.rows = this.rows.filter((row) => row.outcome !== 'bill_at_capacity');
-		if (codes.length > 0) this.add(codes);
+		this.add(codes);
 	}
 
-	/** Forgets what is answered. */
+	/** Hides what is answered. */
 	clear(): void {
 		this.rows = this.rows.filter((row) => row.outcome === 'pending');
 	}
 
-	wake(): void {
-		this.#queue.wake();
-	}
-
-	#send(qr_codes: string[], key: string): Promise<Schemas['AddBagsResponse']> {
-		return unwrap(
-			api.POST('/api/v1/bills/{bill_number}/bags', {
-				params: { path: { bill_number: this.billNumber } },
-				headers: { 'Idempotency-Key': key },
-				body: { qr_codes }
-			})
-		);
-	}
-
-	#settle(id: number, answer: Schemas['AddBagsResponse'], index: number): void {
-		const result = answer.results[index];
-		if (!result) return;
-		const isFull = answer.bill.parent_bag_count >= answer.bill.expected_parent_bags;
-		const isLast = isFull && index === answer.results.map(({ outcome }) => outcome).lastIndexOf('added');
-		this.#change(id, {
-			code: result.qr_code,
-			outcome: result.outcome,
-			otherBill: result.bill_number ?? null,
-			note: result.warning ? sayWarning(result.warning) : null,
-			isLast
+	#addOne(qr_code: string): void {
+		const { act, kept } = this.outbox.add({ kind: 'bill_add', bill_number: this.billNumber, qr_code });
+		this.rows = [rowOf(act), ...this.rows];
+		void kept.then((isKept) => {
+			if (isKept) return;
+			this.#change(act.id, { outcome: 'not_taken', note: wordsOf('not_kept', null) });
+			this.onresults?.(['bad']);
 		});
 	}
 
-	#change(id: number, change: Partial<Row>): void {
-		const row = this.rows.find((row) => row.id === id);
+	/** What waits on the device from before the page was loaded, or was scanned in another tab. */
+	async #restore(): Promise<void> {
+		const unsent = (await this.outbox.list()).filter((act) => this.#isOwn(act));
+		const missing = unsent.filter(({ id }) => !this.rows.some((row) => row.id === id));
+		this.rows = [...this.rows, ...missing.reverse().map(rowOf)];
+		// What was answered while another page was shown is in the queue no more, and its result is not known here.
+		const isUnsent = (id: string) => unsent.some((act) => act.id === id);
+		this.rows = this.rows.filter((row) => row.outcome !== 'pending' || isUnsent(row.id));
+	}
+
+	#isOwn(act: QueuedAction): boolean {
+		return act.kind === 'bill_add' && act.bill_number === this.billNumber;
+	}
+
+	#resolve(result: ActionResult): void {
+		const { act, bill, elsewhere, outcome, warning } = result;
+		if (!this.#isOwn(act)) return;
+		const isLast = outcome === 'added' && bill !== null && bill.parent_bag_count >= bill.expected_parent_bags;
+		const isKnown = isAddOutcome(outcome);
+		this.#change(act.id, {
+			outcome: isKnown ? outcome : 'not_taken',
+			otherBill: outcome === 'already_billed' ? elsewhere : null,
+			note: isKnown ? (warning ? m.bills_warning_open() : null) : wordsOf(outcome, elsewhere),
+			isLast
+		});
+		if (bill) this.#showBill(bill);
+		this.onresults?.([isLast ? 'done' : toneOf(isKnown ? outcome : 'not_taken')]);
+		if (!isKnown) void this.queries.invalidateQueries({ queryKey: ['bills'] });
+		if (this.waiting === 0) this.#invalidateLists();
+	}
+
+	#change(id: string, change: Partial<Row>): void {
+		const row = this.rows.find((one) => one.id === id);
 		if (row) Object.assign(row, change);
 	}
 
-	#toneOf(id: number): Tone {
-		const row = this.rows.find((row) => row.id === id);
-		return !row ? 'pending' : row.isLast ? 'done' : toneOf(row.outcome);
+	/** The bill is at once as the answer has it; an older request must not replace it. */
+	#showBill(bill: Schemas['Bill']): void {
+		const queryKey = ['bills', this.billNumber];
+		void this.queries.cancelQueries({ queryKey, exact: true });
+		this.queries.setQueryData(queryKey, bill);
 	}
 
-	/** The bill is at once as the answer has it; what was asked before must not replace it. */
-	#keep(bill: Schemas['Bill']): void {
-		const key = ['bills', this.billNumber];
-		void this.queries.cancelQueries({ queryKey: key, exact: true });
-		this.queries.setQueryData(key, bill);
+	#invalidateLists(): void {
+		void this.queries.invalidateQueries({ queryKey: ['bills', this.billNumber, 'bags'] });
+		// Lists that are not shown now are requested when they are shown again.
+		for (const key of ['bills', 'bags']) void this.queries.invalidateQueries({ queryKey: [key], refetchType: 'none' });
 	}
 }
 
-/** The server's own sentence names the bag; it is English. */
-function sayWarning({ detail }: Schemas['AddWarning']): string {
-	return getLocale() === 'en' ? detail : m.warning_parent_open();
+function rowOf({ id, qr_code }: QueuedAction): Row {
+	return { id, code: qr_code, outcome: 'pending', otherBill: null, note: null, isLast: false };
 }
 
-/** What waits lives in this tab alone: the browser asks before it is closed. */
-function askToStay(event: BeforeUnloadEvent): void {
-	event.preventDefault();
-}
+let current: BillAddQueue | null = null;
 
-// eslint-disable-next-line svelte/prefer-svelte-reactivity -- pages look one up and keep it
-const addQueues = new Map<string, BillAddQueue>();
-
-/** The addQueue of a bill and person: it goes on while other pages are looked at, and is found again on the way back. */
-export function billAddQueueOf(userId: number, billNumber: string, queries: QueryClient): BillAddQueue {
-	const key = `${userId}/${billNumber}`;
-	let addQueue = addQueues.get(key);
-	if (!addQueue) {
-		addQueue = new BillAddQueue(billNumber, queries);
-		addQueues.set(key, addQueue);
-	}
-	return addQueue;
+/** The queue of a bill. What it shows stays while dialogs and other parts of the page come and go. */
+export function billAddQueueOf(outbox: Outbox, billNumber: string, queries: QueryClient): BillAddQueue {
+	if (!current?.isOf(outbox, billNumber)) current = new BillAddQueue(outbox, billNumber, queries);
+	return current;
 }

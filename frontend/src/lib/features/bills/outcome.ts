@@ -29,6 +29,11 @@ export function wordsOf(outcome: Outcome, otherBill: string | null): string {
 	return WORDS[outcome]();
 }
 
+/** Whether the server has decided about the bag itself, and not refused the whole request. */
+export function isAddOutcome(outcome: string): outcome is Schemas['AddOutcome'] {
+	return outcome !== 'pending' && outcome !== 'not_taken' && (outcome === 'already_billed' || outcome in WORDS);
+}
+
 /** Whether the bag did not get on the bill. */
 export function isRefused(outcome: Outcome): boolean {
 	return !['pending', 'added', 'already_on_this_bill'].includes(outcome);
