@@ -2,16 +2,15 @@ import type { QueryClient } from '@tanstack/svelte-query';
 import type { Schemas } from '$lib/api/client';
 import type { ActionResult, QueuedAction } from '$lib/features/outbox/actions';
 import type { Outbox } from '$lib/features/outbox/outbox.svelte';
-import { wordsOf, type Tone } from '$lib/outcomes/outcome';
+import { isBillOutcome, isRefused, toneOf, wordsOf, type BillOutcome, type Tone } from '$lib/outcomes/outcome';
 import { m } from '$lib/paraglide/messages.js';
-import { isAddOutcome, isRefused, toneOf, type Outcome } from './outcome';
 
 /** A code that was scanned, typed or chosen, and its result. */
 export interface Row {
 	/** Id of the queued action. */
 	id: string;
 	code: string;
-	outcome: Outcome;
+	outcome: BillOutcome;
 	/** The bill it is on, where that is why it was refused. */
 	otherBill: string | null;
 	/** Something to know about a bag that was added, or why none was added. */
@@ -127,7 +126,7 @@ export class BillAddQueue {
 		const { act, bill, elsewhere, outcome, warning } = result;
 		if (!this.#isOwn(act)) return;
 		const isLast = outcome === 'added' && bill !== null && bill.parent_bag_count >= bill.expected_parent_bags;
-		const isKnown = isAddOutcome(outcome);
+		const isKnown = isBillOutcome(outcome);
 		this.#change(act.id, {
 			outcome: isKnown ? outcome : 'not_taken',
 			otherBill: outcome === 'already_billed' ? elsewhere : null,

@@ -236,7 +236,7 @@ describe('the words', () => {
 /** What each tone is coloured with, theme by theme: the tokens that `tones.css` names, with the values of that theme. */
 function themes(): [string, Partial<Record<Tone, string>>][] {
 	const tokens = read('../../styles/tokens.css');
-	const tones = read('./tones.css').split('@supports')[0] ?? '';
+	const tones = read('../../styles/tones.css').split('@supports')[0] ?? '';
 	const block = (selector: string) => {
 		const from = tokens.indexOf(`${selector} {`);
 		expect(from, selector).toBeGreaterThanOrEqual(0);
