@@ -113,7 +113,7 @@ export class BillAddQueue {
 		const unsent = (await this.outbox.list()).filter((act) => this.#isOwn(act));
 		const missing = unsent.filter(({ id }) => !this.rows.some((row) => row.id === id));
 		this.rows = [...this.rows, ...missing.reverse().map(rowOf)];
-		// What was answered while another page was shown is in the queue no more, and its result is not known here.
+		// An action that was answered while another page was shown is no longer queued, and its result is unknown here.
 		const isUnsent = (id: string) => unsent.some((act) => act.id === id);
 		this.rows = this.rows.filter((row) => row.outcome !== 'pending' || isUnsent(row.id));
 	}
