@@ -55,6 +55,7 @@ pictures: test-browser ## Update the pictures of docs/guide and README.md with t
 	npm --prefix frontend run pictures
 
 lint: ## Run every linter
+	@.ci/build-web
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	npm --prefix frontend run lint

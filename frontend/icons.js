@@ -14,8 +14,7 @@ export const fixedIcons = {
 		if (!filename || !ICON.test(filename)) return;
 		const data = /const iconData = (\{.*\});/.exec(content)?.[1];
 		if (!data) throw new Error(`${filename} is not written as Lucide's icons were: look at icons.js`);
-		/** @type {{ size: number, node: Shape[] }} */
-		const { size, node } = JSON.parse(data);
+		const { size, node } = /** @type {{ size: number, node: Shape[] }} */ (JSON.parse(data));
 		return { code: iconOf(size, node.map(markupOf).join('')) };
 	}
 };

@@ -15,7 +15,7 @@ function ownScripts() {
 
 /** The policy that a page for a host of its own brings with it; the API server sends one as a header. */
 function policyFor(/** @type {string} */ apiUrl) {
-	/** @type {import('@sveltejs/kit').CspDirectives} */
+	/** @type {NonNullable<NonNullable<import('@sveltejs/kit').KitConfig['csp']>['directives']>} */
 	const directives = {
 		'default-src': ['self'],
 		// The camera's reader of codes is WebAssembly.

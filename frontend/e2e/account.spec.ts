@@ -196,9 +196,8 @@ test('everything stored about a person can be downloaded', async ({ page, wareho
 	await signIn(page, person, '/profile');
 	const file = page.waitForEvent('download');
 	await page.getByRole('button', { name: 'Download my data' }).click();
-	const data: { user: { username: string }; sessions: unknown[] } = JSON.parse(
-		await readFile(await (await file).path(), 'utf8')
-	);
+	const text = await readFile(await (await file).path(), 'utf8');
+	const data = JSON.parse(text) as { user: { username: string }; sessions: unknown[] };
 	expect(data.user.username).toBe(person.username);
 	expect(data.sessions.length).toBeGreaterThan(0);
 });

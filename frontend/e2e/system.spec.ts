@@ -15,7 +15,7 @@ test('the system page tells how everything is and renews itself', async ({ page,
 	await expect(page).toHaveURL(/kind=email/);
 	// Counted when they are there: other tests have had e-mails sent, and go on.
 	const emails = page.getByRole('rowheader', { name: 'Email' });
-	const { data } = await (await listed).json();
+	const { data } = (await (await listed).json()) as { data: unknown[] };
 	await expect.poll(() => emails.count()).toBeGreaterThanOrEqual(data.length);
 	const before = await emails.count();
 	await fetch(`${baseURL}/api/v1/auth/password/forgot`, {

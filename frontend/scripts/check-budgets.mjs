@@ -5,11 +5,15 @@ import { client, routes } from './built-routes.mjs';
 
 const SCAN_KB = 70;
 const OTHER_KB = 150;
+/** @type {Map<string, number>} */
 const sizes = new Map();
 
-async function size(file) {
-	if (!sizes.has(file)) sizes.set(file, brotliCompressSync(await readFile(new URL(file, client))).length);
-	return sizes.get(file);
+async function size(/** @type {string} */ file) {
+	const known = sizes.get(file);
+	if (known !== undefined) return known;
+	const bytes = brotliCompressSync(await readFile(new URL(file, client))).length;
+	sizes.set(file, bytes);
+	return bytes;
 }
 
 let isOver = false;

@@ -2,6 +2,7 @@
 // usage: npm run lighthouse -- [BINARY]   (a release build, or its figures mean little)
 // A single run says little on a machine that does other things too: each page's figure is the median of several.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -50,7 +51,7 @@ try {
 	await measure('overview', '/', signIn);
 } finally {
 	server.kill('SIGTERM');
-	await new Promise((end) => server.once('exit', end));
+	await once(server, 'exit');
 	await rm(folder, { recursive: true, force: true });
 }
 process.exit(isLow ? 1 : 0);
@@ -69,7 +70,12 @@ async function signIn() {
 	await browser.close();
 }
 
-/** A browser that nobody else looks into: what Playwright puts into pages would be measured too. */
+/**
+ * A browser that no other program looks into: what Playwright puts into pages would be measured too.
+ *
+ * @template T
+ * @param {(port: number) => Promise<T>} use
+ */
 async function withBrowser(use) {
 	const debugPort = await freePort();
 	const browser = spawn(
@@ -82,11 +88,17 @@ async function withBrowser(use) {
 		return await use(debugPort);
 	} finally {
 		browser.kill('SIGTERM');
-		await new Promise((end) => browser.once('exit', end));
+		await once(browser, 'exit');
 	}
 }
 
-async function measure(name, path, before = () => {}) {
+/**
+ * @param {string} name
+ * @param {string} path
+ * @param {() => Promise<void>} before
+ */
+async function measure(name, path, before = () => Promise.resolve()) {
+	/** @type {Report[]} */
 	const runs = [];
 	for (let n = 0; n < RUNS; n += 1) {
 		// Each time: the browser that is measured renews the session, and ends before it has written down the new cookie.
@@ -101,12 +113,13 @@ async function measure(name, path, before = () => {}) {
 	}
 	runs.sort((a, b) => scoreOf(a, 'performance') - scoreOf(b, 'performance'));
 	const lhr = runs[Math.floor(RUNS / 2)];
+	if (!lhr) throw new Error(`${name} was not measured`);
 	await writeFile(join(REPORTS, `${name}.html`), generateReport(lhr, 'html'));
-	const scores = CATEGORIES.map((id) => [id, median(runs.map((run) => scoreOf(run, id)))]);
-	if (scores.some(([, score]) => score < LEAST)) isLow = true;
-	const value = (id) => lhr.audits[id]?.numericValue ?? 0;
-	const seconds = (id) => `${(value(id) / 1000).toFixed(1)} s`;
-	console.log(`${name.padEnd(9)} ${scores.map(([id, score]) => `${id} ${score}`).join('  ')}`);
+	const scores = CATEGORIES.map((id) => ({ id, score: median(runs.map((run) => scoreOf(run, id))) }));
+	if (scores.some(({ score }) => score < LEAST)) isLow = true;
+	const value = (/** @type {string} */ id) => lhr.audits[id]?.numericValue ?? 0;
+	const seconds = (/** @type {string} */ id) => `${(value(id) / 1000).toFixed(1)} s`;
+	console.log(`${name.padEnd(9)} ${scores.map(({ id, score }) => `${id} ${score}`).join('  ')}`);
 	console.log(
 		`          performance of ${RUNS} runs: ${runs.map((run) => scoreOf(run, 'performance')).join(' ')}; the middle one: ` +
 			`first paint ${seconds('first-contentful-paint')}, largest ${seconds('largest-contentful-paint')}, ` +
@@ -120,17 +133,23 @@ async function measure(name, path, before = () => {}) {
 	}
 }
 
-function scoreOf(lhr, id) {
+/** @typedef {import('lighthouse').Result} Report */
+
+function scoreOf(/** @type {Report} */ lhr, /** @type {string} */ id) {
 	return Math.round((lhr.categories[id]?.score ?? 0) * 100);
 }
 
-function median(values) {
-	return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+function median(/** @type {number[]} */ values) {
+	return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
+/**
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ */
 async function run(args, env) {
 	const child = spawn(binary, args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
-	const code = await new Promise((end) => child.once('exit', end));
+	const [code] = /** @type {[number | null]} */ (await once(child, 'exit'));
 	if (code !== 0) throw new Error(`${args[0]} failed with ${code}`);
 }
 
@@ -138,7 +157,7 @@ function ready() {
 	return answers(`${base}/health/ready`);
 }
 
-async function answers(url) {
+async function answers(/** @type {string} */ url) {
 	for (let n = 0; n < 300; n += 1) {
 		const isUp = await fetch(url).then(
 			(answer) => answer.ok,
@@ -150,11 +169,12 @@ async function answers(url) {
 	throw new Error(`${url} does not answer`);
 }
 
+/** @returns {Promise<number>} */
 function freePort() {
 	return new Promise((resolve) => {
 		const probe = createServer();
 		probe.listen(0, '127.0.0.1', () => {
-			const { port } = probe.address();
+			const { port } = /** @type {import('node:net').AddressInfo} */ (probe.address());
 			probe.close(() => resolve(port));
 		});
 	});

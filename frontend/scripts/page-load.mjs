@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { chromium } from '@playwright/test';
 
 const [base, username, password] = process.argv.slice(2);
-if (!password) throw new Error('usage: page-load.mjs ADDRESS USERNAME PASSWORD');
+if (!base || !username || !password) throw new Error('usage: page-load.mjs ADDRESS USERNAME PASSWORD');
 const VISITS = 5;
 const SETTLE = 2000;
 const options = {
@@ -14,7 +14,12 @@ const options = {
 	args: ['--no-sandbox', '--disable-gpu']
 };
 
-const [cold, warm] = [[], []];
+/** @typedef {{ bytes: number, requests: number, interactive_ms: number }} Visit */
+
+/** @type {Visit[]} */
+const cold = [];
+/** @type {Visit[]} */
+const warm = [];
 for (let n = 0; n < VISITS; n += 1) {
 	const folder = await mkdtemp(join(tmpdir(), 'traitortrack-page-'));
 	const browser = await chromium.launchPersistentContext(folder, options);
@@ -29,7 +34,11 @@ for (let n = 0; n < VISITS; n += 1) {
 }
 process.stdout.write(JSON.stringify({ cold: medians(cold), warm: medians(warm) }) + '\n');
 
-// Signed in, and everything that a visit leaves behind is gone, but for the session.
+/**
+ * Signed in, and everything that a visit leaves behind is gone, but for the session.
+ *
+ * @param {import('@playwright/test').BrowserContext} browser
+ */
 async function signIn(browser) {
 	const page = await browser.newPage();
 	await page.goto(`${base}/login`);
@@ -43,6 +52,10 @@ async function signIn(browser) {
 	await page.close();
 }
 
+/**
+ * @param {import('@playwright/test').BrowserContext} browser
+ * @returns {Promise<Visit>}
+ */
 async function visit(browser) {
 	const page = await browser.newPage();
 	const network = await browser.newCDPSession(page);
@@ -70,7 +83,9 @@ async function visit(browser) {
 	return { bytes, requests, interactive_ms };
 }
 
+/** @param {Visit[]} visits */
 function medians(visits) {
-	const middle = (name) => visits.map((visit) => visit[name]).sort((a, b) => a - b)[Math.floor(visits.length / 2)];
+	const middle = (/** @type {keyof Visit} */ name) =>
+		visits.map((visit) => visit[name]).sort((a, b) => a - b)[Math.floor(visits.length / 2)] ?? 0;
 	return { bytes: middle('bytes'), requests: middle('requests'), interactive_ms: Math.round(middle('interactive_ms')) };
 }

@@ -3,10 +3,10 @@
 import { writeFile } from 'node:fs/promises';
 import { isInPage, output, page, routes } from './built-routes.mjs';
 
-const missing = (files) => files.filter((file) => !isInPage(file));
+const missing = (/** @type {string[]} */ files) => files.filter((file) => !isInPage(file));
 /** Nothing is shown before the style sheets of the HTML are there: they are asked for first. */
 const firstStyles = [...page.matchAll(/<link [^>]*rel="stylesheet"[^>]*>/g)].map(
-	([link]) => /href="\/([^"]+)"/.exec(link)[1]
+	([link]) => /href="\/([^"]+)"/.exec(link)?.[1] ?? ''
 );
 const preloads = routes.map(({ route, scripts, styles }) => ({
 	route,

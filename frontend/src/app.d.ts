@@ -1,4 +1,9 @@
 declare global {
+	interface ImportMetaEnv {
+		/** Set at build time for an API on another host. */
+		readonly VITE_API_URL?: string;
+	}
+
 	namespace App {
 		interface Error {
 			message: string;

@@ -34,15 +34,14 @@ export class Host {
 
 	/** Serves a folder as nginx does with `try_files $uri /index.html`. */
 	static serving(folder: () => string): Promise<Host> {
-		return Host.start(async (asked, answer) => {
+		return Host.start((asked, answer) => {
 			const path = normalize(new URL(asked.url ?? '/', 'http://host').pathname);
 			const file = extname(path) ? path : '/index.html';
-			try {
-				const content = await readFile(join(folder(), file));
-				answer.writeHead(200, { 'content-type': MIME[extname(file)] ?? 'application/octet-stream' }).end(content);
-			} catch {
-				answer.writeHead(404).end();
-			}
+			readFile(join(folder(), file)).then(
+				(content) =>
+					answer.writeHead(200, { 'content-type': MIME[extname(file)] ?? 'application/octet-stream' }).end(content),
+				() => answer.writeHead(404).end()
+			);
 		});
 	}
 

@@ -4,5 +4,5 @@
  */
 export async function exclusive<T>(name: string, work: () => Promise<T>): Promise<T> {
 	if (!('locks' in navigator)) return work();
-	return (await navigator.locks.request(name, work)) as T;
+	return navigator.locks.request(name, work);
 }

@@ -7,14 +7,14 @@ import { uuidv7 } from './uuidv7';
 type Topic = 'scan' | 'bag' | 'bill' | 'notification' | 'job';
 
 /** What an event of each topic makes old, as first parts of query keys. */
-const MAKES_OLD: Record<Topic, string[]> = {
+const INVALIDATES: Record<Topic, string[]> = {
 	scan: ['stats', 'scans', 'bags'],
 	bag: ['stats', 'bags', 'bills'],
 	bill: ['stats', 'bills', 'bags'],
 	notification: ['notifications'],
 	job: ['imports', 'jobs']
 };
-const TOPICS = Object.keys(MAKES_OLD) as Topic[];
+const TOPICS = Object.keys(INVALIDATES) as Topic[];
 
 /** Events come in bursts of hundreds; pages ask again at most this often. */
 const PAUSE_MS = 1_000;
@@ -43,10 +43,11 @@ class Live {
 		const since = uuidv7();
 		let stop: (() => void) | undefined;
 		let isStopped = false;
-		const callOff = whenIdle(async () => {
+		const open = async () => {
 			const { EventSource } = await import('eventsource');
 			if (!isStopped) stop = this.#listen(queries, EventSource, since);
-		});
+		};
+		const callOff = whenIdle(() => void open());
 		return () => {
 			isStopped = true;
 			callOff();
@@ -85,8 +86,8 @@ class Live {
 				flush();
 			}, SETTLED_MS);
 		};
-		for (const topic of TOPICS) source.addEventListener(topic, () => note(MAKES_OLD[topic]));
-		source.addEventListener('reset', () => note(TOPICS.flatMap((topic) => MAKES_OLD[topic])));
+		for (const topic of TOPICS) source.addEventListener(topic, () => note(INVALIDATES[topic]));
+		source.addEventListener('reset', () => note(TOPICS.flatMap((topic) => INVALIDATES[topic])));
 		const stands = (isConnected: boolean) => {
 			this.isConnected = isConnected;
 			this.isLost = !isConnected;

@@ -1,7 +1,7 @@
 import { exclusive } from './exclusive';
-import { api, useTokens, type Schemas } from './api/client';
-import { refusalOf } from './api/errors';
-import { waitingScans } from './features/outbox/waiting.svelte';
+import { api, setTokenSource, type Schemas } from './api/client';
+import { refusalOf, type ApiError } from './api/errors';
+import { unsentScans } from './unsent-scans.svelte';
 import { m } from './paraglide/messages.js';
 import { REFRESH_LOCK } from './refresh-lock';
 import { forget, isLeaving, recall, remember } from './remembered-person';
@@ -20,13 +20,13 @@ const START_MS = 4_000;
  * Nobody is here (`out`); the server vouches for the person (`in`); the app was started without a network, by the
  * person who was signed in last (`offline`); or the session has ended under a person at work (`expired`).
  */
-type Standing = 'out' | 'in' | 'offline' | 'expired';
+type SessionStatus = 'out' | 'in' | 'offline' | 'expired';
 
 /** Who is signed in. The access token lives in memory alone; the refresh token in a cookie that scripts can't read. */
 class Session {
-	/** Who works here. Only remembered, not vouched for, while `standing` is `offline` or `expired`. */
+	/** Who works here. Only remembered, not vouched for, while `status` is `offline` or `expired`. */
 	user = $state<User | null>(null);
-	standing = $state<Standing>('out');
+	status = $state<SessionStatus>('out');
 	/** Known whether somebody is signed in. */
 	ready = $state(false);
 	/** Set while a second factor is asked for. */
@@ -44,9 +44,9 @@ class Session {
 	#timer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor() {
-		useTokens({
+		setTokenSource({
 			token: () => this.#token,
-			isDue: () => this.standing === 'offline' && !this.#token,
+			isDue: () => this.status === 'offline' && !this.#token,
 			renew: () => this.renew()
 		});
 	}
@@ -70,7 +70,7 @@ class Session {
 		}
 		this.ready = true;
 		window.addEventListener('online', () => {
-			if (this.standing === 'offline' || this.#isUnanswered) void this.renew();
+			if (this.status === 'offline' || this.#isUnanswered) void this.renew();
 		});
 	}
 
@@ -80,7 +80,7 @@ class Session {
 	}
 
 	/** After this, either somebody is signed in or a second factor is asked for; otherwise the problem comes back. */
-	async signIn(username: string, password: string): Promise<unknown> {
+	async signIn(username: string, password: string): Promise<ApiError | undefined> {
 		const answer = await api.POST('/api/v1/auth/login', { body: { username, password } });
 		if (answer.data && 'challenge' in answer.data) this.challenge = answer.data.challenge;
 		else if (answer.data) this.#accept(answer.data);
@@ -88,7 +88,7 @@ class Session {
 	}
 
 	/** Answers the challenge with a code of the app, or one of the recovery codes. */
-	async verify(code: string): Promise<unknown> {
+	async verify(code: string): Promise<ApiError | undefined> {
 		const challenge = this.challenge ?? '';
 		const answer = await api.POST('/api/v1/auth/2fa/verify', { body: { challenge, code } });
 		if (answer.data) this.#accept(answer.data);
@@ -100,7 +100,7 @@ class Session {
 		this.challenge = null;
 	}
 
-	async changePassword(current_password: string, new_password: string): Promise<unknown> {
+	async changePassword(current_password: string, new_password: string): Promise<ApiError | undefined> {
 		const answer = await api.POST('/api/v1/me/password', { body: { current_password, new_password } });
 		if (answer.data) this.#accept(answer.data);
 		return answer.response.ok ? undefined : refusalOf(answer);
@@ -108,7 +108,7 @@ class Session {
 
 	/** Ends the session here and on the server. Scans that wait are asked about first; they stay on the device. */
 	async signOut(): Promise<void> {
-		if (waitingScans.mine > 0 && !confirm(m.sign_out_with_waiting({ count: waitingScans.mine }))) return;
+		if (unsentScans.mine > 0 && !confirm(m.sign_out_with_waiting({ count: unsentScans.mine }))) return;
 		await this.#leave();
 	}
 
@@ -127,11 +127,11 @@ class Session {
 
 	async #takeUp(person: User): Promise<void> {
 		await Promise.race([this.renew(), new Promise((wait) => setTimeout(wait, START_MS))]);
-		if (this.standing !== 'out') return;
+		if (this.status !== 'out') return;
 		this.hasEnded = this.#isRefused;
 		if (this.#isRefused) return;
 		this.user = person;
-		this.standing = 'offline';
+		this.status = 'offline';
 	}
 
 	async #leave(): Promise<void> {
@@ -178,7 +178,7 @@ class Session {
 
 	/** Renews again soon: a lost answer is repeated for a short time only. Without a network, once it is back. */
 	#repeat(): void {
-		if (this.standing !== 'in') return;
+		if (this.status !== 'in') return;
 		this.#isUnanswered = true;
 		if (navigator.onLine) this.#renewIn(REPEAT_MS);
 	}
@@ -196,17 +196,17 @@ class Session {
 		this.#token = answer.access_token;
 		this.mustSetUpFactor = demandsFactor(answer.access_token);
 		this.user = answer.user;
-		this.standing = 'in';
+		this.status = 'in';
 		remember(answer.user);
 		this.#renewIn(Math.max(answer.expires_in_seconds * 1000 - RENEW_BEFORE_MS, 5_000));
 	}
 
-	#end(standing: 'out' | 'expired'): void {
+	#end(status: 'out' | 'expired'): void {
 		clearTimeout(this.#timer);
 		this.#isUnanswered = false;
 		this.#token = null;
-		this.standing = standing;
-		if (standing === 'out') this.user = null;
+		this.status = status;
+		if (status === 'out') this.user = null;
 	}
 }
 

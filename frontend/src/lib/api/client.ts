@@ -17,7 +17,7 @@ interface TokenSource {
 
 let source: TokenSource = { token: () => null, isDue: () => false, renew: () => Promise.resolve(false) };
 
-export function useTokens(tokens: TokenSource): void {
+export function setTokenSource(tokens: TokenSource): void {
 	source = tokens;
 }
 

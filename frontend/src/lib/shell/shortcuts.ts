@@ -5,9 +5,9 @@ import { tinykeys } from 'tinykeys';
  * key or a pair with pauses is no burst.
  */
 export function listenForShortcuts(shortcuts: Record<string, () => void>): () => void {
-	const bindings = Object.entries(shortcuts).map(([keys, act]) => [
+	const bindings = Object.entries(shortcuts).map(([keys, act]): [string, (event: KeyboardEvent) => void] => [
 		keys,
-		(event: KeyboardEvent) => {
+		(event) => {
 			if (!keys.startsWith('$mod') && (isTyping(event.target) || isDialogOpen())) return;
 			event.preventDefault();
 			act();

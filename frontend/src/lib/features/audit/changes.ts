@@ -1,5 +1,5 @@
 import { kindName } from '$lib/features/formats/words';
-import { roleName, ROLES } from '$lib/features/users/roles';
+import { roleName, ROLES } from '$lib/roles';
 import { bytes, dateTime, kilograms, number } from '$lib/format';
 import { m } from '$lib/paraglide/messages.js';
 import type { AuditEntry } from './actions';
@@ -109,12 +109,13 @@ export function valueWords(field: string, value: unknown, nameOf: NameOf): strin
 		});
 		return parts.join('; ') || null;
 	}
+	if (typeof value !== 'number' && typeof value !== 'string') return null;
 	if (field === 'user_id') return nameOf(String(value)) ?? m.audit_person_number({ id: String(value) });
 	if (typeof value === 'number') {
 		if (field.endsWith('_kg')) return kilograms(value);
 		return field.endsWith('_bytes') ? bytes(value) : number(value);
 	}
-	return textWords(field, String(value));
+	return textWords(field, value);
 }
 
 function textWords(field: string, value: string): string {

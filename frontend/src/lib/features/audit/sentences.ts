@@ -1,5 +1,5 @@
 import { ENTITIES, actionName, entityName, type AuditEntry } from './actions';
-import { roleName, ROLES } from '$lib/features/users/roles';
+import { roleName, ROLES } from '$lib/roles';
 import { m } from '$lib/paraglide/messages.js';
 
 /** Gives the id of a user its name; null when it is not known. */

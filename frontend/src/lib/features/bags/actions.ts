@@ -7,12 +7,12 @@ import { toast } from '$lib/toast';
 /** What changes with a bag: lists of it, its scans, the numbers, the weight of its bill. */
 const OLD_AFTER_CHANGE = ['bags', 'bills', 'scans', 'stats'];
 
-/** What people do with a bag on its page: each change asks the server, freshens what shows it and says what came of it. */
+/** What people do with a bag on its page: each change asks the server, invalidates what shows it and says what came of it. */
 export class BagActions {
 	constructor(private readonly queries: QueryClient) {}
 
 	/** Lets every page that shows bags ask again. */
-	async freshen(): Promise<void> {
+	async invalidate(): Promise<void> {
 		await Promise.all(OLD_AFTER_CHANGE.map((key) => this.queries.invalidateQueries({ queryKey: [key] })));
 	}
 
@@ -30,7 +30,7 @@ export class BagActions {
 		} catch (error) {
 			toast.failed(error);
 		}
-		await this.freshen();
+		await this.invalidate();
 	}
 
 	/** Takes a child out of its parent; the toast puts it back. */
@@ -41,7 +41,7 @@ export class BagActions {
 		} catch (error) {
 			toast.failed(error);
 		}
-		await this.freshen();
+		await this.invalidate();
 	}
 
 	/**
@@ -53,7 +53,7 @@ export class BagActions {
 	async move(code: string, from: string | null, to: string): Promise<void> {
 		await this.#put(code, to);
 		toast.done(m.bag_moved({ code, parent: to }), () => (from ? this.#putBack(code, from) : this.takeOut(code, to)));
-		await this.freshen();
+		await this.invalidate();
 	}
 
 	async #putBack(code: string, parent: string): Promise<void> {
@@ -63,7 +63,7 @@ export class BagActions {
 		} catch (error) {
 			toast.failed(error);
 		}
-		await this.freshen();
+		await this.invalidate();
 	}
 
 	#put(qr_code: string, parent_qr_code: string | null): Promise<Schemas['Bag']> {

@@ -1,16 +1,7 @@
 import type { Schemas } from '$lib/api/client';
-import type { Filter } from '$lib/components/table/FilterBar.svelte';
+import { areaFilter } from '$lib/components/table/area-filter';
+import type { Filter } from '$lib/components/table/filter';
 import { m } from '$lib/paraglide/messages.js';
-
-/** The choice of a dispatch area; old areas stay, as bags of them do. */
-export function areaFilter(areas: Schemas['DispatchArea'][]): Filter {
-	return {
-		name: 'area',
-		label: m.area(),
-		type: 'select',
-		options: areas.map(({ code, name }) => ({ value: code, label: name }))
-	};
-}
 
 /** The filters of the list of bags; `areas` is null for who sees one area alone. */
 export function bagListFilters(areas: Schemas['DispatchArea'][] | null): Filter[] {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { filtersOf, narrowing } from './filters';
+import { narrowing } from '$lib/list-filters';
+import { filtersOf } from './filters';
 
 const read = (query: string) => filtersOf(new URLSearchParams(query));
 

@@ -1,16 +1,8 @@
 import type { paths } from '$lib/api/schema.gen';
 import { dayStart } from '$lib/day-range';
+import { given, oneOf } from '$lib/list-filters';
 
 export type BagFilters = NonNullable<paths['/api/v1/bags']['get']['parameters']['query']>;
-
-/** The first of the known values that this is; others count as nothing chosen. */
-export const oneOf = <const T extends string>(value: string | null, allowed: readonly T[]): T | undefined =>
-	allowed.find((one) => one === value);
-
-/** The object without what has no value: the API refuses empty parameters. */
-export function given<T extends object>(values: { [K in keyof T]: T[K] | undefined | null | '' }): T {
-	return Object.fromEntries(Object.entries(values).filter(([, value]) => Boolean(value))) as T;
-}
 
 const YES_NO: Record<string, string> = { yes: 'true', no: 'false' };
 
@@ -33,12 +25,4 @@ export function filtersOf(params: URLSearchParams): BagFilters {
 		if (choice) filters[name] = choice === 'true';
 	}
 	return filters;
-}
-
-/** What narrows a list, without its order and place: for exports and counts. */
-export function narrowing<T extends { sort?: unknown; cursor?: unknown }>(filters: T): Omit<T, 'sort' | 'cursor'> {
-	const rest = { ...filters };
-	delete rest.sort;
-	delete rest.cursor;
-	return rest;
 }

@@ -1,7 +1,7 @@
 import type { Schemas } from '$lib/api/client';
 import { date, dateTime } from '$lib/format';
 import { m } from '$lib/paraglide/messages.js';
-import { outcomeWords } from '$lib/features/scans/words';
+import { outcomeWords } from '$lib/outcomes/outcome';
 
 type Entry = Schemas['HistoryEntry'];
 

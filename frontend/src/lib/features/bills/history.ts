@@ -50,6 +50,7 @@ function bagsOf(value: unknown): string {
 }
 
 function valueOf(value: unknown): string {
-	if (value === null || value === undefined) return '–';
-	return value === 'new' || value === 'processing' || value === 'completed' ? statusWords(value) : String(value);
+	if (value === 'new' || value === 'processing' || value === 'completed') return statusWords(value);
+	if (typeof value === 'string') return value;
+	return value === null || value === undefined ? '–' : JSON.stringify(value);
 }

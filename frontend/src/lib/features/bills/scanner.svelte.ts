@@ -1,7 +1,7 @@
-import { give } from '$lib/features/scan/feedback';
-import type { Tone } from '$lib/features/scan/outcome';
+import { playTone } from '$lib/features/station/feedback';
+import type { Tone } from '$lib/outcomes/outcome';
 
-export { listenForScans } from '$lib/features/scan/listen';
+export { listenForScans } from '$lib/features/station/listen';
 
 const KEY = 'traitortrack-bill-sound';
 /** Tones of results that came together follow each other this closely. */
@@ -22,7 +22,7 @@ class Sound {
 	play(tones: Tone[]): void {
 		if (!this.isOn) return;
 		const heard = tones.length > MOST_TONES ? [...new Set(tones)] : tones;
-		heard.forEach((tone, index) => setTimeout(() => give(tone), index * STEP_MS));
+		heard.forEach((tone, index) => setTimeout(() => playTone(tone), index * STEP_MS));
 	}
 }
 

@@ -1,7 +1,7 @@
-import type { Filter } from '$lib/components/table/FilterBar.svelte';
+import type { Filter } from '$lib/components/table/filter';
 import { addDays, beginOf, dayIn } from '$lib/days';
-import { ROLES, roleName, type Role } from '$lib/features/users/roles';
-import { wordsOf } from '$lib/features/scan/outcome';
+import { ROLES, roleName, type Role } from '$lib/roles';
+import { wordsOf } from '$lib/outcomes/outcome';
 import { m } from '$lib/paraglide/messages.js';
 
 /** What can be exported, by its name in the API and in the page's address. */

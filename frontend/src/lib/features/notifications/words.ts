@@ -5,7 +5,7 @@ import CircleX from '@lucide/svelte/icons/circle-x';
 import Info from '@lucide/svelte/icons/info';
 import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
 import type { Schemas } from '$lib/api/client';
-import { ROLES, roleName } from '$lib/features/users/roles';
+import { ROLES, roleName } from '$lib/roles';
 import { m } from '$lib/paraglide/messages.js';
 
 export type Notification = Schemas['Notification'];

@@ -1,11 +1,12 @@
 import { openDB, type DBSchema, type IDBPDatabase } from 'idb';
-import { firstRun, isShownUnsent, type Act, type Refusal } from './acts';
+import { firstRun, isShownUnsent, type QueuedAction, type Refusal } from './actions';
 import { differences } from './sort-again';
-import type { ActStore, WaitingOf } from './store';
+import type { UnsentOf } from '$lib/unsent-scans.svelte';
+import type { ActionStore } from './store';
 
 interface Schema extends DBSchema {
 	/** In the order of being done, which is the key: clocks are set back, keys are not. */
-	acts: { key: number; value: Act; indexes: { by_id: string; by_user: number } };
+	acts: { key: number; value: QueuedAction; indexes: { by_id: string; by_user: number } };
 	refusals: { key: string; value: Refusal; indexes: { by_user: number } };
 }
 
@@ -32,7 +33,7 @@ function open(): Promise<IDBPDatabase<Schema>> {
 }
 
 /** IndexedDB: outlives reloads, crashes and empty batteries. */
-export const deviceStore: ActStore = {
+export const deviceStore: ActionStore = {
 	async add(act) {
 		// Strict: on the disk before the packer sees it as kept.
 		const transaction = (await open()).transaction('acts', 'readwrite', { durability: 'strict' });
@@ -55,7 +56,7 @@ export const deviceStore: ActStore = {
 
 	async waiting() {
 		const index = (await open()).transaction('acts').store.index('by_user');
-		const people: WaitingOf[] = [];
+		const people: UnsentOf[] = [];
 		for (let cursor = await index.openCursor(null, 'nextunique'); cursor; cursor = await cursor.continue()) {
 			const { user_id, username } = cursor.value;
 			people.push({ user_id, username, count: await index.count(user_id) });
@@ -91,7 +92,7 @@ export const deviceStore: ActStore = {
 		return replaced;
 	},
 
-	async settle(answered, refusals, voided) {
+	async resolve(answered, refusals, voided) {
 		const transaction = (await open()).transaction(['acts', 'refusals'], 'readwrite', { durability: 'strict' });
 		const acts = transaction.objectStore('acts');
 		for (const id of answered) {

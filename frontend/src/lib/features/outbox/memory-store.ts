@@ -1,10 +1,11 @@
-import { firstRun, isShownUnsent, type Act, type Refusal } from './acts';
+import { firstRun, isShownUnsent, type QueuedAction, type Refusal } from './actions';
 import { differences } from './sort-again';
-import type { ActStore, WaitingOf } from './store';
+import type { UnsentOf } from '$lib/unsent-scans.svelte';
+import type { ActionStore } from './store';
 
 /** Where the browser keeps nothing (private windows of some): works, and is lost with the page. The station says so. */
-export function memoryStore(): ActStore {
-	let acts: Act[] = [];
+export function memoryStore(): ActionStore {
+	let acts: QueuedAction[] = [];
 	let refusals: Refusal[] = [];
 	const done = Promise.resolve();
 	return {
@@ -37,7 +38,7 @@ export function memoryStore(): ActStore {
 			acts = acts.map((act) => replaced.find(({ before }) => before === act)?.after ?? act);
 			return Promise.resolve(replaced);
 		},
-		settle(answered, added, voided) {
+		resolve(answered, added, voided) {
 			acts = acts.filter((act) => !answered.includes(act.id));
 			refusals = [...refusals, ...added].filter((refusal) => !voided.includes(refusal.id));
 			return done;
@@ -50,8 +51,8 @@ export function memoryStore(): ActStore {
 	};
 }
 
-function countByPerson(acts: Act[]): WaitingOf[] {
-	const people = new Map<number, WaitingOf>();
+function countByPerson(acts: QueuedAction[]): UnsentOf[] {
+	const people = new Map<number, UnsentOf>();
 	for (const { user_id, username } of acts) {
 		const person = people.get(user_id);
 		if (person) person.count += 1;

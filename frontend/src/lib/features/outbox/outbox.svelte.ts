@@ -3,35 +3,35 @@ import { noteServerDate, serverNow, toInstant } from '$lib/clock';
 import { session } from '$lib/session.svelte';
 import { uuidv7 } from '$lib/uuidv7';
 import { knownFormats } from '$lib/bag-formats/known-formats';
-import { isRefusal, type Act, type NewAct, type Refusal, type Verdict } from './acts';
+import { isRefusal, type QueuedAction, type NewAction, type Refusal, type ActionResult } from './actions';
 import { deviceStore } from './device-store';
 import { aloneSending, NEWS_CHANNEL, SYNC_TAG } from './locks';
 import { memoryStore } from './memory-store';
-import { NotNow, Sender, type HoldUp } from './sender';
+import { RetryLater, Sender, type BlockedReason } from './sender';
 import type { Replaced } from './sort-again';
-import type { ActStore } from './store';
+import type { ActionStore } from './store';
 import { httpFormats, httpTransport } from './transport';
-import { waitingScans } from './waiting.svelte';
+import { unsentScans } from '$lib/unsent-scans.svelte';
 
 /** What pages tell each other. */
-export type News = { verdict: Verdict } | { replaced: Replaced[] } | { changed: true };
+export type News = { result: ActionResult } | { replaced: Replaced[] } | { changed: true };
 
 /** A screen that shows what becomes of acts. */
 export interface Watcher {
 	/** Whether a person has the answer to this act before their eyes. */
-	sees(verdict: Verdict): boolean;
-	settled(verdict: Verdict): void;
+	sees(result: ActionResult): boolean;
+	resolved(result: ActionResult): void;
 	/** What waits was sorted again with newer formats. */
 	replaced?(replaced: Replaced[]): void;
 }
 
 /** The acts of one person on this device: kept first, then sent from whatever page is open. */
 export class Outbox {
-	holdUp = $state<HoldUp | null>(null);
+	blockedReason = $state<BlockedReason | null>(null);
 	/** Set when the browser keeps nothing, or has no room: what is scanned now is lost with the page. */
 	isBroken = $state(false);
 	refusals = $state.raw<Refusal[]>([]);
-	#store: ActStore = deviceStore;
+	#store: ActionStore = deviceStore;
 	#loadFormats: ReturnType<typeof httpFormats>;
 	#sender: Sender;
 	#watcher: Watcher | null = null;
@@ -46,10 +46,10 @@ export class Outbox {
 		readonly userId: number,
 		private readonly username: string
 	) {
-		this.#loadFormats = httpFormats(courierOf(userId));
+		this.#loadFormats = httpFormats(authTransportOf(userId));
 		this.#sender = this.#newSender();
 		this.#news.onmessage = ({ data }: MessageEvent<News>) => {
-			if ('verdict' in data && data.verdict.act.user_id === userId) void this.#hear(data.verdict);
+			if ('result' in data && data.result.act.user_id === userId) void this.#hear(data.result);
 			else if ('replaced' in data)
 				this.#watcher?.replaced?.(data.replaced.filter(({ after }) => after.user_id === userId));
 			// Whoever did something may be gone before it is sent: every open page sees to it.
@@ -66,7 +66,7 @@ export class Outbox {
 	}
 
 	/** What is still to be answered, oldest first. */
-	async list(): Promise<Act[]> {
+	async list(): Promise<QueuedAction[]> {
 		await this.#storing;
 		return this.#store.list(this.userId).catch(() => []);
 	}
@@ -77,10 +77,10 @@ export class Outbox {
 	}
 
 	/** Keeps an act and sends it as soon as it may go. Returns it at once, with when it is safe on the device. */
-	add(what: NewAct): { act: Act; kept: Promise<boolean> } {
+	add(what: NewAction): { act: QueuedAction; kept: Promise<boolean> } {
 		const act = this.#own(what);
-		waitingScans.keeping += 1;
-		waitingScans.mine += 1;
+		unsentScans.saving += 1;
+		unsentScans.mine += 1;
 		return { act, kept: this.#next(() => this.#keep(act)) };
 	}
 
@@ -88,13 +88,16 @@ export class Outbox {
 	 * Takes an act back. One that was never sent leaves the queue, as if it had never been; otherwise `reversal` is
 	 * queued behind it. Either way nothing that is done later comes before it.
 	 */
-	takeBack(id: string, reversal: NewAct): { act: Act; fate: Promise<'withdrawn' | 'queued' | 'lost'> } {
+	cancelOrReverse(
+		id: string,
+		reversal: NewAction
+	): { act: QueuedAction; fate: Promise<'withdrawn' | 'queued' | 'lost'> } {
 		const act = this.#own(reversal);
-		waitingScans.keeping += 1;
-		waitingScans.mine += 1;
+		unsentScans.saving += 1;
+		unsentScans.mine += 1;
 		const fate = this.#next(async () => {
 			if (!(await this.#store.withdraw(id).catch(() => false))) return (await this.#keep(act)) ? 'queued' : 'lost';
-			waitingScans.keeping -= 1;
+			unsentScans.saving -= 1;
 			void this.#count();
 			this.#tell({ changed: true });
 			return 'withdrawn';
@@ -124,8 +127,8 @@ export class Outbox {
 		this.#sender.stop();
 		this.#watcher = null;
 		this.#news.close();
-		waitingScans.mine = 0;
-		waitingScans.toSettle = 0;
+		unsentScans.mine = 0;
+		unsentScans.needsAttention = 0;
 	}
 
 	async #begin(): Promise<void> {
@@ -144,32 +147,32 @@ export class Outbox {
 		void navigator.storage?.persist?.().catch(() => false);
 	}
 
-	#own(what: NewAct): Act {
+	#own(what: NewAction): QueuedAction {
 		const at = toInstant(serverNow());
-		return { ...what, id: uuidv7(), user_id: this.userId, username: this.username, at } as Act;
+		return { ...what, id: uuidv7(), user_id: this.userId, username: this.username, at };
 	}
 
 	#newSender(): Sender {
 		const events = {
-			sees: (verdict: Verdict) => this.#watcher?.sees(verdict) ?? false,
-			settled: (verdict: Verdict) => {
-				this.#watcher?.settled(verdict);
-				this.#tell({ verdict });
+			sees: (result: ActionResult) => this.#watcher?.sees(result) ?? false,
+			resolved: (result: ActionResult) => {
+				this.#watcher?.resolved(result);
+				this.#tell({ result });
 			},
 			replaced: (replaced: Replaced[]) => {
 				this.#watcher?.replaced?.(replaced);
 				this.#tell({ replaced });
 			},
-			changed: (holdUp: HoldUp | null) => {
-				this.holdUp = holdUp;
+			changed: (blockedReason: BlockedReason | null) => {
+				this.blockedReason = blockedReason;
 				// What was shown as refused stays so: the server is not asked about it later.
-				if (holdUp !== null) void this.#store.withdrawShown(this.userId).catch(() => undefined);
+				if (blockedReason !== null) void this.#store.withdrawShown(this.userId).catch(() => undefined);
 				void this.#count();
 			}
 		};
-		const transport = httpTransport(courierOf(this.userId));
+		const transport = httpTransport(authTransportOf(this.userId));
 		// What was scanned before is stored before anything is sorted.
-		const store: ActStore = { ...this.#store, replace: (...args) => this.#next(() => this.#store.replace(...args)) };
+		const store: ActionStore = { ...this.#store, replace: (...args) => this.#next(() => this.#store.replace(...args)) };
 		return new Sender(this.userId, store, events, transport, aloneSending, (age) => this.#freshFormats(age));
 	}
 
@@ -183,7 +186,7 @@ export class Outbox {
 		return turn;
 	}
 
-	async #keep(act: Act): Promise<boolean> {
+	async #keep(act: QueuedAction): Promise<boolean> {
 		let isKept = true;
 		try {
 			await this.#store.add(act);
@@ -191,21 +194,21 @@ export class Outbox {
 			isKept = false;
 			this.isBroken = true;
 		}
-		waitingScans.keeping -= 1;
+		unsentScans.saving -= 1;
 		void this.#count();
 		if (!isKept) return false;
 		this.#sender.wake();
 		this.#tell({ changed: true });
-		if (this.holdUp !== null) void askForSync();
+		if (this.blockedReason !== null) void askForSync();
 		return true;
 	}
 
 	/** An answer that another page or the service worker has got. What is seen here needs no settling. */
-	async #hear(verdict: Verdict): Promise<void> {
-		const isSeen = isRefusal(verdict.outcome) && this.#watcher?.sees(verdict);
-		this.#watcher?.settled(verdict);
+	async #hear(result: ActionResult): Promise<void> {
+		const isSeen = isRefusal(result.outcome) && this.#watcher?.sees(result);
+		this.#watcher?.resolved(result);
 		if (!isSeen) return;
-		await this.#store.dropRefusal(verdict.act.id);
+		await this.#store.dropRefusal(result.act.id);
 		await this.#count();
 	}
 
@@ -218,10 +221,10 @@ export class Outbox {
 			this.#mustRecount = false;
 			const waiting = await this.#store.waiting().catch(() => []);
 			const stored = waiting.find((person) => person.user_id === this.userId)?.count ?? 0;
-			waitingScans.mine = stored + waitingScans.keeping;
-			waitingScans.others = waiting.filter((person) => person.user_id !== this.userId);
+			unsentScans.mine = stored + unsentScans.saving;
+			unsentScans.others = waiting.filter((person) => person.user_id !== this.userId);
 			this.refusals = await this.#store.refusals(this.userId).catch(() => []);
-			waitingScans.toSettle = this.refusals.length;
+			unsentScans.needsAttention = this.refusals.length;
 		}
 		this.#isCounting = false;
 	}
@@ -245,15 +248,15 @@ export function startOutbox(user: { id: number; username: string }): Outbox {
 }
 
 /** The page's own session carries the acts, and only those of the person who is signed in. */
-function courierOf(userId: number) {
+function authTransportOf(userId: number) {
 	const token = async (renewFirst: boolean): Promise<string> => {
 		const known = renewFirst ? null : session.tokenOf(userId);
 		if (known) return known;
-		if (session.user?.id !== userId || session.standing === 'expired') throw new NotNow('signed_out');
+		if (session.user?.id !== userId || session.status === 'expired') throw new RetryLater('signed_out');
 		await session.renew();
 		const renewed = session.tokenOf(userId);
 		if (renewed) return renewed;
-		throw new NotNow(session.standing === 'offline' ? 'offline' : 'signed_out');
+		throw new RetryLater(session.status === 'offline' ? 'offline' : 'signed_out');
 	};
 	return {
 		baseUrl: apiBase,

@@ -4,7 +4,7 @@ import { exclusive } from '$lib/exclusive';
 import { REFRESH_LOCK } from '$lib/refresh-lock';
 import { deviceStore } from './device-store';
 import { aloneSending, NEWS_CHANNEL } from './locks';
-import { NotNow, Sender } from './sender';
+import { RetryLater, Sender } from './sender';
 import { httpFormats, httpTransport } from './transport';
 
 /**
@@ -23,21 +23,21 @@ export async function sendWhileClosed(baseUrl: string): Promise<void> {
 	// Signed out: the queue waits for the person.
 	if (!session) return;
 	const news = new BroadcastChannel(NEWS_CHANNEL);
-	const courier = {
+	const auth = {
 		baseUrl,
 		credentials,
 		token: () => Promise.resolve(session.access_token),
-		renew: () => Promise.reject(new NotNow('signed_out')),
+		renew: () => Promise.reject(new RetryLater('signed_out')),
 		noteDate: () => undefined
 	};
 	const events = {
 		sees: () => false,
-		settled: (verdict: unknown) => news.postMessage({ verdict }),
+		resolved: (result: unknown) => news.postMessage({ result }),
 		replaced: (replaced: unknown) => news.postMessage({ replaced }),
 		changed: () => undefined
 	};
-	const formats = (maxAgeMs: number) => knownFormats.fresh(maxAgeMs, httpFormats(courier));
-	const sender = new Sender(session.user.id, deviceStore, events, httpTransport(courier), aloneSending, formats);
+	const formats = (maxAgeMs: number) => knownFormats.fresh(maxAgeMs, httpFormats(auth));
+	const sender = new Sender(session.user.id, deviceStore, events, httpTransport(auth), aloneSending, formats);
 	while (await aloneSending(() => sender.sendSome()));
 	news.close();
 }

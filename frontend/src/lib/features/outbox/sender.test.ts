@@ -3,22 +3,22 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { readFileSync } from 'node:fs';
 import { BagFormats, type BagFormat } from '$lib/bag-formats/formats';
 import { uuidv7 } from '$lib/uuidv7';
-import { isOpening, type Act, type NewAct, type Verdict } from './acts';
+import { isOpening, type QueuedAction, type NewAction, type ActionResult } from './actions';
 import { deviceStore } from './device-store';
 import { memoryStore } from './memory-store';
-import { NotNow, Sender, type FreshFormats, type HoldUp, type Transport } from './sender';
-import type { ActStore } from './store';
+import { RetryLater, Sender, type FreshFormats, type BlockedReason, type Transport } from './sender';
+import type { ActionStore } from './store';
 
 const USER = 7;
 
-function act(what: NewAct, user_id = USER): Act {
-	return { ...what, id: uuidv7(), user_id, username: `person${user_id}`, at: new Date().toISOString() } as Act;
+function act(what: NewAction, user_id = USER): QueuedAction {
+	return { ...what, id: uuidv7(), user_id, username: `person${user_id}`, at: new Date().toISOString() };
 }
 
 const scan = (qr_code: string, user_id = USER) =>
 	act({ kind: 'scan', qr_code, parent_qr_code: 'SB12345', source: 'wedge' }, user_id);
 
-const linked = (of: Act, outcome = 'linked'): Verdict => ({
+const linked = (of: QueuedAction, outcome = 'linked'): ActionResult => ({
 	act: of,
 	outcome,
 	bag: null,
@@ -36,25 +36,25 @@ const BUILT_IN = new BagFormats(shared.formats['built_in'] ?? []);
 const WITH_WHEAT = new BagFormats(shared.formats['own_parent'] ?? []);
 
 interface Run {
-	holdUps: (HoldUp | null)[];
-	settled: Verdict[];
+	blockedReasons: (BlockedReason | null)[];
+	resolved: ActionResult[];
 	/** Codes of acts that were replaced. */
 	replaced: string[];
 }
 
 /** Resolves when the sender has nothing more to send. */
-function emptied(store: ActStore, transport: Transport, sees = false, formats?: FreshFormats): Promise<Run> {
-	const run: Run = { holdUps: [], settled: [], replaced: [] };
+function emptied(store: ActionStore, transport: Transport, sees = false, formats?: FreshFormats): Promise<Run> {
+	const run: Run = { blockedReasons: [], resolved: [], replaced: [] };
 	return new Promise((resolve) => {
 		const sender = new Sender(
 			USER,
 			store,
 			{
 				sees: () => sees,
-				settled: (verdict) => run.settled.push(verdict),
+				resolved: (result) => run.resolved.push(result),
 				replaced: (replaced) => run.replaced.push(...replaced.map(({ after }) => after.qr_code)),
-				changed: (holdUp) => {
-					run.holdUps.push(holdUp);
+				changed: (blockedReason) => {
+					run.blockedReasons.push(blockedReason);
 					void store.list(USER).then((acts) => acts.length === 0 && resolve(run));
 				}
 			},
@@ -68,7 +68,7 @@ function emptied(store: ActStore, transport: Transport, sees = false, formats?: 
 
 async function clear(): Promise<void> {
 	for (const user of [USER, 8]) {
-		await deviceStore.settle(
+		await deviceStore.resolve(
 			(await deviceStore.list(user)).map((one) => one.id),
 			[],
 			(await deviceStore.refusals(user)).map((one) => one.id)
@@ -80,7 +80,7 @@ describe.each([
 	['on the device', () => deviceStore],
 	['in memory', memoryStore]
 ])('Sender with acts kept %s', (_, open) => {
-	let store: ActStore;
+	let store: ActionStore;
 	beforeEach(async () => {
 		await clear();
 		store = open();
@@ -90,13 +90,13 @@ describe.each([
 		const scans = Array.from({ length: 230 }, (_, n) => scan(`CB-${n}`));
 		for (const one of scans) await store.add(one);
 		const batches: string[][] = [];
-		const { settled } = await emptied(store, async (batch) => {
+		const { resolved } = await emptied(store, async (batch) => {
 			batches.push(batch.map((one) => one.id));
 			return batch.map((one) => linked(one));
 		});
 		expect(batches.map((batch) => batch.length)).toEqual([100, 100, 30]);
 		expect(batches.flat()).toEqual(scans.map((one) => one.id));
-		expect(settled.map((verdict) => verdict.act.id)).toEqual(batches.flat());
+		expect(resolved.map((result) => result.act.id)).toEqual(batches.flat());
 		expect(await store.waiting()).toEqual([]);
 	});
 
@@ -134,15 +134,15 @@ describe.each([
 		const scans = [scan('CB-1'), scan('CB-2')];
 		for (const one of scans) await store.add(one);
 		const tries: string[][] = [];
-		const { holdUps } = await emptied(store, async (batch) => {
+		const { blockedReasons } = await emptied(store, async (batch) => {
 			tries.push(batch.map((one) => one.id));
 			if (tries.length === 1) throw new TypeError('Failed to fetch');
-			if (tries.length === 2) throw new NotNow('busy', 1);
+			if (tries.length === 2) throw new RetryLater('busy', 1);
 			return batch.map((one) => linked(one));
 		});
 		const ids = scans.map((one) => one.id);
 		expect(tries).toEqual([ids, ids, ids]);
-		expect(holdUps.slice(0, 3)).toEqual(['offline', 'busy', null]);
+		expect(blockedReasons.slice(0, 3)).toEqual(['offline', 'busy', null]);
 	});
 
 	it("leaves another person's scans alone", async () => {
@@ -199,7 +199,7 @@ describe.each([
 	it('sends nothing after it was stopped', async () => {
 		await store.add(scan('CB-1'));
 		let calls = 0;
-		const events = { sees: () => false, settled: () => undefined, changed: () => undefined };
+		const events = { sees: () => false, resolved: () => undefined, changed: () => undefined };
 		const transport: Transport = async (batch) => {
 			calls += 1;
 			return batch.map((one) => linked(one));
@@ -215,10 +215,10 @@ describe.each([
 	it('keeps to a wait that the server asked for when more scans come', async () => {
 		await store.add(scan('CB-1'));
 		let calls = 0;
-		const events = { sees: () => false, settled: () => undefined, changed: () => undefined };
+		const events = { sees: () => false, resolved: () => undefined, changed: () => undefined };
 		const transport: Transport = async () => {
 			calls += 1;
-			throw new NotNow('busy', 60_000);
+			throw new RetryLater('busy', 60_000);
 		};
 		const sender = new Sender(USER, store, events, transport, (work) => work());
 		sender.wake();
@@ -236,14 +236,14 @@ describe.each([
 		const open = (qr_code: string) =>
 			act({ kind: 'scan', qr_code, parent_qr_code: null, source: 'wedge', open_before: null });
 		/** Which code goes where, batch by batch. */
-		const briefly = (batches: Act[][]) =>
+		const briefly = (batches: QueuedAction[][]) =>
 			batches.map((batch) =>
 				batch.map((one) => `${one.qr_code}>${('parent_qr_code' in one && one.parent_qr_code) || 'open'}`)
 			);
 
 		it('sorts what waits before it is sent: what came behind a parent of a new format goes into it', async () => {
 			for (const one of [open('SB12345'), scan('CB-1'), scan('WH000001'), scan('CB-2')]) await store.add(one);
-			const batches: Act[][] = [];
+			const batches: QueuedAction[][] = [];
 			const { replaced } = await emptied(
 				store,
 				async (batch) => {
@@ -271,7 +271,7 @@ describe.each([
 				async (maxAgeMs) => {
 					asked += 1;
 					log.push(`formats ${maxAgeMs}`);
-					if (asked === 1) throw new NotNow('offline', 1);
+					if (asked === 1) throw new RetryLater('offline', 1);
 					return WITH_WHEAT;
 				}
 			);
@@ -280,8 +280,8 @@ describe.each([
 
 		it('opens what the server refused as a parent, although no format says so, before anything else is sent', async () => {
 			await store.add(scan('OLD-PARENT'));
-			const batches: Act[][] = [];
-			const { settled } = await emptied(
+			const batches: QueuedAction[][] = [];
+			const { resolved } = await emptied(
 				store,
 				async (batch) => {
 					batches.push(batch);
@@ -295,26 +295,26 @@ describe.each([
 				async () => BUILT_IN
 			);
 			expect(briefly(batches)).toEqual([['OLD-PARENT>SB12345'], ['OLD-PARENT>open'], ['CB-1>OLD-PARENT']]);
-			expect(settled.map(({ outcome }) => outcome)).toEqual(['opened', 'linked']);
+			expect(resolved.map(({ outcome }) => outcome)).toEqual(['opened', 'linked']);
 			expect(batches[1]?.[0]?.id).not.toBe(batches[0]?.[0]?.id);
 			expect(await store.refusals(USER)).toEqual([]);
 		});
 
 		it('refuses what is no parent either, as it was refused at first', async () => {
 			await store.add(scan('CB-1'));
-			const { settled } = await emptied(
+			const { resolved } = await emptied(
 				store,
 				async (batch) => batch.map((one) => linked(one, isOpening(one) ? 'bag_not_found' : 'kind_mismatch')),
 				false,
 				async () => BUILT_IN
 			);
-			expect(settled.map(({ outcome }) => outcome)).toEqual(['kind_mismatch']);
+			expect(resolved.map(({ outcome }) => outcome)).toEqual(['kind_mismatch']);
 			expect((await store.refusals(USER)).map(({ outcome }) => outcome)).toEqual(['kind_mismatch']);
 		});
 
 		it('sends what came while it asked for the formats only after it has been sorted too', async () => {
 			await store.add(scan('CB-1'));
-			const batches: Act[][] = [];
+			const batches: QueuedAction[][] = [];
 			let asked = 0;
 			await emptied(
 				store,
@@ -336,7 +336,7 @@ describe.each([
 			const due = (qr_code: string) =>
 				act({ kind: 'scan', qr_code, parent_qr_code: null, source: 'wedge', sorting: 'due' });
 			for (const one of [due('CB-1'), due('SB12345'), due('CB-2')]) await store.add(one);
-			const batches: Act[][] = [];
+			const batches: QueuedAction[][] = [];
 			await emptied(
 				store,
 				async (batch) => {
@@ -359,7 +359,7 @@ describe.each([
 				shown_as: 'looks_like_parent'
 			});
 			for (const one of [scan('CB-1'), shown, scan('CB-2')]) await store.add(one);
-			const batches: Act[][] = [];
+			const batches: QueuedAction[][] = [];
 			await emptied(
 				store,
 				async (batch) => {
@@ -375,9 +375,9 @@ describe.each([
 	});
 
 	it('forgets what was shown as refused and never sent, and nothing else', async () => {
-		const shown = { ...scan('SB1'), shown_as: 'looks_like_parent' } as Act;
-		const sent = { ...shown, id: uuidv7(), attempted: true } as Act;
-		const others = { ...shown, id: uuidv7(), user_id: 8 } as Act;
+		const shown = { ...scan('SB1'), shown_as: 'looks_like_parent' } as QueuedAction;
+		const sent = { ...shown, id: uuidv7(), attempted: true } as QueuedAction;
+		const others = { ...shown, id: uuidv7(), user_id: 8 };
 		for (const one of [shown, sent, others, scan('CB-1')]) await store.add(one);
 		await store.withdrawShown(USER);
 		expect((await store.list(USER)).map((one) => one.qr_code)).toEqual(['SB1', 'CB-1']);

@@ -1,38 +1,38 @@
 import type { BagFormats } from '$lib/bag-formats/formats';
-import { isOpening, isRefusal, type Act, type Refusal, type Verdict } from './acts';
+import { isOpening, isRefusal, type QueuedAction, type Refusal, type ActionResult } from './actions';
 import { differences, openInstead, sortAgain, type Replaced } from './sort-again';
-import type { ActStore } from './store';
+import type { ActionStore } from './store';
 
-/** Sends acts that go out together; throws [`NotNow`] when they have to wait. One verdict for each, in order. */
-export type Transport = (acts: Act[]) => Promise<Verdict[]>;
+/** Sends acts that go out together; throws [`RetryLater`] when they have to wait. One result for each, in order. */
+export type Transport = (acts: QueuedAction[]) => Promise<ActionResult[]>;
 
 /** Why nothing can be sent now: no way to the server, nobody signed in, or the server asks to wait. */
-export type HoldUp = 'offline' | 'signed_out' | 'busy';
+export type BlockedReason = 'offline' | 'signed_out' | 'busy';
 
 /** The server could not take the acts now. They stay in the store and are sent again with the same ids. */
-export class NotNow extends Error {
+export class RetryLater extends Error {
 	constructor(
-		readonly reason: HoldUp,
+		readonly reason: BlockedReason,
 		readonly retryAfterMs: number | null = null
 	) {
-		super(`not now: ${reason}`);
+		super(`retry later: ${reason}`);
 	}
 }
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 
-/** The bag formats of the server, asked for no longer ago than this; throws [`NotNow`] when they can't be had. */
+/** The bag formats of the server, asked for no longer ago than this; throws [`RetryLater`] when they can't be had. */
 export type FreshFormats = (maxAgeMs: number) => Promise<BagFormats>;
 
 export interface SenderEvents {
-	/** Whether a person has the answer to this act before their eyes; any other refusal is kept to be settled. */
-	sees(verdict: Verdict): boolean;
-	settled(verdict: Verdict): void;
+	/** Whether a person has the answer to this act before their eyes; any other refusal is kept to be resolved. */
+	sees(result: ActionResult): boolean;
+	resolved(result: ActionResult): void;
 	/** What waits was sorted again: other acts stand in the queue now. */
 	replaced?(replaced: Replaced[]): void;
 	/** The queue or its state has changed. */
-	changed(holdUp: HoldUp | null): void;
+	changed(blockedReason: BlockedReason | null): void;
 }
 
 /** Empties the store into the server, in order, one request at a time over all tabs and the service worker. */
@@ -46,7 +46,7 @@ export class Sender {
 
 	constructor(
 		private readonly userId: number,
-		private readonly store: ActStore,
+		private readonly store: ActionStore,
 		private readonly events: SenderEvents,
 		private readonly transport: Transport,
 		private readonly alone: <T>(work: () => Promise<T>) => Promise<T>,
@@ -75,7 +75,7 @@ export class Sender {
 					waitMs = FIRST_WAIT_MS;
 				} catch (error) {
 					this.#mustSort = true;
-					const { reason, retryAfterMs } = error instanceof NotNow ? error : new NotNow('offline');
+					const { reason, retryAfterMs } = error instanceof RetryLater ? error : new RetryLater('offline');
 					this.events.changed(reason);
 					await this.#sleep(retryAfterMs ?? waitMs, retryAfterMs !== null);
 					waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
@@ -97,15 +97,15 @@ export class Sender {
 			this.events.changed(null);
 			return false;
 		}
-		const verdicts = await this.#openMistaken((await this.transport(acts)).map(ofOpening));
-		const unseen = verdicts.filter((verdict) => isNews(verdict) && !this.events.sees(verdict));
-		await this.store.settle(
-			verdicts.map((verdict) => verdict.act.id),
+		const results = await this.#openMistaken((await this.transport(acts)).map(ofOpening));
+		const unseen = results.filter((result) => isNews(result) && !this.events.sees(result));
+		await this.store.resolve(
+			results.map((result) => result.act.id),
 			unseen.map(toRefusal),
 			// A scan that was taken back needs no settling any more.
-			verdicts.map(({ act }) => (act.kind === 'undo' ? act.scan_id : '')).filter(Boolean)
+			results.map(({ act }) => (act.kind === 'undo' ? act.scan_id : '')).filter(Boolean)
 		);
-		for (const verdict of verdicts) this.events.settled(verdict);
+		for (const result of results) this.events.resolved(result);
 		this.events.changed(null);
 		return true;
 	}
@@ -126,19 +126,19 @@ export class Sender {
 		return new Set(acts.map(({ id }) => id));
 	}
 
-	/** Opens parents that were scanned as children. The other verdicts stay. */
-	async #openMistaken(verdicts: Verdict[]): Promise<Verdict[]> {
-		if (!this.formats) return verdicts;
-		const mistaken = verdicts.filter((verdict, at) => isMistaken(verdict) && !isFollowed(verdict.act, verdicts, at));
-		if (mistaken.length === 0) return verdicts;
+	/** Opens parents that were scanned as children. The other results stay. */
+	async #openMistaken(results: ActionResult[]): Promise<ActionResult[]> {
+		if (!this.formats) return results;
+		const mistaken = results.filter((result, at) => isMistaken(result) && !isFollowed(result.act, results, at));
+		if (mistaken.length === 0) return results;
 		this.#mustSort = true;
 		const opened = new Set<string>();
 		for (const { act } of mistaken)
 			for (const { before } of await this.#replace((acts) => openInstead(acts, act.id))) opened.add(before.id);
-		return verdicts.filter(({ act }) => !opened.has(act.id));
+		return results.filter(({ act }) => !opened.has(act.id));
 	}
 
-	async #replace(change: (acts: Act[]) => Act[]): Promise<Replaced[]> {
+	async #replace(change: (acts: QueuedAction[]) => QueuedAction[]): Promise<Replaced[]> {
 		return this.store.replace(this.userId, (acts) => {
 			const sorted = change(acts);
 			const replaced = differences(acts, sorted);
@@ -162,31 +162,31 @@ export class Sender {
 }
 
 /** What was to open a parent and was only looked up is not open: the server knows it as a child, or not at all. */
-function ofOpening(verdict: Verdict): Verdict {
-	const { act, outcome } = verdict;
-	if (act.kind !== 'scan' || (outcome !== 'found' && outcome !== 'bag_not_found')) return verdict;
-	if (act.sorting && act.shown_as) return { ...verdict, outcome: act.shown_as };
+function ofOpening(result: ActionResult): ActionResult {
+	const { act, outcome } = result;
+	if (act.kind !== 'scan' || (outcome !== 'found' && outcome !== 'bag_not_found')) return result;
+	if (act.sorting && act.shown_as) return { ...result, outcome: act.shown_as };
 	const isLookup = isOpening(act) && act.open_before !== undefined && (outcome === 'found' || act.was_child);
-	return isLookup ? { ...verdict, outcome: 'kind_mismatch' } : verdict;
+	return isLookup ? { ...result, outcome: 'kind_mismatch' } : result;
 }
 
 /** A refusal that the person has not been shown when scanning. */
-function isNews({ act, outcome }: Verdict): boolean {
+function isNews({ act, outcome }: ActionResult): boolean {
 	return isRefusal(outcome) && !(act.kind === 'scan' && act.shown_as && !act.sorting);
 }
 
 /** The server knows a parent where the station saw a child. */
-function isMistaken({ act, outcome }: Verdict): boolean {
+function isMistaken({ act, outcome }: ActionResult): boolean {
 	return act.kind === 'scan' && act.parent_qr_code !== null && outcome === 'kind_mismatch';
 }
 
 /** Another scan into the same parent was answered after it: then it is too late to open another one for that. */
-function isFollowed(act: Act, verdicts: Verdict[], at: number): boolean {
+function isFollowed(act: QueuedAction, results: ActionResult[], at: number): boolean {
 	const into = act.kind === 'scan' ? act.parent_qr_code : null;
-	return verdicts.slice(at + 1).some(({ act: later }) => later.kind === 'scan' && later.parent_qr_code === into);
+	return results.slice(at + 1).some(({ act: later }) => later.kind === 'scan' && later.parent_qr_code === into);
 }
 
-function toRefusal({ act, outcome, elsewhere }: Verdict): Refusal {
+function toRefusal({ act, outcome, elsewhere }: ActionResult): Refusal {
 	return {
 		id: act.id,
 		user_id: act.user_id,

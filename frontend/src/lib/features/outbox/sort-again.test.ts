@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BagFormats, type BagFormat } from '$lib/bag-formats/formats';
 import { uuidv7 } from '$lib/uuidv7';
-import { isOpening, type Act, type NewAct, type ScanAct } from './acts';
+import { isOpening, type QueuedAction, type NewAction, type ScanAction } from './actions';
 import { differences, openInstead, sortAgain } from './sort-again';
 
 const shared = JSON.parse(
@@ -12,13 +12,13 @@ const shared = JSON.parse(
 /** Two parents, and `WH` with six digits, which the station did not know. */
 const formats = new BagFormats(shared.formats['own_parent'] ?? []);
 
-const act = (what: NewAct, change: Partial<Act> = {}): Act =>
-	({ ...what, id: uuidv7(), user_id: 7, username: 'asha', at: new Date(0).toISOString(), ...change }) as Act;
-const scan = (qr_code: string, parent_qr_code: string | null, change: Partial<ScanAct> = {}) =>
+const act = (what: NewAction, change: Partial<QueuedAction> = {}): QueuedAction =>
+	({ ...what, id: uuidv7(), user_id: 7, username: 'asha', at: new Date(0).toISOString(), ...change }) as QueuedAction;
+const scan = (qr_code: string, parent_qr_code: string | null, change: Partial<ScanAction> = {}) =>
 	act({ kind: 'scan', qr_code, parent_qr_code, source: 'wedge' }, change);
 
 /** `code>parent` for each act. */
-const brief = (acts: Act[]) =>
+const brief = (acts: QueuedAction[]) =>
 	acts.map(
 		(one) =>
 			`${one.qr_code}>${('parent_qr_code' in one && one.parent_qr_code) || (one.kind === 'scan' ? 'open' : one.kind)}`

@@ -1,11 +1,11 @@
 import type { BagFormats } from '$lib/bag-formats/formats';
 import { uuidv7 } from '$lib/uuidv7';
-import { isOpening, type Act, type ScanAct } from './acts';
+import { isOpening, type QueuedAction, type ScanAction } from './actions';
 
 /** An act that was replaced in the queue, and what replaced it. */
 export interface Replaced {
-	before: Act;
-	after: Act;
+	before: QueuedAction;
+	after: QueuedAction;
 }
 
 /**
@@ -13,7 +13,7 @@ export interface Replaced {
  * format. It opens that parent, and what was scanned behind it goes into it and not into the one that was open.
  * What may have reached the server stays as it is.
  */
-export function sortAgain(acts: Act[], formats: BagFormats): Act[] {
+export function sortAgain(acts: QueuedAction[], formats: BagFormats): QueuedAction[] {
 	let sorted = sortDue(acts, formats);
 	acts.forEach((_, at) => {
 		const act = sorted[at];
@@ -24,7 +24,7 @@ export function sortAgain(acts: Act[], formats: BagFormats): Act[] {
 }
 
 /** Sorts what was scanned while no formats were known, in the order in which it was scanned. */
-function sortDue(acts: Act[], formats: BagFormats): Act[] {
+function sortDue(acts: QueuedAction[], formats: BagFormats): QueuedAction[] {
 	let open: string | null = null;
 	return acts.map((act) => {
 		if (act.kind !== 'scan') return act;
@@ -38,22 +38,22 @@ function sortDue(acts: Act[], formats: BagFormats): Act[] {
 	});
 }
 
-function sortOne(act: ScanAct, before: string | null, formats: BagFormats): ScanAct {
+function sortOne(act: ScanAction, before: string | null, formats: BagFormats): ScanAction {
 	const verdict = formats.verdictOf(act.qr_code);
 	if (verdict === 'parent') return { ...act, sorting: 'done', open_before: before };
-	const child: ScanAct = { ...act, sorting: 'done', parent_qr_code: before };
+	const child: ScanAction = { ...act, sorting: 'done', parent_qr_code: before };
 	if (before === null) child.shown_as = 'no_parent_open';
 	else if (verdict === 'undetermined') child.shown_as = 'label_unchecked';
 	return child;
 }
 
 /** The server says that what was scanned into a parent is a parent itself: it is opened, with an id of its own. */
-export function openInstead(acts: Act[], id: string): Act[] {
+export function openInstead(acts: QueuedAction[], id: string): QueuedAction[] {
 	const at = acts.findIndex((act) => act.id === id);
 	const act = acts[at];
 	if (act?.kind !== 'scan' || act.parent_qr_code === null) return acts;
 	// Of the time of the scan, by the server's clock: the device's own may be wrong.
-	const opening: ScanAct = { ...act, id: uuidv7(Date.parse(act.at)), was_child: true };
+	const opening: ScanAction = { ...act, id: uuidv7(Date.parse(act.at)), was_child: true };
 	delete opening.attempted;
 	delete opening.shown_as;
 	if (!act.shown_as) return openAt(acts, at, opening);
@@ -63,14 +63,14 @@ export function openInstead(acts: Act[], id: string): Act[] {
 }
 
 /** Which acts are others now, place by place. */
-export function differences(before: Act[], after: Act[]): Replaced[] {
+export function differences(before: QueuedAction[], after: QueuedAction[]): Replaced[] {
 	return before.flatMap((act, at) => {
 		const now = after[at];
 		return now && now !== act ? [{ before: act, after: now }] : [];
 	});
 }
 
-function openAt(acts: Act[], at: number, scan: ScanAct): Act[] {
+function openAt(acts: QueuedAction[], at: number, scan: ScanAction): QueuedAction[] {
 	const from = scan.parent_qr_code;
 	const next = acts.findIndex((act, index) => index > at && isOpening(act));
 	const end = next === -1 ? acts.length : next;
@@ -81,12 +81,12 @@ function openAt(acts: Act[], at: number, scan: ScanAct): Act[] {
 	});
 }
 
-function asOpening(scan: ScanAct): ScanAct {
+function asOpening(scan: ScanAction): ScanAction {
 	return { ...scan, parent_qr_code: null, open_before: scan.parent_qr_code };
 }
 
 /** The act for another parent, where it was for `from`. */
-function redirected(act: Act, from: string, to: string): Act {
+function redirected(act: QueuedAction, from: string, to: string): QueuedAction {
 	if ((act.kind === 'complete' || act.kind === 'reopen') && act.qr_code === from) return { ...act, qr_code: to };
 	if ('parent_qr_code' in act && act.parent_qr_code === from) return { ...act, parent_qr_code: to };
 	return act;

@@ -1,16 +1,15 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { Act, NewAct } from './acts';
-import { NotNow } from './sender';
+import type { QueuedAction, NewAction } from './actions';
+import { RetryLater } from './sender';
 import { httpFormats, httpTransport } from './transport';
 
-const act = (what: NewAct): Act =>
-	({
-		...what,
-		id: '019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11',
-		user_id: 1,
-		username: 'asha',
-		at: '2026-01-01T00:00:00Z'
-	}) as Act;
+const act = (what: NewAction): QueuedAction => ({
+	...what,
+	id: '019ab0f2-7c31-7b66-8d35-2f4d6e2b9a11',
+	user_id: 1,
+	username: 'asha',
+	at: '2026-01-01T00:00:00Z'
+});
 const scan = act({ kind: 'scan', qr_code: 'CB-1', parent_qr_code: 'SB12345', source: 'wedge' });
 const undo = act({ kind: 'undo', scan_id: scan.id, qr_code: 'CB-1', parent_qr_code: 'SB12345' });
 const move = act({ kind: 'move', qr_code: 'CB-1', parent_qr_code: 'SB12345' });
@@ -30,20 +29,20 @@ function transportWith(...answers: (Response | Error)[]) {
 		if (answer instanceof Error) throw answer;
 		return answer ?? problem(500, 'out_of_answers');
 	});
-	const courier = {
+	const auth = {
 		baseUrl: 'http://warehouse.test',
 		credentials: 'same-origin' as const,
 		token: () => Promise.resolve('old'),
 		renew: () => Promise.resolve('new'),
 		noteDate: () => undefined
 	};
-	return { transport: httpTransport(courier), formats: httpFormats(courier), sent };
+	return { transport: httpTransport(auth), formats: httpFormats(auth), sent };
 }
 
 const reasonOf = (work: Promise<unknown>) =>
 	work.then(
 		() => 'done',
-		(error: unknown) => (error instanceof NotNow ? error.reason : String(error))
+		(error: unknown) => (error instanceof RetryLater ? error.reason : String(error))
 	);
 
 describe('httpTransport', () => {
@@ -51,8 +50,8 @@ describe('httpTransport', () => {
 
 	it('renews the token once and sends the same again', async () => {
 		const { transport, sent } = transportWith(problem(401, 'token_expired'), problem(409, 'parent_full'));
-		const [verdict] = await transport([scan]);
-		expect(verdict?.outcome).toBe('parent_full');
+		const [result] = await transport([scan]);
+		expect(result?.outcome).toBe('parent_full');
 		expect(sent.map((request) => request.headers.get('authorization'))).toEqual(['Bearer old', 'Bearer new']);
 		expect(await sent[1]?.json()).toMatchObject({ id: scan.id, qr_code: 'CB-1', parent_qr_code: 'SB12345' });
 	});
@@ -85,8 +84,8 @@ describe('httpTransport', () => {
 			problem(422, 'invalid_qr_code'),
 			problem(409, 'parent_full')
 		);
-		const verdicts = await transport([scan, scan]);
-		expect(verdicts.map((verdict) => verdict.outcome)).toEqual(['invalid_qr_code', 'parent_full']);
+		const results = await transport([scan, scan]);
+		expect(results.map((result) => result.outcome)).toEqual(['invalid_qr_code', 'parent_full']);
 		expect(sent).toHaveLength(3);
 	});
 
@@ -114,7 +113,7 @@ describe('httpTransport', () => {
 
 	it('sends what only the station knows of a scan nowhere', async () => {
 		const { transport, sent } = transportWith(problem(409, 'looks_like_parent'));
-		const shown = { ...scan, shown_as: 'looks_like_parent', open_before: 'SB1', was_child: true } as Act;
+		const shown = { ...scan, shown_as: 'looks_like_parent', open_before: 'SB1', was_child: true } as QueuedAction;
 		expect((await transport([shown]))[0]?.outcome).toBe('looks_like_parent');
 		expect(Object.keys((await sent[0]?.json()) as object).sort()).toEqual(
 			['id', 'parent_qr_code', 'qr_code', 'scanned_at', 'source'].sort()

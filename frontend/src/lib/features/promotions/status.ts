@@ -3,7 +3,7 @@ import CircleMinus from '@lucide/svelte/icons/circle-minus';
 import CircleX from '@lucide/svelte/icons/circle-x';
 import Hourglass from '@lucide/svelte/icons/hourglass';
 import type { Schemas } from '$lib/api/client';
-import { ROLES, type Role } from '$lib/features/users/roles';
+import { ROLES, type Role } from '$lib/roles';
 import { m } from '$lib/paraglide/messages.js';
 
 type Status = Schemas['PromotionStatus'];

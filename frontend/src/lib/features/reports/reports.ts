@@ -1,5 +1,5 @@
 import { addDays, dayIn, today } from '$lib/days';
-import type { Role } from '$lib/features/users/roles';
+import type { Role } from '$lib/roles';
 import { m } from '$lib/paraglide/messages.js';
 
 /** The reports, by their names in the API and in the page's address. */

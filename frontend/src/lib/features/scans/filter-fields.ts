@@ -1,8 +1,9 @@
 import type { Schemas } from '$lib/api/client';
-import type { Filter } from '$lib/components/table/FilterBar.svelte';
-import { areaFilter } from '$lib/features/bags/filter-fields';
+import type { Filter } from '$lib/components/table/filter';
+import { areaFilter } from '$lib/components/table/area-filter';
 import { m } from '$lib/paraglide/messages.js';
-import { kindWords, OUTCOMES, outcomeWords } from './words';
+import { outcomeWords } from '$lib/outcomes/outcome';
+import { kindWords, OUTCOMES } from './words';
 
 /** The filters of the list of scans; `areas` is null for who sees one area alone. */
 export function scanListFilters(

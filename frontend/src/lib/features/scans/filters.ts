@@ -1,6 +1,6 @@
 import type { paths } from '$lib/api/schema.gen';
 import { dayStart } from '$lib/day-range';
-import { given, oneOf } from '$lib/features/bags/filters';
+import { given, oneOf } from '$lib/list-filters';
 import { OUTCOMES } from './words';
 
 export type ScanFilters = NonNullable<paths['/api/v1/scans']['get']['parameters']['query']>;

@@ -1,11 +1,5 @@
 import type { Schemas } from '$lib/api/client';
-import { pastWordsOf } from '$lib/features/scan/outcome';
 import { m } from '$lib/paraglide/messages.js';
-
-/** What came of a scan, in a few words. A list does not know which other parent a bag was in at that time. */
-export function outcomeWords(outcome: string): string {
-	return outcome === 'linked_elsewhere' ? m.scans_in_another() : pastWordsOf(outcome, null);
-}
 
 /** Every outcome a scan can have, in the order in which people ask for them. */
 export const OUTCOMES = [

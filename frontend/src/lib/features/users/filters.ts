@@ -1,5 +1,5 @@
 import type { paths } from '$lib/api/schema.gen';
-import { ROLES } from './roles';
+import { ROLES } from '$lib/roles';
 
 export type UserFilters = NonNullable<paths['/api/v1/users']['get']['parameters']['query']>;
 
