@@ -3893,7 +3893,7 @@ export interface components {
             new_password: string;
         };
         /**
-         * @description The role of a person. Each role has all permissions of the roles before it.
+         * @description What a person may do. Each role may do everything that those before it may.
          * @enum {string}
          */
         Role: "dispatcher" | "biller" | "admin";
@@ -3902,7 +3902,7 @@ export interface components {
          * @enum {string}
          */
         RunResult: "succeeded" | "failed" | "panicked";
-        /** @description One scan event: who, when, which code, what came of it. */
+        /** @description One scan event: who, when, which code, which result. */
         Scan: {
             /**
              * Format: uuid
@@ -4213,7 +4213,7 @@ export interface components {
          * @enum {string}
          */
         TaskState: "ok" | "failing" | "overdue";
-        /** @description A fresh access token, and whose it is. The refresh token comes as the cookie `tt_refresh`. */
+        /** @description A new access token and its user. The refresh token is in the cookie `tt_refresh`. */
         TokenResponse: {
             /** @description Send it as `Authorization: Bearer …`. */
             access_token: string;
@@ -9243,7 +9243,7 @@ export interface operations {
                  */
                 entity_type?: string;
                 /**
-                 * @description With `entity_type`, the whole history of one thing.
+                 * @description With `entity_type`: the complete history of one entity.
                  * @example BILL-000001
                  */
                 entity_id?: string;
@@ -9251,7 +9251,10 @@ export interface operations {
                 ip?: string;
                 after?: string;
                 before?: string;
-                /** @description Part of the entity's id or the actor's name; of a bag with one or two characters, the beginning of its code. */
+                /**
+                 * @description Part of the entity's id or the actor's name; one or two characters match only the start of a
+                 *     bag code.
+                 */
                 q?: string;
             };
             header?: {
@@ -9266,7 +9269,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All matching entries, as of the start of the response */
+            /** @description All entries of the filters, as they were when the answer began */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9379,7 +9382,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All matching bags, as of the start of the response */
+            /** @description All bags of the filters, as they were when the answer began */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9488,7 +9491,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All matching bills, as of the start of the response */
+            /** @description All bills of the filters, as they were when the answer began */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9592,7 +9595,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All matching links, as of the start of the response */
+            /** @description All links of the filters, as they were when the answer began */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9701,7 +9704,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All matching scans, as of the start of the response */
+            /** @description All scans of the filters, as they were when the answer began */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9805,7 +9808,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description All matching users, as of the start of the response */
+            /** @description All users of the filters, as they were when the answer began */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -13655,7 +13658,7 @@ export interface operations {
     list_users: {
         parameters: {
             query?: {
-                /** @description Part of the username or email address. */
+                /** @description Part of the user name or e-mail address. */
                 q?: string;
                 role?: components["schemas"]["Role"];
                 is_active?: boolean;
