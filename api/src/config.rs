@@ -1,15 +1,16 @@
 //! Every setting in one typed struct, read from arguments, the environment, `.env` and `*_FILE`.
 
 pub mod retention;
+mod secret;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser};
 
+pub use self::secret::Secret;
 use crate::http::base_path::BasePath;
 use crate::http::origin::Origin;
 use crate::identity::Role;
@@ -18,35 +19,6 @@ use crate::identity::Role;
 const MAX_LOCKOUT_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// Longest grace for a used refresh token, in seconds.
 const MAX_REFRESH_GRACE_SECONDS: i64 = 300;
-
-/// A setting that must never be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The value itself, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(value: String) -> Self {
-        Self(value)
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(value: &str) -> Self {
-        Self(value.to_owned())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(redacted)")
-    }
-}
 
 /// Where the data is: shared by every subcommand that needs a database.
 #[derive(Debug, Clone, Args)]

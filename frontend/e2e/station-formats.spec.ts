@@ -159,18 +159,22 @@ test('torn labels and retail barcodes are refused, with and without a network', 
 	for (const [code, , outcome] of refused)
 		expect((await warehouse.scansOf(code)).map((scan) => scan.outcome)).toEqual([outcome]);
 	await context.setOffline(true);
+	// After this one the station knows that nothing can be sent. Before, it would store refused scans as events.
+	await wedge(page, `CB-${parent}-1`);
+	await waiting(page, 1);
+	await expect(page.locator('[data-waiting]')).toContainText('No network');
 	for (const [code, words] of refused) {
 		await wedge(page, code);
 		await expect(panel(page)).toContainText(words);
 		await expect(panel(page)).toHaveAttribute('data-tone', 'bad');
-		await expect(progress(page)).toHaveText('1 / 30');
+		await expect(progress(page)).toHaveText('2 / 30');
 	}
 	await portrait(page, 'station-damaged-label');
-	await waiting(page, 0);
+	await waiting(page, 1);
 	await context.setOffline(false);
 	await wedge(page, `CB-${parent}-2`);
 	await allSent(page);
-	expect(await warehouse.childrenOf(parent)).toEqual([`CB-${parent}`, `CB-${parent}-2`]);
+	expect(await warehouse.childrenOf(parent)).toEqual([`CB-${parent}`, `CB-${parent}-1`, `CB-${parent}-2`]);
 	// Refused before their eyes: nothing is left to settle.
 	await expect(page.getByRole('button', { name: /needs? attention/ })).toBeHidden();
 });

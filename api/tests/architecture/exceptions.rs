@@ -10,10 +10,6 @@ pub struct Exception {
 /// Arrows between folders.
 pub const ARROWS: &[Exception] = &[
     Exception { what: "mail -> account", why: "A mail names a link to a new password, which sign-in makes." },
-    Exception { what: "state -> jobs", why: "The state wakes the workers, and the worker hands the state to each job." },
-    Exception { what: "jobs -> imports", why: "The worker knows the kinds of jobs." },
-    Exception { what: "jobs -> mail", why: "The worker knows the kinds of jobs." },
-    Exception { what: "jobs -> reports", why: "The worker knows the kinds of jobs." },
     Exception { what: "mail -> reports", why: "The mail of the end of the day is written when it is sent." },
 ];
 /// Files that know HTTP.
@@ -42,10 +38,8 @@ pub const WRITERS: &[Exception] = &[
 ];
 /// Long files, functions and lines.
 pub const SIZES: &[Exception] = &[
-    Exception { what: "api/src/server.rs build", why: "Starting is one list of steps." },
-    Exception { what: "api/src/jobs/worker.rs width", why: "The macro `select!` hides the line from the formatter." },
     Exception { what: "api/tests/it/sign_in_limits.rs", why: "All limits of sign-in are one story." },
     Exception { what: "api/tests/it/administration.rs a_persons_whole_life", why: "The test is one story." },
 ];
 /// Large cycles of files.
-pub const FILE_CYCLES: &[Exception] = &[Exception { what: "8 files", why: "The worker knows the kinds of jobs, and they enqueue others." }];
+pub const FILE_CYCLES: &[Exception] = &[];

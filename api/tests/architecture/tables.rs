@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The folders that know no feature of the business.
 pub const PLATFORM: &[&str] = &[
+    "background",
     "cache",
     "config",
     "consistency",
@@ -13,6 +14,7 @@ pub const PLATFORM: &[&str] = &[
     "http",
     "idempotency",
     "identity",
+    "jobs",
     "pg_types",
     "redis",
     "shared_limits",
@@ -25,6 +27,7 @@ pub const CRATES: &[(&str, &[&str])] = &[("embedded-postgres", &[]), ("platform"
 
 /// The arrows between the folders of `api/src`.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("background", &[]),
     ("memory", &[]),
     ("redis", &[]),
     ("error", &[]),
@@ -36,11 +39,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("identity", &["cache", "error", "http", "pg_types"]),
     ("config", &["http", "identity"]),
     ("telemetry", &["config"]),
-    ("db", &["config", "error", "identity", "redis"]),
-    ("state", &["cache", "config", "db", "http", "redis", "shared_limits"]),
+    ("db", &["background", "config", "error", "identity", "redis"]),
+    ("jobs", &["db", "error", "identity", "pg_types"]),
+    ("state", &["background", "cache", "config", "db", "http", "jobs", "redis", "shared_limits"]),
     ("consistency", &["db", "error", "identity", "state"]),
     ("idempotency", &["db", "error", "http", "identity"]),
-    ("jobs", &["db", "error", "identity", "pg_types", "state"]),
     ("access", &["config", "db", "error", "identity", "redis", "state"]),
     ("audit", &["config", "consistency", "db", "error", "http", "identity", "state"]),
     ("dispatch_areas", &["audit", "consistency", "db", "error", "http", "idempotency", "identity", "state"]),
@@ -94,7 +97,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "promotion_requests",
         &["access", "audit", "consistency", "db", "error", "http", "idempotency", "identity", "notifications", "pg_types", "state"],
     ),
-    ("events", &["access", "api_keys", "db", "error", "http", "identity", "scans", "state"]),
+    ("events", &["access", "api_keys", "background", "db", "error", "http", "identity", "scans", "state"]),
     ("stats", &["cache", "db", "error", "http", "identity", "scans", "state"]),
     ("reports", &["audit", "bills", "consistency", "db", "documents", "error", "http", "identity", "jobs", "mail", "state", "stats"]),
     (
@@ -140,7 +143,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("search", &["bags", "bills", "cache", "error", "http", "identity", "state", "users"]),
     ("system", &["audit", "bags", "db", "error", "http", "identity", "jobs", "scans", "state"]),
     ("maintenance", &["audit", "db", "system"]),
-    ("health", &["db", "error", "http", "identity", "scans", "state"]),
+    ("health", &["background", "db", "error", "http", "identity", "scans", "state"]),
     ("note_writes", &["bags", "cache", "identity", "state"]),
     ("seed_demo", &["access", "db"]),
     (
@@ -172,11 +175,34 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("openapi", &["access", "config", "consistency", "http", "routes"]),
     (
+        "background_tasks",
+        &[
+            "access",
+            "audit",
+            "background",
+            "bag_formats",
+            "db",
+            "events",
+            "health",
+            "http",
+            "imports",
+            "jobs",
+            "mail",
+            "reports",
+            "scans",
+            "state",
+            "system",
+            "users",
+        ],
+    ),
+    (
         "server",
         &[
             "access",
             "api_keys",
             "audit",
+            "background",
+            "background_tasks",
             "bag_formats",
             "bags",
             "cache",
