@@ -67,7 +67,7 @@ test('links are imported, and those of a child that is elsewhere are refused', a
 	await page.getByRole('button', { name: 'Import', exact: true }).click();
 	await expect(page.getByTestId('import-status')).toHaveText('Some rows refused');
 	await expect(page.getByTestId('rows-accepted')).toHaveText('20');
-	await expect(page.getByTestId('refused')).toContainText(`C${other}-1 is in ${other}.`);
+	await expect(page.getByTestId('refused')).toContainText(`C${other}-1 is already in ${other}.`);
 	expect(await warehouse.childrenOf(parent)).toHaveLength(20);
 });
 
