@@ -58,6 +58,7 @@ lint: ## Run every linter
 	@.ci/build-web
 	cargo fmt --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --document-private-items --locked --quiet
 	npm --prefix frontend run lint
 
 fmt: ## Format everything

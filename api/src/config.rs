@@ -80,7 +80,7 @@ pub struct Config {
     pub base_path: BasePath,
 
     /// Origins of web pages on other hosts that may use the API, e.g.
-    /// https://app.example.com,https://other.example:8443; none by default
+    /// `https://app.example.com,https://other.example:8443`; none by default
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_delimiter = ',', value_name = "ORIGINS", help_heading = "Server")]
     pub cors_allowed_origins: Vec<Origin>,
 

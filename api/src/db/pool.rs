@@ -82,7 +82,7 @@ pub async fn connect(url: String, statement_timeout_seconds: u64) -> ConnectionR
     Ok(conn)
 }
 
-/// As [`connect`], and every transaction is read only.
+/// As [`connect()`], and every transaction is read only.
 ///
 /// # Errors
 /// As [`connect_as_owner`].

@@ -89,7 +89,7 @@ pub struct Import {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// An import as it is read by [`super::queries`].
+/// An import as it is read by `queries`.
 #[derive(Debug, Clone, QueryableByName)]
 pub struct ImportRecord {
     #[diesel(sql_type = SqlUuid)]
