@@ -206,6 +206,8 @@ test('a server that can not be reached is said so', async ({ page, context }) =>
 	await page.goto('/login');
 	await page.getByLabel('Username or email').fill(ADMIN.username);
 	await password(page).fill(ADMIN.password);
+	// What the page loads beforehand must be there: a part that is cut off is an error of the page.
+	await page.waitForLoadState('networkidle');
 	await context.setOffline(true);
 	await submit(page).click();
 	await expect(page.getByRole('alert')).toContainText("Can't reach the server");

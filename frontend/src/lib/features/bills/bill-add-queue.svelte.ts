@@ -110,12 +110,14 @@ export class BillAddQueue {
 
 	/** What waits on the device from before the page was loaded, or was scanned in another tab. */
 	async #restore(): Promise<void> {
+		// A code that is scanned while the device is read may not be in the list yet.
+		const shown = this.rows.map((row) => row.id);
 		const unsent = (await this.outbox.list()).filter((act) => this.#isOwn(act));
 		const missing = unsent.filter(({ id }) => !this.rows.some((row) => row.id === id));
 		this.rows = [...this.rows, ...missing.reverse().map(rowOf)];
 		// An action that was answered while another page was shown is no longer queued, and its result is unknown here.
 		const isUnsent = (id: string) => unsent.some((act) => act.id === id);
-		this.rows = this.rows.filter((row) => row.outcome !== 'pending' || isUnsent(row.id));
+		this.rows = this.rows.filter(({ id, outcome }) => outcome !== 'pending' || !shown.includes(id) || isUnsent(id));
 	}
 
 	#isOwn(act: QueuedAction): boolean {
